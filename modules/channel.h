@@ -1,0 +1,49 @@
+/* channel.h - channels that the host feeds: timers and connections. */
+#ifndef MODULES_CHANNEL_H
+#define MODULES_CHANNEL_H
+
+#include "runtime/base/list.h"
+#include "runtime/vm/sched.h"
+
+struct channel;
+
+/* One value on its way to a script.  Embedded in its producer's struct. */
+struct channel_item {
+  struct list node;
+  /* Pushes the value on |L|; may raise (memory).  The item is no longer in the
+   * channel then.  In either case |drop| is called afterwards, exactly once. */
+  void (*push)(lua_State *L, struct channel_item *it);
+  void (*drop)(struct channel_item *it); /* never touches Lua */
+};
+
+/* The producer's side.  |live|: may an item or a close still come by itself?
+ * |taken| (may be NULL): an item left the channel (start reading again). */
+struct channel_host {
+  bool (*live)(void *ud);
+  void (*taken)(void *ud);
+  void *ud;
+};
+
+/* Pushes a new channel of |capacity| that only the host can put into or close
+ * (scripts that try get an error).  |owner|: the index of a value that lives at
+ * least as long as the channel (the producer's userdata), or 0.  Pointers in |h|
+ * are kept until channel_host_detach. */
+struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
+                                 const struct channel_host *h);
+
+/* Hands |it| to the first waiting receiver or appends it.  Never allocates and
+ * never refuses: the producer looks at channel_host_room first.  From loop
+ * callbacks and tasks alike. */
+void channel_host_put(struct channel *ch, struct channel_item *it);
+/* Free places: capacity minus what waits; 0: stop producing.  A waiting receiver
+ * counts as a place. */
+size_t channel_host_room(const struct channel *ch);
+size_t channel_host_len(const struct channel *ch);
+/* Receivers drain what is there, then get nil, false. */
+void channel_host_close(struct channel *ch);
+/* The producer dies: as close, and |h| is not used any more. */
+void channel_host_detach(struct channel *ch);
+
+int luaopen_channel(lua_State *L);
+
+#endif

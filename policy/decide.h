@@ -1,0 +1,69 @@
+/* decide.h - request and scope to decision: pure, no allocation, no side
+ * effect.  The plain loop here is the definition of what a policy means. */
+#ifndef POLICY_DECIDE_H
+#define POLICY_DECIDE_H
+
+#include "policy/model.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/url.h"
+#include "runtime/base/value.h"
+
+enum verdict { VERDICT_DENY = 0, VERDICT_ALLOW = 1, VERDICT_UNDEFINED = 2 };
+const char *verdict_name(enum verdict v); /* "deny" "allow" "undefined" */
+
+/* Who acts.  |meta| is a map, or NULL for none. */
+struct actor {
+  struct slice id;
+  const struct value *meta;
+};
+
+/* All borrowed for the call. */
+struct request {
+  const struct actor *actor; /* NULL: none, which is refused */
+  struct slice action;
+  struct slice resource;
+  const struct value *meta; /* a map or NULL */
+  /* Where the action carries a URL (websocket.connect.url and .address). */
+  const struct url *url;
+  /* websocket.connect.address only */
+  const struct ip *ip; /* NULL elsewhere */
+  uint16_t port;
+};
+
+struct decision {
+  enum verdict verdict;
+  const struct policy *policy; /* that decided; NULL: none applied */
+  const struct policy_rule *rule; /* of it; NULL: none */
+  unsigned nerrors;               /* policies whose evaluation failed */
+  /* An applicable allow named the URL's host literally in a way that also
+   * answers for non-public addresses (policy.md, "Addresses"). */
+  bool any_address;
+  /* The class default of websocket.connect.address decided, no policy. */
+  bool by_address_class;
+  const char *reason; /* static: "allowed by policy", "no actor", ... */
+};
+
+/*
+ * Decides.  |scope| NULL is refused, as is an actor NULL.  The deciding policy
+ * is the applicable one that comes first by (id), so that the order of files
+ * never matters.
+ *
+ * For action websocket.connect.address pass in |url_decision| the decision that
+ * allowed the URL (else NULL): the default for addresses no allow speaks on
+ * depends on it.
+ */
+struct decision policy_decide(const struct policy_set *set,
+                              const struct policy_scope *scope,
+                              const struct request *request,
+                              const struct decision *url_decision);
+
+/* Says for people, in lines of text appended to |out|, why |d| is the answer: the
+ * deciding policy with file and line, or the nearest miss and the smallest
+ * rule that would allow it; the lines of cli.md, "A refusal is friendly", after
+ * the first.  0, ERR_FULL, ERR_NOMEM */
+int policy_explain_refusal(const struct policy_set *set,
+                           const struct policy_scope *scope,
+                           const struct request *request,
+                           const struct decision *d, struct buf *out);
+
+#endif

@@ -1,0 +1,158 @@
+/* connection.h - one WebSocket client connection (RFC 6455): resolve, judge,
+ * dial, TLS, upgrade, frames, orderly close.  Event driven on a loop; knows
+ * neither Lua nor policy. */
+#ifndef RUNTIME_NET_CONNECTION_H
+#define RUNTIME_NET_CONNECTION_H
+
+#include "runtime/base/err.h"
+#include "runtime/base/list.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/str.h"
+#include "runtime/base/url.h"
+#include "runtime/net/loop.h"
+
+struct resolver;    /* resolve.h: c-ares on the loop */
+struct tls_context; /* tls.h: trust store, sessions */
+struct connection;
+
+/* RFC 6455 section 5.2 */
+enum ws_opcode {
+  WS_CONTINUATION = 0,
+  WS_TEXT = 1,
+  WS_BINARY = 2,
+  WS_CLOSE = 8,
+  WS_PING = 9,
+  WS_PONG = 10
+};
+
+enum connection_stage {
+  STAGE_RESOLVE,
+  STAGE_CONNECT,
+  STAGE_TLS,
+  STAGE_HANDSHAKE,
+  STAGE_TIMEOUT
+};
+const char *connection_stage_name(enum connection_stage s); /* "resolve" ... */
+
+/* Why a connection was never opened.  Borrowed for the callback. */
+struct connection_failure {
+  int code; /* ERR_DENIED: judge refused (every address, or the last one);
+               ERR_NOMEM; else ERR_PROTOCOL, ERR_TIMEOUT, ERR_SYSTEM ... */
+  enum connection_stage stage;
+  unsigned http_status; /* of an answer that was no 101; else 0 */
+  char reason[256];     /* "connection refused", "certificate has expired (of
+                           CN=..., until ...)"; safe to print */
+};
+
+/* One whole message, or a control frame.  Allocated with the mem of the
+ * connection, header and data in one piece; free with message_free. */
+struct message {
+  struct list node; /* for its owner's queue */
+  struct mem mem;
+  uint8_t opcode; /* WS_TEXT, WS_BINARY; WS_PING, WS_PONG */
+  size_t len;
+  char *data;
+};
+void message_free(struct message *m); /* NULL is harmless */
+
+/* How it ended, once it was open (RFC 6455 section 7.1.5-6). */
+struct connection_close {
+  uint16_t code; /* from the peer's close frame, 1005 without one in it; what we
+                    failed it with (1002, 1007, 1009, 1001 ...); 1006: lost */
+  bool clean;    /* close frames went both ways */
+  struct slice reason; /* UTF-8 */
+};
+
+/* One thing to send.  Embedded in the sender; |data| is borrowed until |done|
+ * was called, or connection_send_abandon. */
+struct send_request {
+  struct list node;
+  uint8_t opcode; /* WS_TEXT, WS_BINARY, WS_PING */
+  struct slice data;
+  /* |code| 0: handed to the kernel, all of it; ERR_CLOSED, ERR_TIMEOUT (the
+   * write timeout; the connection is closed then).  Never called from inside
+   * connection_send. */
+  void (*done)(struct send_request *r, int code);
+  void *ud;
+  size_t sent; /* private */
+};
+
+/* All called from the loop, never from inside a call into the connection.
+ * connection_free may be called in any of them. */
+struct connection_handler {
+  /* May |ip|:|port| be dialled?  0: yes; ERR_DENIED: no. */
+  int (*judge)(void *ud, const struct ip *ip, uint16_t port);
+  void (*opened)(void *ud);
+  void (*failed)(void *ud, const struct connection_failure *f);
+  /* Takes |m| over. */
+  void (*message)(void *ud, struct message *m);
+  /* After the last message.  Nothing follows. */
+  void (*closed)(void *ud, const struct connection_close *how);
+};
+
+struct header {
+  struct slice name;
+  struct slice value;
+};
+
+struct connection_options {
+  const struct url *url;
+  const struct header *headers; /* already checked by the caller; the library
+                                   checks again and refuses (ERR_INVALID) */
+  size_t nheaders;
+  const struct slice *protocols;
+  size_t nprotocols;
+  uint64_t dial_timeout_ns;  /* 0: none */
+  uint64_t read_timeout_ns;  /* between messages; 0: none */
+  uint64_t write_timeout_ns; /* 0: none */
+  uint64_t read_limit;       /* bytes of one message */
+  bool control_messages;     /* deliver pings and pongs too */
+};
+
+/*
+ * Starts.  |opts| and what it points to are borrowed for the call.  |h| is kept.
+ * All memory that the peer or the script can grow comes from |m|; when |m|
+ * refuses, the connection is closed with 1009 (a message did not fit) or fails
+ * with ERR_NOMEM.  0, ERR_NOMEM or ERR_INVALID; then no callback ever comes.
+ */
+int connection_new(struct connection **ret, struct loop *lp,
+                   struct resolver *rs, struct tls_context *tls,
+                   const struct connection_options *opts,
+                   const struct connection_handler *h, void *ud,
+                   const struct mem *m, struct err *e);
+
+/* Cuts it without ceremony and frees it: no callback comes any more, pending
+ * send_requests are forgotten.  NULL is harmless. */
+void connection_free(struct connection *c);
+
+/* The same, but if it is open a close frame with |code| is sent first, as far as
+ * the socket takes it now, and the closing handshake goes on for up to 5 s
+ * without an owner.  For scripts that end and clients that are collected. */
+void connection_release(struct connection *c, uint16_t code);
+
+/* Queues |r|; messages go out whole and in order, control frames overtake data
+ * between frames.  0; ERR_CLOSED (closing or not open: |done| is not called). */
+int connection_send(struct connection *c, struct send_request *r);
+
+/* The sender goes away: |r| is forgotten if none of it was sent; if a part was,
+ * the rest is copied, or the connection is failed. */
+void connection_send_abandon(struct connection *c, struct send_request *r);
+
+/* Starts the closing handshake; |reason| at most 123 bytes of UTF-8.  Data
+ * messages already queued go first.  |r| (may be NULL) is done when the close
+ * frame was handed to the kernel; opcode and data of it are ignored.
+ * 0; ERR_CLOSED if it is closing already; ERR_INVALID */
+int connection_close(struct connection *c, uint16_t code, struct slice reason,
+                     struct send_request *r);
+/* May |code| be sent by an application?  1000-1003, 1007-1014, 3000-4999 */
+bool close_code_sendable(uint16_t code);
+
+/* Back-pressure: while paused, nothing is read from the socket.  Messages
+ * already parsed may still be delivered in the same turn: at most one. */
+void connection_pause(struct connection *c, bool paused);
+
+bool connection_is_open(const struct connection *c);
+/* The subprotocol agreed on; empty: none.  Lives as long as |c|. */
+struct slice connection_subprotocol(const struct connection *c);
+
+#endif
