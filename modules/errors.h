@@ -18,12 +18,13 @@
 #define KIND_TIMEOUT "Timeout"
 #define KIND_RATE_LIMITED "RateLimited"
 
-/* Pushes an error object with the stack of |L| where it is made.  |details|: the
- * index of a table, or 0.  The message is escaped as err_setf does. */
+/* Pushes an error object with the stack of |L| where it is made.  |details|:
+ * the index of a table, or 0.  The message is escaped as err_setf does. */
 void error_push(lua_State *L, const char *kind, bool retryable, int details,
                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Pushes nil (or false) and an error object; returns 2: "return fail_nil(...)" */
+/* Pushes nil (or false) and an error object; returns 2: "return fail_nil(...)"
+ */
 int fail_nil(lua_State *L, const char *kind, bool retryable, const char *fmt,
              ...) __attribute__((format(printf, 4, 5)));
 int fail_false(lua_State *L, const char *kind, bool retryable, const char *fmt,
@@ -32,5 +33,7 @@ int fail_false(lua_State *L, const char *kind, bool retryable, const char *fmt,
 /* What the value at |idx| says of itself, for the host: "kind" of an error
  * object, else NULL. */
 const char *error_kind(lua_State *L, int idx);
+
+int luaopen_errors(lua_State *L);
 
 #endif
