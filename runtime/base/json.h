@@ -7,7 +7,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define JSON_MAX_DEPTH 128
+#define JSON_MAX_DEPTH VALUE_MAX_DEPTH
 
 enum json_token {
   JSON_END, /* the whole input was read */
@@ -26,7 +26,9 @@ enum json_token {
 };
 
 /* A pull lexer that also checks the grammar (commas, colons, nesting), so that
- * its caller sees only well-formed sequences.  No allocation. */
+ * its caller sees only well-formed sequences.  No allocation.  Integers that fit
+ * an int64 are JSON_INT ("-0" is 0, "-0.0" stays -0.0), a number no double can
+ * hold is an error. */
 struct json_lexer {
   const char *text;
   size_t len;
@@ -60,8 +62,9 @@ int json_parse(struct value *ret, struct slice text, struct arena *a,
 /* Appends |s| as a JSON string with its quotes; |s| that is no valid UTF-8 gets
  * U+FFFD for each broken byte.  0, ERR_FULL, ERR_NOMEM */
 int json_write_string(struct buf *out, struct slice s);
-/* Shortest text that reads back as the same double, always with '.', 'e' or
- * "null" for NaN and infinities.  Returns its length (cap >= 32). */
+/* Shortest text that reads back as the same double, always with '.' or 'e' so
+ * that it reads back as a float ("1.0"), or "null" for NaN and infinities, in
+ * any locale.  Returns its length (cap >= 32, else 0). */
 size_t json_format_double(char *out, size_t cap, double d);
 
 #endif

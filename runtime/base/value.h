@@ -21,6 +21,10 @@ enum value_type {
   VALUE_MAP
 };
 
+/* Whoever builds one keeps it at most VALUE_MAX_DEPTH levels deep: the functions
+ * below recurse. */
+#define VALUE_MAX_DEPTH 128
+
 struct value {
   enum value_type type;
   union {
