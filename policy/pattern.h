@@ -144,8 +144,8 @@ bool pattern_match_text(const struct pattern *p, struct slice text);
 unsigned pattern_miss(const struct pattern *p, const struct pattern_subject *s,
                       unsigned *ret_closeness);
 
-/* Appends what |p| wants of |parts|: "port 443", "host *.example.com and path
- * /feed/*".  0, ERR_FULL, ERR_NOMEM */
+/* Appends what |p| wants of |parts|: "port 443", "host api.example.com and path
+ * /feed".  0, ERR_FULL, ERR_NOMEM */
 int pattern_write_wants(const struct pattern *p, unsigned parts,
                         struct buf *out);
 /* "scheme", "host", ...; of one bit. */
