@@ -1,0 +1,734 @@
+/*
+ * cordon.h - run untrusted Lua under a policy.
+ *
+ * This header is also the manual.  What is not written here is not promised.
+ *
+ * A whole host (error handling shortened):
+ *
+ *     cordon_policy *policy;
+ *     cordon_host *host;
+ *     cordon_sandbox *sb;
+ *     cordon_sandbox_config cfg;
+ *     cordon_error err;
+ *
+ *     if (cordon_policy_new(&policy, NULL, &err) != CORDON_OK ||
+ *         cordon_policy_add(policy, &text, NULL, NULL, &err) != CORDON_OK ||
+ *         cordon_policy_finish(policy, NULL, NULL, &err) != CORDON_OK)
+ *       die("%s:%u:%u: %s", err.source, err.line, err.column, err.message);
+ *
+ *     if (cordon_host_new(&host, NULL, &err) != CORDON_OK)
+ *       die("%s", err.message);
+ *
+ *     cordon_sandbox_config_init(&cfg);
+ *     cfg.isolation = CORDON_ISOLATION_INPROCESS;
+ *     cfg.policy = policy;
+ *     cfg.actor_id = "report-bot";
+ *     cfg.limits.memory_bytes = 32 * 1024 * 1024;
+ *     cfg.output = print_output;
+ *     cfg.audit = write_audit;
+ *     if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK ||
+ *         cordon_sandbox_load(sb, &script, NULL, 0, &err) != CORDON_OK)
+ *       die("%s", err.message);
+ *
+ *     while ((rv = cordon_sandbox_result(sb, &err)) == CORDON_AGAIN) {
+ *       struct pollfd p = {cordon_host_fd(host), POLLIN, 0};
+ *       poll(&p, 1, cordon_host_timeout_ms(host));
+ *       if (cordon_host_dispatch(host, &err) != CORDON_OK)
+ *         die("%s", err.message);
+ *     }
+ *
+ *     cordon_sandbox_free(sb);
+ *     cordon_host_free(host);
+ *     cordon_policy_unref(policy);
+ *
+ * Rules that hold for every function below
+ * ----------------------------------------
+ * Ownership  Pointers passed in are borrowed for the length of the call; what
+ *            the library needs later, it copies.  Exceptions say "keeps".
+ *            Objects made by *_new belong to the caller until the matching
+ *            *_free or *_unref, both of which accept NULL.
+ * Results    Functions that can fail return an int: CORDON_OK, CORDON_AGAIN, or
+ *            a negative CORDON_E_ code, and list the codes they can return.
+ *            Any of them can also return CORDON_E_INVALID for a broken
+ *            argument.  |ret_...| is written only on success, |reterr| only on
+ *            failure; |reterr| comes last and may be NULL.
+ * Units      In the name: _ms milliseconds of monotonic time, _bytes bytes.
+ * Text       UTF-8.  With a length: any bytes, no final NUL needed.  Without:
+ *            NUL-terminated.
+ * Threads    No global state.  A host and its sandboxes are used by one thread
+ *            at a time.  Hosts share nothing but policies.  A policy does not
+ *            change after cordon_policy_finish and may be used by many threads.
+ *            Functions marked [any thread] need no lock at all.
+ * Callbacks  Run on the thread that called into the host, before that call
+ *            returns.  They must not throw, longjmp or block.  Inside one, only
+ *            functions marked [in callbacks] may be given the same host or one
+ *            of its sandboxes; the others return CORDON_E_BUSY and do nothing.
+ * Process    The library raises no SIGPIPE, uses one signal (which one is the
+ *            host's choice; none, if the host says so), never calls exit, never
+ *            forks, and writes to no fd it did not open.
+ */
+#ifndef CORDON_CORDON_H
+#define CORDON_CORDON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(CORDON_BUILDING) && defined(__GNUC__)
+#define CORDON_API __attribute__((visibility("default")))
+#else
+#define CORDON_API
+#endif
+
+#ifdef __GNUC__
+#define CORDON_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define CORDON_MUST_CHECK
+#endif
+
+/* ------------------------------------------------------------- version --- */
+
+#define CORDON_VERSION_MAJOR 0
+#define CORDON_VERSION_MINOR 1
+#define CORDON_VERSION_PATCH 0
+
+/* The library in use, as "0.1.0"; static, never NULL.  [any thread] */
+CORDON_API const char *cordon_version(void);
+
+/* ------------------------------------------------------------- results --- */
+
+enum {
+  CORDON_OK = 0,    /* done */
+  CORDON_AGAIN = 1, /* not finished: wait for the fd or the timeout */
+
+  CORDON_E_NOMEM = -1,       /* the allocator refused */
+  CORDON_E_INVALID = -2,     /* an argument breaks its contract */
+  CORDON_E_BUSY = -3,        /* called from inside a callback */
+  CORDON_E_POLICY = -4,      /* a policy text is wrong */
+  CORDON_E_SYNTAX = -5,      /* a script or another text does not parse */
+  CORDON_E_SCRIPT = -6,      /* the script failed: an error nobody caught, or
+                                main returned nil or false and an error */
+  CORDON_E_LIMIT = -7,       /* a limit stopped it: cordon_sandbox_usage says
+                                which */
+  CORDON_E_CANCELLED = -8,   /* cordon_sandbox_cancel stopped the script */
+  CORDON_E_UNSUPPORTED = -9, /* this version or build lacks the feature */
+  CORDON_E_SYSTEM = -10,     /* the system refused: cordon_error.sys_errno */
+  CORDON_E_NOT_FOUND = -11,  /* a name that does not exist was asked for */
+  CORDON_E_URL = -12         /* the text is no acceptable WebSocket URL */
+};
+
+/*
+ * Short English text for a result code, such as "out of memory"; static, never
+ * NULL, "unknown result" for other numbers.  [any thread] [in callbacks]
+ */
+CORDON_API const char *cordon_strerror(int code);
+
+/*
+ * What went wrong, and where.  The caller provides the struct, usually on its
+ * stack: there is nothing to free, and it can be filled when memory is gone.
+ */
+typedef struct cordon_error {
+  int code;          /* the value the function returned */
+  int sys_errno;     /* the errno behind CORDON_E_SYSTEM, else 0 */
+  uint32_t line;     /* 1 is the first line; 0: no position is known */
+  uint32_t column;   /* 1 is the first byte of the line; 0: not known */
+  char source[128];  /* cordon_source.name, cut to fit; "" if none */
+  char message[512]; /* one line, no final stop, cut to fit.  Bytes that came
+                        from a script or a policy are escaped: it is safe to
+                        print on a terminal. */
+} cordon_error;
+
+/*
+ * Copies |text| for people into |out| (|cap_bytes| >= 8, NUL-terminated, cut
+ * with
+ * "..." to fit): control characters, escape sequences, bidirectional overrides
+ * and broken UTF-8 become visible.  Returns the length written.
+ * [any thread] [in callbacks]
+ */
+CORDON_API size_t cordon_escape(char *out, size_t cap_bytes, const char *text,
+                                size_t len_bytes);
+
+/* ---------------------------------------------------------- allocation --- */
+
+/*
+ * One function for everything, with the contract of lua_Alloc:
+ *
+ *   new_size == 0                free |ptr| (may be NULL), return NULL
+ *   ptr == NULL, new_size > 0    allocate; |old_size| has no meaning then
+ *   otherwise                    resize from |old_size|, keeping the contents
+ *
+ * Returns NULL when it cannot; shrinking must not fail.  The result is aligned
+ * for any type.  It must not call the library.
+ *
+ * It serves the library and the Lua heap.  It does not serve OpenSSL, c-ares,
+ * libyaml and wslay, which use the C library's malloc; what they may hold is
+ * bounded by the size of a policy file and the number of connections.
+ */
+typedef void *cordon_alloc_fn(void *ud, void *ptr, size_t old_size,
+                              size_t new_size);
+
+typedef struct cordon_allocator {
+  cordon_alloc_fn *fn; /* NULL: malloc, realloc and free */
+  void *ud;            /* for |fn|; kept until the object made with it dies */
+} cordon_allocator;
+
+/* ------------------------------------------------------------- sources --- */
+
+/* A text to load: a policy or a script.  Borrowed for the call. */
+typedef struct cordon_source {
+  const char *name; /* shown in messages, "prod.yaml"; NULL: "?" */
+  const char *text;
+  size_t len_bytes;
+} cordon_source;
+
+/* -------------------------------------------------------------- values --- */
+
+/*
+ * Plain data: what actors and resources carry.  Immutable; made from JSON or
+ * YAML text; any thread may read it.
+ */
+typedef struct cordon_value cordon_value;
+
+typedef enum cordon_type {
+  CORDON_NULL,
+  CORDON_BOOLEAN,
+  CORDON_INTEGER,
+  CORDON_NUMBER,
+  CORDON_STRING,
+  CORDON_LIST,
+  CORDON_MAP
+} cordon_type;
+
+/*
+ * Parses a whole JSON text (RFC 8259; at most 128 levels; of duplicate keys the
+ * last one wins).  |alloc| may be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with position).  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_value_from_json(cordon_value **ret_value, const char *text,
+                       size_t len_bytes, const cordon_allocator *alloc,
+                       cordon_error *reterr);
+
+/*
+ * Parses one YAML document the way policy files are read (YAML 1.2 core schema,
+ * bounded).  Errors: as above.  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_value_from_yaml(cordon_value **ret_value, const char *text,
+                       size_t len_bytes, const cordon_allocator *alloc,
+                       cordon_error *reterr);
+
+CORDON_API void cordon_value_free(cordon_value *value);
+
+/* Of parts too: the pointers below are borrowed from the whole. */
+CORDON_API cordon_type cordon_value_type(const cordon_value *value);
+/* The member |key| of a map, else NULL; also for |value| NULL.  */
+CORDON_API const cordon_value *cordon_value_get(const cordon_value *value,
+                                                const char *key);
+/* Members of a list or map, else 0. */
+CORDON_API size_t cordon_value_len(const cordon_value *value);
+/* The item at |i| < len of a list or map; |ret_key| (may be NULL) is set for
+ * maps. */
+CORDON_API const cordon_value *cordon_value_at(const cordon_value *value,
+                                               size_t i, const char **ret_key,
+                                               size_t *ret_key_len_bytes);
+/* The text of a string, else NULL; may contain NUL. */
+CORDON_API const char *cordon_value_string(const cordon_value *value,
+                                           size_t *ret_len_bytes);
+CORDON_API int cordon_value_boolean(const cordon_value *value);     /* else 0 */
+CORDON_API int64_t cordon_value_integer(const cordon_value *value); /* else 0 */
+CORDON_API double cordon_value_number(const cordon_value *value);   /* also of
+                                            an integer; else 0 */
+
+/* Receives text in pieces; borrowed for the call. */
+typedef void cordon_write_fn(void *ud, const char *data, size_t len_bytes);
+
+/* Writes compact JSON.  Errors: CORDON_E_NOMEM.  [any thread] */
+CORDON_API int cordon_value_write_json(const cordon_value *value,
+                                       cordon_write_fn *write, void *ud);
+
+/* Writes |text| as a JSON string with its quotes; broken UTF-8 becomes U+FFFD.
+ * Errors: CORDON_E_NOMEM.  [any thread] [in callbacks] */
+CORDON_API int cordon_write_json_string(const char *text, size_t len_bytes,
+                                        cordon_write_fn *write, void *ud);
+
+/* -------------------------------------------------------------- policy --- */
+
+/* A set of policies from several files.  Built once, then immutable; reference
+ * counted. */
+typedef struct cordon_policy cordon_policy;
+
+/* Called once per mistake, in the order of the text; |mistake| is borrowed. */
+typedef void cordon_mistake_fn(void *ud, const cordon_error *mistake);
+
+/* An empty set with one reference; it allows nothing.  |alloc| may be NULL.
+ * Errors: CORDON_E_NOMEM.  [any thread] */
+CORDON_API CORDON_MUST_CHECK int
+cordon_policy_new(cordon_policy **ret_policy, const cordon_allocator *alloc,
+                  cordon_error *reterr);
+
+/*
+ * Adds the policies of one YAML file.  All mistakes are found in one pass: |fn|
+ * (may be NULL) is called for each, |reterr| names the first.  After a mistake
+ * the set can still be given more files to check, but never be finished.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY, CORDON_E_BUSY (it is finished).
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_policy_add(cordon_policy *policy, const cordon_source *source,
+                  cordon_mistake_fn *fn, void *ud, cordon_error *reterr);
+
+/*
+ * Adds an allow of websocket.connect, and of websocket.connect.url for one URL
+ * pattern ("wss://api.example.com/chat/ *").  Its id is "cli:allow", the next
+ * one "cli:allow-2".  It is in every scope, and no deny is weakened by it.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (the pattern is wrong),
+ * CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_policy_allow(cordon_policy *policy,
+                                                     const char *url_pattern,
+                                                     cordon_error *reterr);
+
+/*
+ * Checks what spans files and freezes the set: from now on it may be used, and
+ * by many threads.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (also when a file before had a
+ * mistake), CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_policy_finish(cordon_policy *policy,
+                                                      cordon_mistake_fn *fn,
+                                                      void *ud,
+                                                      cordon_error *reterr);
+
+/* Adds a reference, returns |policy|.  [any thread] [in callbacks] */
+CORDON_API cordon_policy *cordon_policy_ref(cordon_policy *policy);
+
+/*
+ * Drops a reference.  The last one frees, on the calling thread and through the
+ * allocator given to cordon_policy_new.  [any thread] [in callbacks]
+ */
+CORDON_API void cordon_policy_unref(cordon_policy *policy);
+
+/* How many policies the set holds.  [any thread] [in callbacks] */
+CORDON_API size_t cordon_policy_count(const cordon_policy *policy);
+
+/* ------------------------------------------------------------ deciding --- */
+
+/* Which policies of a set are in force.  Immutable; keeps a reference. */
+typedef struct cordon_scope cordon_scope;
+
+/*
+ * The policies of the groups and ids in |names| ("ns:name", or a bare name
+ * where only one fits); |n| == 0: every policy of the set.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_NOT_FOUND (|reterr| names the one that does
+ * not exist), CORDON_E_INVALID (the set is not finished).  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_scope_new(cordon_scope **ret_scope, cordon_policy *policy,
+                 const char *const *names, size_t n,
+                 const cordon_allocator *alloc, cordon_error *reterr);
+CORDON_API void cordon_scope_free(cordon_scope *scope);
+
+/* Deny is zero, so that memory nobody filled in denies.  Undefined: no policy
+ * speaks; every guard treats it as a refusal. */
+typedef enum cordon_verdict {
+  CORDON_DENY = 0,
+  CORDON_ALLOW = 1,
+  CORDON_UNDEFINED = 2
+} cordon_verdict;
+
+/*
+ * "May |actor| do |action| to |resource|?"  For websocket.connect.url the
+ * resource is the URL, which is made canonical first; for
+ * websocket.connect.address it is "ip:port" and |url| is the URL whose
+ * connection asks.
+ */
+typedef struct cordon_request {
+  const char *actor_id;           /* NULL: no actor, which is refused */
+  const cordon_value *actor_meta; /* a map, or NULL */
+  const char *action;             /* "websocket.connect.url" */
+  const char *resource;           /* "wss://feed.example.com/v1"; "" */
+  size_t resource_len_bytes;
+  const cordon_value *meta; /* a map, or NULL */
+  const char *url;          /* for websocket.connect.address, else NULL */
+} cordon_request;
+
+#define CORDON_URL_MAX_BYTES 2064
+
+/*
+ * The answer and the policy it comes from.  |policy_id|, |file| and |reason|
+ * belong to the policy set or are static: they live as long as the caller holds
+ * a reference to the set.
+ */
+typedef struct cordon_decision {
+  cordon_verdict verdict;
+  const char *policy_id; /* of the deciding policy; NULL: none applied */
+  const char *file;      /* where it stands; NULL without a policy */
+  uint32_t line;         /* 0 without a policy */
+  uint32_t errors;       /* policies whose evaluation failed */
+  const char *reason;    /* "allowed by policy", "no policy applies" ...; never
+                            NULL */
+  char canonical[CORDON_URL_MAX_BYTES]; /* the canonical URL where the request
+                                           carried one, else "" */
+  char canonical_reason[24]; /* why the URL was refused ("userinfo"), else "" */
+} cordon_decision;
+
+/*
+ * Decides.  No side effect, no allocation, time linear in the number of
+ * policies.  |*ret_decision| is written in every case: on an error it says
+ * CORDON_DENY.  |scope| NULL is refused, as is a request without an actor.
+ *
+ * Errors: CORDON_E_URL (the URL is refused; canonical_reason has the code).
+ * [any thread] [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_decide(const cordon_scope *scope,
+                                               const cordon_request *request,
+                                               cordon_decision *ret_decision,
+                                               cordon_error *reterr);
+
+/*
+ * Writes, for people, why |decision| is the answer to |request|: who denied it
+ * and where that stands; or the nearest miss and what would allow it.  Lines
+ * with two blanks in front, each with its newline.
+ *
+ * Errors: CORDON_E_NOMEM.  [any thread] [in callbacks]
+ */
+CORDON_API int cordon_explain(const cordon_scope *scope,
+                              const cordon_request *request,
+                              const cordon_decision *decision,
+                              cordon_write_fn *write, void *ud);
+
+/* ---------------------------------------------------------------- host --- */
+
+/*
+ * An event loop, a resolver and a TLS context, which carry many sandboxes.  One
+ * per thread.
+ */
+typedef struct cordon_host cordon_host;
+
+/* For cordon_host_config.preempt_signal. */
+#define CORDON_NO_SIGNAL (-1)
+
+/* Fill with cordon_host_config_init, then set what differs. */
+typedef struct cordon_host_config {
+  size_t struct_size;     /* set by cordon_host_config_init */
+  cordon_allocator alloc; /* zeros: malloc */
+  const char *ca_file; /* PEM certificates trusted beside the system's; NULL */
+  const char *dns_servers; /* "ip:port,..."; NULL: the system's */
+  int preempt_signal;      /* ends time slices of scripts; 0: SIGRTMAX - 3.
+                              Its handler belongs to the library from the first
+                              host on.  CORDON_NO_SIGNAL: scripts count their
+                              instructions instead, which slows them down and
+                              stops them later. */
+} cordon_host_config;
+
+#define cordon_host_config_init(cfg)                                           \
+  cordon_host_config_init_sized((cfg), sizeof *(cfg))
+CORDON_API void cordon_host_config_init_sized(cordon_host_config *cfg,
+                                              size_t struct_size);
+
+/*
+ * |config| may be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYSTEM (no fd left; the CA file cannot be
+ * read), CORDON_E_INVALID (it holds no certificate).
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
+                cordon_error *reterr);
+
+/* Its sandboxes must have been freed before: aborts otherwise, for it cannot be
+ * reported and must not be survived. */
+CORDON_API void cordon_host_free(cordon_host *host);
+
+/*
+ * Integration with another loop, in three functions:
+ *
+ *   cordon_host_fd          watch it for reading, level-triggered, for good
+ *   cordon_host_timeout_ms  wait no longer than this; ask again each time
+ *   cordon_host_dispatch    call it when either says so; early is harmless
+ *
+ * The fd is the same for the host's whole life and belongs to it: do not read,
+ * write, close or reconfigure it.  [in callbacks]
+ */
+CORDON_API int cordon_host_fd(const cordon_host *host);
+
+/* 0: do not wait, -1: no limit, otherwise milliseconds, rounded up.  Valid
+ * until the next call into the host.  [in callbacks] */
+CORDON_API int cordon_host_timeout_ms(const cordon_host *host);
+
+/*
+ * Does what is ready and returns; never waits.  A sandbox that has much to do
+ * gets a slice of about a millisecond, then the next one.
+ * Errors: CORDON_E_SYSTEM, CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_host_dispatch(cordon_host *host,
+                                                      cordon_error *reterr);
+
+/* ------------------------------------------------------- configuration --- */
+
+/* For a limit the host really wants to lift; it must be written out. */
+#define CORDON_UNLIMITED UINT64_MAX
+
+/* 0 means the default shown; it never means "no limit". */
+typedef struct cordon_limits {
+  uint64_t memory_bytes;        /* 64 MiB  Lua heap and what modules hold for
+                                   the script */
+  uint64_t cpu_ms;              /* 10 s    CPU time of all tasks */
+  uint64_t deadline_ms;         /* none    from load to end, on the wall */
+  uint64_t tasks;               /* 10 000  alive at a time */
+  uint64_t timers;              /* 10 000  pending at a time */
+  uint64_t connections;         /* 64      open at a time */
+  uint64_t connects_per_minute; /* 600 */
+  uint64_t output_bytes;        /* 64 MiB  in all */
+  uint64_t source_bytes;        /* 1 MiB   one Lua text */
+} cordon_limits;
+
+/* Where a script runs. */
+typedef enum cordon_isolation {
+  /* In a worker process of its own.  The default, and what hostile code needs;
+   * not in this version: cordon_sandbox_new answers CORDON_E_UNSUPPORTED. */
+  CORDON_ISOLATION_PROCESS = 0,
+  /* In the calling thread: for code whose authors are trusted not to attack the
+   * Lua interpreter itself.  Must be asked for by name. */
+  CORDON_ISOLATION_INPROCESS = 1
+} cordon_isolation;
+
+typedef struct cordon_sandbox cordon_sandbox;
+
+/*
+ * Receives what the script prints, one call a print.  |data| is borrowed, and
+ * can hold anything: escape it before showing it where that matters.
+ */
+typedef void cordon_output_fn(void *ud, const char *data, size_t len_bytes);
+
+/* One decision about to take effect.  Borrowed for the call. */
+typedef struct cordon_audit_event {
+  uint64_t sequence; /* 1, 2, 3 ... per sandbox, without gaps */
+  int64_t unix_ns;   /* wall-clock time, for the record only */
+  const cordon_sandbox *sandbox;
+  const cordon_scope *scope;
+  const cordon_request *request;
+  const cordon_decision *decision;
+  const char *script; /* cordon_source.name of the calling code; "" */
+  uint32_t line;      /* the calling line, 0 if not known */
+} cordon_audit_event;
+
+/*
+ * Records a decision before the action happens.  Returns 0 when it is
+ * recorded; anything else turns an allow into a refusal: what cannot be
+ * recorded is not done.
+ */
+typedef int cordon_audit_fn(void *ud, const cordon_audit_event *event);
+
+/*
+ * Finds the Lua text of require(|name|) for a script (built-in and host modules
+ * come first).  |name| holds letters, digits, "_", "-" and single inner dots.
+ * Returns CORDON_OK with |*ret_source|, whose pointers must live until the next
+ * call of this function or the end of the sandbox; CORDON_E_NOT_FOUND; or
+ * CORDON_E_SYSTEM (it exists and cannot be read).
+ */
+typedef int cordon_require_fn(void *ud, const char *name,
+                              cordon_source *ret_source);
+
+/* Fill with cordon_sandbox_config_init, then set what differs. */
+typedef struct cordon_sandbox_config {
+  size_t struct_size;
+  cordon_isolation isolation;
+  cordon_policy *policy;       /* NULL: no policy, every request is refused;
+                                  else the sandbox takes a reference */
+  const char *const *scope;    /* groups and policy ids; */
+  size_t scope_len;            /* 0: every policy of the set */
+  const char *actor_id;        /* whom the script acts for; NULL: nobody,
+                                  and every request is refused */
+  const char *actor_meta_json; /* a JSON object, or NULL */
+  cordon_limits limits;        /* zeros: the defaults */
+  const char *method;          /* of the table a script returns; NULL: "main" */
+  cordon_output_fn *output;    /* NULL: output is dropped */
+  cordon_audit_fn *audit;      /* NULL: nothing is recorded or refused */
+  cordon_require_fn *require;  /* NULL: only built-in and host modules */
+  void *ud;                    /* for the functions above */
+} cordon_sandbox_config;
+
+#define cordon_sandbox_config_init(cfg)                                        \
+  cordon_sandbox_config_init_sized((cfg), sizeof *(cfg))
+CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
+                                                 size_t struct_size);
+
+/* ------------------------------------------------------------- sandbox --- */
+
+/*
+ * Creates a sandbox on |host|; |config| may be thrown away afterwards.  Nothing
+ * runs yet.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID, CORDON_E_NOT_FOUND (a scope name),
+ * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_UNSUPPORTED (isolation),
+ * CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
+                   const cordon_sandbox_config *config, cordon_error *reterr);
+
+/*
+ * Ends everything at once and frees it: connections are cut (an ended script
+ * has closed them with 1001 before), to-be-closed variables of the script do
+ * not run. No callback is called any more, except the allocator.
+ *
+ * Calling it from inside a callback of the same host aborts the process: it
+ * cannot be reported and must not be survived.
+ */
+CORDON_API void cordon_sandbox_free(cordon_sandbox *sandbox);
+
+struct lua_State; /* from <lua.h>; needed only by those who write modules */
+
+/* Same type as lua_CFunction. */
+typedef int cordon_lua_fn(struct lua_State *L);
+
+/*
+ * Offers the module |name| to the script's require.  |open| is called at the
+ * first require, with the name as argument 1 and |ud|, a light userdata, as
+ * argument 2; it returns the module as its one result.  |ud| is kept until
+ * cordon_sandbox_free.
+ *
+ * To be called before cordon_sandbox_load.
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken, or a script is
+ * loaded), CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
+                          cordon_lua_fn *open, void *ud, cordon_error *reterr);
+
+/* The sandbox |L| belongs to; never NULL inside a module.  [in callbacks] */
+CORDON_API cordon_sandbox *cordon_sandbox_of(struct lua_State *L);
+
+/*
+ * The gate for host modules: decides whether the sandbox's actor may do
+ * |action| to |resource| in its scope, and records it.  Returns CORDON_ALLOW,
+ * or another verdict after pushing an error object of kind PermissionDenied, so
+ * that the module can return nil and it.  Call it first, before touching the
+ * world. |meta| is a map or NULL.  [in callbacks]
+ */
+CORDON_API cordon_verdict cordon_sandbox_guard(struct lua_State *L,
+                                               const char *action,
+                                               const char *resource,
+                                               size_t resource_len_bytes,
+                                               const cordon_value *meta);
+
+/*
+ * How a host function waits without holding up the sandbox.  In the function:
+ *
+ *     cordon_wait *w = cordon_wait_begin(L, "mydb.query");
+ *     start_query(..., w);
+ *     return cordon_wait_yield(L, w, finish);
+ *
+ * and when the answer is there, from any callback or host code on the host's
+ * thread: cordon_wait_end(w).  Then |finish| runs as the continuation of the
+ * function: the Lua stack is as it was left, its results are the function's.
+ *
+ * _begin pushes one value, which must stay on the stack; it raises where the
+ * script cannot wait.  |what| is static and names the call in messages.  If the
+ * script ends first, |gone| (set with cordon_wait_on_gone, may be left out) is
+ * called instead of |finish|, with no Lua; cordon_wait_end must not be called
+ * after it.  A wait that was begun and not yielded is void.
+ */
+typedef struct cordon_wait cordon_wait;
+CORDON_API cordon_wait *cordon_wait_begin(struct lua_State *L,
+                                          const char *what);
+CORDON_API void cordon_wait_on_gone(cordon_wait *wait, void (*gone)(void *ud),
+                                    void *ud);
+CORDON_API int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
+                                 cordon_lua_fn *finish);
+CORDON_API void cordon_wait_end(cordon_wait *wait);
+
+/* --------------------------------------------------------- load and run --- */
+
+/*
+ * Compiles |source| and makes it ready: it starts at the next dispatch of the
+ * host.  |args| become the arguments of the script, of its main, and the table
+ * arg.  Only text is accepted; a first line that starts with "#" is skipped.
+ * One script per sandbox.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with line; also when the text is
+ * longer than limits.source_bytes), CORDON_E_INVALID (already loaded),
+ * CORDON_E_LIMIT, CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
+                    const char *const *args, size_t nargs,
+                    cordon_error *reterr);
+
+/*
+ * CORDON_AGAIN while the script lives (and before it is loaded); then for good
+ * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED or
+ * CORDON_E_NOMEM, with the message and the position of the error.
+ * [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr);
+
+/*
+ * What a person wants to read about the end: traceback of an error, with its
+ * kind; or where the script was when it was stopped.  Several lines, escaped;
+ * "" when there is nothing to say.  Belongs to the sandbox.  [in callbacks]
+ */
+CORDON_API const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox);
+
+/*
+ * Runs the script to its end, waiting as needed: cordon_host_dispatch in a
+ * loop, for hosts without a loop of their own; other sandboxes of the host run
+ * too. Then waits, for at most |linger_ms|, until its connections have finished
+ * their closing handshakes.  Returns what cordon_sandbox_result does, except
+ * CORDON_AGAIN; or CORDON_E_SYSTEM, CORDON_E_BUSY, CORDON_E_INVALID (nothing is
+ * loaded).
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_sandbox_run(cordon_sandbox *sandbox,
+                                                    int linger_ms,
+                                                    cordon_error *reterr);
+
+/*
+ * Asks the script to end: it is stopped within milliseconds, or when the C
+ * function it is in returns, and cannot catch it.  Its connections are closed
+ * with 1001.  Makes the host's fd readable.
+ *
+ * May be called at any time before cordon_sandbox_free begins, also from a
+ * signal handler.  [any thread] [in callbacks]
+ */
+CORDON_API void cordon_sandbox_cancel(cordon_sandbox *sandbox);
+
+/* --------------------------------------------------------------- usage --- */
+
+/* Which limit stopped a script. */
+typedef enum cordon_stop {
+  CORDON_STOP_NONE = 0,
+  CORDON_STOP_CPU,
+  CORDON_STOP_MEMORY,
+  CORDON_STOP_DEADLINE,
+  CORDON_STOP_OUTPUT
+} cordon_stop;
+
+typedef struct cordon_usage {
+  uint64_t memory_bytes;      /* charged to the script, now */
+  uint64_t memory_peak_bytes; /* and at its highest */
+  uint64_t cpu_ns;            /* of all tasks, so far */
+  uint64_t wall_ns;           /* from load to now or its end */
+  uint64_t output_bytes;
+  uint64_t allowed; /* decisions so far */
+  uint64_t refused;
+  uint64_t connections; /* open now */
+  cordon_stop stop;
+} cordon_usage;
+
+/* Fills |*ret_usage|; cannot fail.  [in callbacks] */
+CORDON_API void cordon_sandbox_usage(const cordon_sandbox *sandbox,
+                                     cordon_usage *ret_usage);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CORDON_CORDON_H */
