@@ -38,13 +38,22 @@ int ip_parse4(struct slice s, struct ip *ret);
 int ip_parse6(struct slice s, struct ip *ret);
 
 #define IP_TEXT_MAX 48
-/* Dotted quad or RFC 5952, no brackets; NUL-terminated; returns the length. */
+/* Dotted quad or RFC 5952 (IPv4-mapped addresses with a dotted tail, its
+ * section 5), no brackets; NUL-terminated; returns the length. */
 size_t ip_format(const struct ip *a, char out[IP_TEXT_MAX]);
 /* "1.2.3.4:443" or "[::1]:443"; out of IP_TEXT_MAX + 8 bytes */
 size_t ip_format_port(const struct ip *a, uint16_t port,
                       char out[IP_TEXT_MAX + 8]);
-/* The inverse of ip_format_port; strict.  0 or ERR_SYNTAX */
+/* The inverse of ip_format_port; strict about the port (1-65535), and takes
+ * every RFC 4291 spelling of an address.  0 or ERR_SYNTAX */
 int ip_parse_port(struct slice s, struct ip *ret, uint16_t *ret_port);
+
+/* ::ffff:0:0/96; and ::/96 without "::" and "::1", which are no IPv4 */
+bool ip_is_mapped(const struct ip *a);
+bool ip_is_compatible(const struct ip *a);
+/* The IPv4 address that a packet to |a| may end at (mapped, compatible, NAT64
+ * with the well-known prefix, SIIT, 6to4, Teredo); false: none. */
+bool ip_embedded4(const struct ip *a, struct ip *ret);
 
 /* True if the first |bits| bits agree and the families are the same. */
 bool ip_in_prefix(const struct ip *a, const struct ip *prefix, unsigned bits);
