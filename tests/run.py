@@ -1,0 +1,268 @@
+#!/usr/bin/python3
+"""Runs every test against one or more builds and adds up the results.
+
+usage: run.py [--only GROUP]... LABEL=BUILD-FOLDER...
+
+A label that starts with "valgrind" runs the unit tests of that build under
+valgrind and nothing else.  One line a group; what failed is shown in full.
+The last line is "N passed, M failed"; the exit status is 0 if M is 0.
+"""
+
+import concurrent.futures
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PYTHON = "/usr/bin/python3"  # the one that Debian's python3-websockets is for
+LIMIT_S = 300
+SANITIZER = re.compile(
+    r"ERROR: (Address|Leak)Sanitizer|runtime error:|DEADLYSIGNAL")
+
+
+class Result:
+    """What one program came to: cases passed and failed, and its words."""
+
+    def __init__(self, name, passed=0, failed=0, skipped=0, output=""):
+        self.name = name
+        self.passed = passed
+        self.failed = failed
+        self.skipped = skipped
+        self.output = output
+
+
+def run(command, env, limit_s=LIMIT_S, cwd=None):
+    """Status and output of a command that gets no input and a time limit."""
+    process = subprocess.Popen(
+        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=limit_s)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        output += b"\nstopped after %d s\n" % limit_s
+        status = -1
+    return status, output.decode("utf-8", "replace")
+
+
+def judge(name, status, output, passed=1, failed=0, skipped=0):
+    """A result, mistrustful: a bad status is a failure whatever was printed."""
+    if status == 77 and failed == 0:
+        return Result(name, 0, 0, 1, output)
+    if failed == 0 and (status != 0 or SANITIZER.search(output)):
+        failed = 1
+        output += "\nexit status %d\n" % status
+    return Result(name, passed if status == 0 else max(passed, 0), failed,
+                  skipped, output)
+
+
+def check_program(path, env, prefix=()):
+    status, output = run([*prefix, path], env)
+    name = os.path.basename(path)
+    total = re.findall(
+        r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", output, re.M)
+    if not total:
+        return Result(name, 0, 1, 0, output + "\nno summary, status %d\n"
+                      % status)
+    checks = sum(int(t[0]) for t in total)
+    bad = sum(int(t[1]) + int(t[2]) for t in total)
+    if checks == 0:
+        return Result(name, 0, 1, 0, output + "\nno test in it\n")
+    return judge(name, status, output, checks - bad, bad)
+
+
+def simple(command, env, name):
+    status, output = run(command, env)
+    ok = status == 0
+    return judge(name, status, output, 1 if ok else 0, 0)
+
+
+def python_program(path, env):
+    status, output = run([PYTHON, path], env)
+    name = os.path.basename(path)
+    total = re.search(r"^Ran (\d+) tests?", output, re.M)
+    if not total:
+        return judge(name, status or -1, output, 0)
+    verdict = re.search(r"^(?:OK|FAILED)(?: \((.*)\))?$", output, re.M)
+    words = dict(re.findall(r"(\w+)=(\d+)", (verdict and verdict[1]) or ""))
+    bad = int(words.get("failures", 0)) + int(words.get("errors", 0))
+    skipped = int(words.get("skipped", 0))
+    return judge(name, status, output, int(total[1]) - bad - skipped, bad,
+                 skipped)
+
+
+def lua_program(path, env):
+    command = [env["CORDON"], "run", "--deadline", "2m"]
+    policy = os.path.splitext(path)[0] + ".yaml"
+    if os.path.exists(policy):
+        command += ["-p", policy]
+    return simple([*command, path], env, os.path.basename(path))
+
+
+HEAD = re.compile(r"^(?:--|#) (status|stderr|stdout|args): (.*)$", re.M)
+
+
+def hostile_file(path, env):
+    """A script or a policy whose first lines say what must come of it."""
+    with open(path, "rb") as f:
+        head = f.read(2048).decode("utf-8", "replace")
+    want = {"stderr": [], "stdout": []}
+    args = []
+    for key, value in HEAD.findall(head):
+        if key == "args":
+            args = value.split()
+        elif key == "status":
+            want["status"] = int(value)
+        else:
+            want[key].append(value)
+    name = os.path.basename(path)
+    if "status" not in want:
+        return Result(name, 0, 1, 0, "its head names no status\n")
+    verb = "run" if path.endswith(".lua") else "check"
+    process = subprocess.Popen(
+        [env["CORDON"], verb, *args, path], env=env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return Result(name, 0, 1, 0, "not stopped after 60 s\n")
+    text = {"stdout": out.decode("utf-8", "replace"),
+            "stderr": err.decode("utf-8", "replace")}
+    said = "".join("%s:\n%s\n" % (k, v[:4000]) for k, v in text.items())
+    wrong = []
+    if process.returncode != want["status"]:
+        wrong.append("status %d, expected %d"
+                     % (process.returncode, want["status"]))
+    for stream in ("stdout", "stderr"):
+        for part in want[stream]:
+            if part not in text[stream]:
+                wrong.append("no %r on %s" % (part, stream))
+    if SANITIZER.search(text["stderr"]):
+        wrong.append("sanitizer report")
+    if any(byte < 32 and byte not in (9, 10) for byte in err):
+        wrong.append("control bytes on stderr")
+    if wrong:
+        return Result(name, 0, 1, 0, "\n".join(wrong) + "\n" + said)
+    return Result(name, 1)
+
+
+def files(folder, pattern, base=TOP):
+    path = os.path.join(base, folder)
+    if not os.path.isdir(path):
+        return []
+    return [os.path.join(path, n) for n in sorted(os.listdir(path))
+            if re.fullmatch(pattern, n)]
+
+
+def listed(kind):
+    """Programs as Makefile.am lists them: what is not built is a failure."""
+    with open(os.path.join(TOP, "Makefile.am")) as f:
+        text = f.read().replace("\\\n", " ")
+    found = re.search(r"^%s =(.*)$" % kind, text, re.M)
+    return found[1].split() if found else []
+
+
+def groups(label, build, env):
+    """(group, [(function, arguments)]) in the order they run."""
+    one = os.path.join(TOP, "tests", "one.sh")
+    units = [os.path.join(build, p) for p in listed("UNITS")]
+    if label.startswith("valgrind"):
+        tool = [os.path.join(build, "libtool"), "--mode=execute", "valgrind",
+                "--quiet", "--error-exitcode=99", "--leak-check=full",
+                "--errors-for-leak-kinds=definite", "--num-callers=20"]
+        env = dict(env, CK_FORK="no", CK_DEFAULT_TIMEOUT="0",
+                   UNIT_SLOW="1")
+        return [("units", [(check_program, (p, env, tool)) for p in units])]
+    env_checks = dict(env, CK_DEFAULT_TIMEOUT="60")
+    lua = [p for p in files("tests/lua", r".*\.lua")
+           if os.path.basename(p) != "check.lua"]
+    return [
+        ("tree", [(simple, (["/bin/sh", p], env, os.path.basename(p)))
+                  for p in files("tests", r".*\.sh")
+                  if os.path.basename(p) != "one.sh"]),
+        ("units", [(check_program, (p, env_checks)) for p in units]),
+        ("fuzz", [(simple, (["/bin/sh", one, os.path.join(build, p)], env,
+                            os.path.basename(p)))
+                  for p in listed("FUZZ_TARGETS")]),
+        ("lua", [(lua_program, (p, env)) for p in lua]),
+        ("hostile", [(hostile_file, (p, env))
+                     for p in files("tests/hostile", r".*\.(lua|yaml)")] +
+                    [(python_program, (p, env))
+                     for p in files("tests/hostile", r"test_.*\.py")]),
+        ("peer", [(python_program, (p, env))
+                  for p in files("tests/peer", r"test_.*\.py")]),
+    ]
+
+
+def environment(build):
+    env = dict(os.environ)
+    env.update(
+        top_srcdir=TOP, top_builddir=build,
+        CORDON=os.path.join(build, "cordon"),
+        NODE_PATH="/usr/share/nodejs",
+        PYTHONDONTWRITEBYTECODE="1",
+        LC_ALL="C.UTF-8",
+        # a status that no test expects
+        ASAN_OPTIONS="exitcode=99:detect_stack_use_after_return=1",
+        LSAN_OPTIONS="exitcode=99",
+        UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:exitcode=99")
+    for name in ("NO_COLOR", "http_proxy", "https_proxy", "all_proxy",
+                 "MAKEFLAGS", "MAKELEVEL"):
+        env.pop(name, None)
+    return env
+
+
+def main(arguments):
+    only = []
+    builds = []
+    while arguments:
+        word = arguments.pop(0)
+        if word == "--only" and arguments:
+            only.append(arguments.pop(0))
+        elif "=" in word:
+            label, folder = word.split("=", 1)
+            builds.append((label, os.path.abspath(folder)))
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
+    passed = failed = skipped = 0
+    for label, build in builds:
+        for group, work in groups(label, build, environment(build)):
+            if not work or (only and group not in only):
+                continue
+            begin = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                results = list(pool.map(lambda w: w[0](*w[1]), work))
+            good = sum(r.passed for r in results)
+            bad = sum(r.failed for r in results)
+            skips = sum(r.skipped for r in results)
+            print("%-9s %-8s %5d passed%s%s  (%.0f s)" % (
+                label, group, good, ", %d failed" % bad if bad else "",
+                ", %d skipped" % skips if skips else "",
+                time.monotonic() - begin), flush=True)
+            for r in results:
+                if r.failed:
+                    lines = r.output.rstrip().splitlines()
+                    print("  %s %s failed:" % (label, r.name))
+                    for line in lines[-60:]:
+                        print("    " + line)
+                    sys.stdout.flush()
+            passed, failed, skipped = (passed + good, failed + bad,
+                                       skipped + skips)
+    if passed == 0 and failed == 0:
+        print("no test ran", file=sys.stderr)
+        failed = 1
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
