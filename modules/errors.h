@@ -23,8 +23,8 @@
 void error_push(lua_State *L, const char *kind, bool retryable, int details,
                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Pushes nil (or false) and an error object; returns 2: "return fail_nil(...)"
- */
+/* Pushes nil (or false) and an error object; returns 2, for a C function's
+ * return. */
 int fail_nil(lua_State *L, const char *kind, bool retryable, const char *fmt,
              ...) __attribute__((format(printf, 4, 5)));
 int fail_false(lua_State *L, const char *kind, bool retryable, const char *fmt,
