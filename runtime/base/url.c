@@ -5,6 +5,7 @@
  * messages count bytes from 1. */
 #include "runtime/base/url.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #define HOST_MAX 253
@@ -84,6 +85,22 @@ static size_t find_any(struct slice s, size_t from, const char *set) {
   while (i < s.len && (s.p[i] == '\0' || !strchr(set, s.p[i])))
     i++;
   return i;
+}
+
+/* A message about the byte at offset |at|. */
+static void refuse(struct err *e, size_t at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct err *e, size_t at, const char *fmt, ...) {
+  char text[sizeof e->message];
+  va_list ap;
+  if (!e)
+    return;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  err_setf(e, ERR_INVALID, "byte %zu: %s", at + 1, text);
+  e->column = at < UINT32_MAX ? (uint32_t)at + 1 : 0;
 }
 
 /* For messages: long texts show their beginning. */
@@ -223,15 +240,14 @@ static enum url_reason refuse_control(struct slice text, size_t base,
   size_t at = first_of_kind(text, BAD_CONTROL);
   unsigned c = (uint8_t)text.p[at];
   if (c == ' ')
-    err_setf(e, ERR_INVALID,
-             "byte %zu: space in the URL, expected none; in a path or a query "
-             "write it as '%%20'",
-             base + at + 1);
+    refuse(e, base + at,
+           "space in the URL, expected none; in a path or a query "
+           "write it as '%%20'");
   else
-    err_setf(e, ERR_INVALID,
-             "byte %zu: control character 0x%02x in the URL, expected only "
-             "printable ASCII",
-             base + at + 1, c);
+    refuse(e, base + at,
+           "control character 0x%02x in the URL, expected only "
+           "printable ASCII",
+           c);
   return URL_CONTROL;
 }
 
@@ -244,9 +260,9 @@ static enum url_reason refuse_high(struct slice text, size_t base,
   if (!e)
     return URL_NON_ASCII;
   if (p < host.p || p >= host.p + host.len)
-    err_setf(e, ERR_INVALID,
-             "byte %zu: non-ASCII byte 0x%02x in the URL, write it as '%%%02X'",
-             base + at + 1, (uint8_t)*p, (uint8_t)*p);
+    refuse(e, base + at,
+           "non-ASCII byte 0x%02x in the URL, write it as '%%%02X'",
+           (uint8_t)*p, (uint8_t)*p);
   else if (puny_host(host, xn) > 0)
     err_setf(
         e, ERR_INVALID,
@@ -254,9 +270,9 @@ static enum url_reason refuse_high(struct slice text, size_t base,
         "'%s'",
         base + at + 1, shown(host.len), host.p, xn);
   else
-    err_setf(e, ERR_INVALID,
-             "byte %zu: non-ASCII host '%.*s', expected its ASCII (xn--) form",
-             base + at + 1, shown(host.len), host.p);
+    refuse(e, base + at,
+           "non-ASCII host '%.*s', expected its ASCII (xn--) form",
+           shown(host.len), host.p);
   return URL_NON_ASCII;
 }
 
@@ -306,8 +322,7 @@ static enum url_reason host_name(struct slice s, size_t base, struct host *h,
   if (len > 0 && s.p[len - 1] == '.')
     len--;
   if (len == 0) {
-    err_setf(e, ERR_INVALID, "byte %zu: no host, expected a name or an address",
-             base + 1);
+    refuse(e, base, "no host, expected a name or an address");
     return URL_HOST;
   }
   /* The characters first: a stray one says more than a length. */
@@ -327,8 +342,7 @@ static enum url_reason host_name(struct slice s, size_t base, struct host *h,
     return URL_HOST;
   }
   if (len > HOST_MAX) {
-    err_setf(e, ERR_INVALID, "byte %zu: host of %zu bytes, expected at most %d",
-             base + 1, len, HOST_MAX);
+    refuse(e, base, "host of %zu bytes, expected at most %d", len, HOST_MAX);
     return URL_HOST;
   }
   for (size_t i = 0; i <= len; i++) {
@@ -338,22 +352,22 @@ static enum url_reason host_name(struct slice s, size_t base, struct host *h,
       continue;
     }
     if (n == 0) {
-      err_setf(e, ERR_INVALID,
-               "byte %zu: empty label in the host '%.*s', expected a name "
-               "between the dots",
-               base + i + 1, shown(s.len), s.p);
+      refuse(e, base + i,
+             "empty label in the host '%.*s', expected a name "
+             "between the dots",
+             shown(s.len), s.p);
       return URL_HOST;
     }
     if (n > LABEL_MAX) {
-      err_setf(e, ERR_INVALID,
-               "byte %zu: label of %zu bytes in the host, expected at most %d",
-               base + label + 1, n, LABEL_MAX);
+      refuse(e, base + label,
+             "label of %zu bytes in the host, expected at most %d", n,
+             LABEL_MAX);
       return URL_HOST;
     }
     if (s.p[label] == '-' || s.p[i - 1] == '-') {
-      err_setf(e, ERR_INVALID,
-               "byte %zu: label '%.*s' of the host starts or ends with '-'",
-               base + label + 1, (int)n, s.p + label);
+      refuse(e, base + label,
+             "label '%.*s' of the host starts or ends with '-'", (int)n,
+             s.p + label);
       return URL_HOST;
     }
     if (i < len) {
@@ -366,11 +380,11 @@ static enum url_reason host_name(struct slice s, size_t base, struct host *h,
   if (!numeric_label(h->out + label, len - label))
     return URL_OK;
   if (ip_parse4((struct slice){h->out, len}, &h->ip) != 0) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: host '%.*s' looks like an IPv4 address, expected four "
-             "decimal numbers from 0 to 255 without leading zeros, or a name "
-             "whose last label is no number",
-             base + 1, shown(s.len), s.p);
+    refuse(e, base,
+           "host '%.*s' looks like an IPv4 address, expected four "
+           "decimal numbers from 0 to 255 without leading zeros, or a name "
+           "whose last label is no number",
+           shown(s.len), s.p);
     return URL_IPV4_FORM;
   }
   h->kind = URL_HOST_IPV4;
@@ -385,10 +399,10 @@ static enum url_reason host_v6(struct slice s, size_t base, struct host *h,
   char text[IP_TEXT_MAX], v4_text[IP_TEXT_MAX];
   struct ip v4;
   if (ip_parse6(bare, &h->ip) != 0) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: '%.*s' in brackets, expected an IPv6 address such as "
-             "'[2001:db8::1]'",
-             base + 1, shown(s.len), s.p);
+    refuse(e, base,
+           "'%.*s' in brackets, expected an IPv6 address such as "
+           "'[2001:db8::1]'",
+           shown(s.len), s.p);
     return URL_IPV6;
   }
   if (percent) {
@@ -412,10 +426,10 @@ static enum url_reason host_v6(struct slice s, size_t base, struct host *h,
   }
   h->len = ip_format(&h->ip, text);
   if (memchr(s.p, '.', s.len)) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: IPv4 address inside the IPv6 address '%.*s', expected "
-             "'[%s]' if that is what is meant",
-             base + 1, shown(s.len), s.p, text);
+    refuse(e, base,
+           "IPv4 address inside the IPv6 address '%.*s', expected "
+           "'[%s]' if that is what is meant",
+           shown(s.len), s.p, text);
     return URL_IPV4_IN_IPV6;
   }
   h->kind = URL_HOST_IPV6;
@@ -432,22 +446,23 @@ static enum url_reason host_parse(struct slice s, size_t base, struct host *h,
   if (s.len == 0 || s.p[0] != '[')
     return host_name(s, base, h, e);
   if (s.p[s.len - 1] != ']') {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: '%.*s', expected an IPv6 address between '[' and ']' "
-             "and nothing behind it",
-             base + 1, shown(s.len), s.p);
+    refuse(e, base,
+           "'%.*s', expected an IPv6 address between '[' and ']' "
+           "and nothing behind it",
+           shown(s.len), s.p);
     return URL_IPV6;
   }
   return host_v6((struct slice){s.p + 1, s.len - 2}, base + 1, h, e);
 }
 
-int url_canonical_host(struct slice text, char *out, size_t *ret_len,
-                       enum url_host_kind *ret_kind, struct ip *ret_ip,
-                       enum url_reason *ret_reason, struct err *e) {
+int url_canonical_host(struct slice text, size_t base, char *out,
+                       size_t *ret_len, enum url_host_kind *ret_kind,
+                       struct ip *ret_ip, enum url_reason *ret_reason,
+                       struct err *e) {
   struct host h = {.out = out};
-  enum url_reason r = check_bytes(text, 0, kinds_in(text), text, e);
+  enum url_reason r = check_bytes(text, base, kinds_in(text), text, e);
   if (r == URL_OK)
-    r = host_parse(text, 0, &h, e);
+    r = host_parse(text, base, &h, e);
   if (ret_reason)
     *ret_reason = r;
   if (r != URL_OK)
@@ -466,17 +481,16 @@ static enum url_reason port_parse(struct slice s, size_t base, uint16_t *ret,
                                   struct err *e) {
   uint64_t n;
   if (s.len == 0) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: no port behind ':', expected a number from 1 to 65535 "
-             "or no ':'",
-             base + 1);
+    refuse(e, base,
+           "no port behind ':', expected a number from 1 to 65535 "
+           "or no ':'");
     return URL_PORT;
   }
   if (s.len > 5 || str_u64(s, UINT16_MAX, &n) != 0 || n == 0) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: port '%.*s', expected a number from 1 to 65535 without "
-             "leading zeros",
-             base + 1, shown(s.len), s.p);
+    refuse(e, base,
+           "port '%.*s', expected a number from 1 to 65535 without "
+           "leading zeros",
+           shown(s.len), s.p);
     return URL_PORT;
   }
   *ret = (uint16_t)n;
@@ -560,25 +574,25 @@ static enum url_reason refuse_part(struct fault f, struct slice part,
                                    const char *what, size_t base,
                                    struct err *e) {
   const char *p = part.p + f.at;
-  size_t left = part.len - f.at, at = base + f.at + 1;
+  size_t left = part.len - f.at, at = base + f.at;
   switch (f.reason) {
   case URL_ESCAPE:
     if (left >= 3 && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0)
-      err_setf(e, ERR_INVALID,
-               "byte %zu: escaped control character '%.3s' in the %s, expected "
-               "none",
-               at, p, what);
+      refuse(e, at,
+             "escaped control character '%.3s' in the %s, expected "
+             "none",
+             p, what);
     else
-      err_setf(e, ERR_INVALID,
-               "byte %zu: '%%' without two hexadecimal digits in the %s, "
-               "expected an escape such as '%%20', or '%%25' for '%%' itself",
-               at, what);
+      refuse(e, at,
+             "'%%' without two hexadecimal digits in the %s, "
+             "expected an escape such as '%%20', or '%%25' for '%%' itself",
+             what);
     break;
   case URL_ENCODED_SLASH:
-    err_setf(e, ERR_INVALID,
-             "byte %zu: '%.3s' in the path, expected '/' where a segment ends: "
-             "servers do not agree on what it means",
-             at, p);
+    refuse(e, at,
+           "'%.3s' in the path, expected '/' where a segment ends: "
+           "servers do not agree on what it means",
+           p);
     break;
   case URL_DOT_SEGMENT:
     err_setf(
@@ -588,18 +602,37 @@ static enum url_reason refuse_part(struct fault f, struct slice part,
         at);
     break;
   case URL_EMPTY_SEGMENT:
-    err_setf(e, ERR_INVALID,
-             "byte %zu: empty segment in the path, expected one '/' between "
-             "segments",
-             at);
+    refuse(e, at,
+           "empty segment in the path, expected one '/' between "
+           "segments");
     break;
   default:
-    err_setf(e, ERR_INVALID,
-             "byte %zu: '%c' in the %s, expected it as the escape '%%%02X'", at,
-             *p, what, (uint8_t)*p);
+    refuse(e, at, "'%c' in the %s, expected it as the escape '%%%02X'", *p,
+           what, (uint8_t)*p);
     break;
   }
   return f.reason;
+}
+
+int url_canonical_part(struct slice text, bool is_path, size_t base, char *out,
+                       size_t *ret_len, enum url_reason *ret_reason,
+                       struct err *e) {
+  struct fault f = {URL_OK, 0};
+  struct slice no_host = {text.p, 0};
+  enum url_reason r = check_bytes(text, base, kinds_in(text), no_host, e);
+  if (r == URL_OK && is_path && (text.len == 0 || text.p[0] != '/')) {
+    refuse(e, base, "path '%.*s', expected '/' in front", shown(text.len),
+           text.p);
+    r = URL_PATH;
+  }
+  if (r == URL_OK) {
+    *ret_len = decode_part(text, is_path, out, &f);
+    if (f.reason != URL_OK)
+      r = refuse_part(f, text, is_path ? "path" : "query", base, e);
+  }
+  if (ret_reason)
+    *ret_reason = r;
+  return r == URL_OK ? 0 : ERR_INVALID;
 }
 
 /* ---------------------------------------------------------------- whole --- */
@@ -626,21 +659,20 @@ static enum url_reason refuse_scheme(struct slice text, struct err *e) {
       instead = "wss://";
     else if (slice_eq_nocase(scheme, SLICE("http")))
       instead = "ws://";
-    err_setf(e, ERR_INVALID,
-             "byte 1: scheme '%.*s', expected 'ws' or 'wss'%s%s%s",
-             shown(scheme.len), scheme.p, instead ? ", perhaps '" : "",
-             instead ? instead : "", instead ? "'" : "");
+    refuse(e, 0, "scheme '%.*s', expected 'ws' or 'wss'%s%s%s",
+           shown(scheme.len), scheme.p, instead ? ", perhaps '" : "",
+           instead ? instead : "", instead ? "'" : "");
   } else if (slice_eq_nocase(scheme, SLICE("ws")) ||
              slice_eq_nocase(scheme, SLICE("wss"))) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: expected '://' behind the scheme '%.*s' and then the "
-             "host",
-             colon + 1, (int)scheme.len, scheme.p);
+    refuse(e, colon,
+           "expected '://' behind the scheme '%.*s' and then the "
+           "host",
+           (int)scheme.len, scheme.p);
   } else {
-    err_setf(e, ERR_INVALID,
-             "byte 1: no scheme, expected 'ws://' or 'wss://' in front of "
-             "'%.*s'",
-             shown(text.len), text.p);
+    refuse(e, 0,
+           "no scheme, expected 'ws://' or 'wss://' in front of "
+           "'%.*s'",
+           shown(text.len), text.p);
   }
   return URL_SCHEME;
 }
@@ -705,18 +737,16 @@ static enum url_reason parse(struct url *u, struct slice text, struct err *e) {
   if (seen & IS_AT) {
     const char *at = memchr(authority.p, '@', authority.len);
     if (at) {
-      err_setf(e, ERR_INVALID,
-               "byte %zu: '@' in front of the path, expected a host without "
-               "user name and password; send those as a header",
-               (size_t)(at - text.p) + 1);
+      refuse(e, (size_t)(at - text.p),
+             "'@' in front of the path, expected a host without "
+             "user name and password; send those as a header");
       return URL_USERINFO;
     }
   }
   if (seen & IS_HASH) {
-    err_setf(e, ERR_INVALID,
-             "byte %zu: fragment ('#') in the URL, expected none: a WebSocket "
-             "has no use for it; '#' itself is '%%23'",
-             first_of_kind(text, IS_HASH) + 1);
+    refuse(e, first_of_kind(text, IS_HASH),
+           "fragment ('#') in the URL, expected none: a WebSocket "
+           "has no use for it; '#' itself is '%%23'");
     return URL_FRAGMENT;
   }
 

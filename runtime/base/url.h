@@ -1,6 +1,7 @@
-/* url.h - ws:// and wss:// text to one canonical URL, or a refusal with a reason
- * code.  Nothing is repaired: a text that is not plainly one URL is refused.
- * What is matched, logged, explained and dialled is the canonical text. */
+/* url.h - ws:// and wss:// text to one canonical URL, or a refusal with a
+ * reason code.  Nothing is repaired: a text that is not plainly one URL is
+ * refused. What is matched, logged, explained and dialled is the canonical
+ * text. */
 #ifndef RUNTIME_BASE_URL_H
 #define RUNTIME_BASE_URL_H
 
@@ -63,16 +64,28 @@ struct url {
 };
 
 /* Parses |text|.  0, or ERR_INVALID with |*ret_reason| (may be NULL) and a
- * message in |e| that says what is wrong and how to mend it.  On an error
- * |*ret| is garbage.  Never allocates; linear time. */
+ * message in |e| that says what is wrong, at which byte, and how to mend it;
+ * |e->column| is that byte's number, from 1 (0: the whole text).  On an error
+ * |*ret| is garbage.  Never allocates; linear time.
+ *
+ * A canonical URL comes back unchanged.  A dotted IPv4 tail in an IPv6 literal
+ * is refused whatever stands before it (ipv4-in-ipv6). */
 int url_parse(struct url *ret, struct slice text, enum url_reason *ret_reason,
               struct err *e);
 void url_copy(struct url *dst, const struct url *src);
 
-/* The parts, for patterns: each canonicalises as url_parse does.  The host
- * (name, IPv4 or "[IPv6]") is written to |out|, which has room for 256 bytes. */
-int url_canonical_host(struct slice text, char *out, size_t *ret_len,
-                       enum url_host_kind *ret_kind, struct ip *ret_ip,
-                       enum url_reason *ret_reason, struct err *e);
+/* The parts, for patterns: each canonicalises as url_parse does.  |base| is
+ * added to the byte numbers in messages. */
+
+/* A name, IPv4 or "[IPv6]" into |out|, which has room for 256 bytes. */
+int url_canonical_host(struct slice text, size_t base, char *out,
+                       size_t *ret_len, enum url_host_kind *ret_kind,
+                       struct ip *ret_ip, enum url_reason *ret_reason,
+                       struct err *e);
+/* A path ("/" in front) or a query (without "?") into |out|, which has room for
+ * text.len bytes.  '*' is an ordinary character of both. */
+int url_canonical_part(struct slice text, bool is_path, size_t base, char *out,
+                       size_t *ret_len, enum url_reason *ret_reason,
+                       struct err *e);
 
 #endif
