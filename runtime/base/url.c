@@ -264,11 +264,10 @@ static enum url_reason refuse_high(struct slice text, size_t base,
            "non-ASCII byte 0x%02x in the URL, write it as '%%%02X'",
            (uint8_t)*p, (uint8_t)*p);
   else if (puny_host(host, xn) > 0)
-    err_setf(
-        e, ERR_INVALID,
-        "byte %zu: non-ASCII host '%.*s', expected its ASCII form, perhaps "
-        "'%s'",
-        base + at + 1, shown(host.len), host.p, xn);
+    refuse(e, base + at,
+           "non-ASCII host '%.*s', expected its ASCII form, perhaps "
+           "'%s'",
+           shown(host.len), host.p, xn);
   else
     refuse(e, base + at,
            "non-ASCII host '%.*s', expected its ASCII (xn--) form",
@@ -283,11 +282,9 @@ static enum url_reason check_bytes(struct slice text, size_t base,
   if (seen & BAD_CONTROL)
     return refuse_control(text, base, e);
   if (seen & BAD_BACKSLASH) {
-    err_setf(
-        e, ERR_INVALID,
-        "byte %zu: backslash in the URL, expected '/' or its escape '%%5C' "
-        "in a query",
-        base + first_of_kind(text, BAD_BACKSLASH) + 1);
+    refuse(e, base + first_of_kind(text, BAD_BACKSLASH),
+           "backslash in the URL, expected '/' or its escape '%%5C' "
+           "in a query");
     return URL_BACKSLASH;
   }
   if (seen & BAD_HIGH)
@@ -331,14 +328,13 @@ static enum url_reason host_name(struct slice s, size_t base, struct host *h,
     if (c == '.' || (kind_of(c) & IS_LABEL))
       continue;
     colons = c == ':' || c == '[' || c == ']';
-    err_setf(
-        e, ERR_INVALID,
-        "byte %zu: '%c' in the host '%.*s', expected letters, digits, '-', "
-        "'_' and '.'%s",
-        base + i + 1, c, shown(s.len), s.p,
-        c == '%' ? " (escapes are not taken in a host)"
-        : colons ? " (an IPv6 address stands in brackets)"
-                 : "");
+    refuse(e, base + i,
+           "'%c' in the host '%.*s', expected letters, digits, '-', "
+           "'_' and '.'%s",
+           c, shown(s.len), s.p,
+           c == '%' ? " (escapes are not taken in a host)"
+           : colons ? " (an IPv6 address stands in brackets)"
+                    : "");
     return URL_HOST;
   }
   if (len > HOST_MAX) {
@@ -406,21 +402,19 @@ static enum url_reason host_v6(struct slice s, size_t base, struct host *h,
     return URL_IPV6;
   }
   if (percent) {
-    err_setf(
-        e, ERR_INVALID,
-        "byte %zu: zone '%.*s' in an IPv6 address, expected none: it means "
-        "something on one machine only",
-        base + bare.len + 1, shown(s.len - bare.len), percent);
+    refuse(e, base + bare.len,
+           "zone '%.*s' in an IPv6 address, expected none: it means "
+           "something on one machine only",
+           shown(s.len - bare.len), percent);
     return URL_IPV6_ZONE;
   }
   if (ip_is_mapped(&h->ip) || ip_is_compatible(&h->ip)) {
     if (e && ip_embedded4(&h->ip, &v4)) {
       ip_format(&v4, v4_text);
-      err_setf(
-          e, ERR_INVALID,
-          "byte %zu: IPv4 address inside the IPv6 address '%.*s', expected "
-          "'%s'",
-          base + 1, shown(s.len), s.p, v4_text);
+      refuse(e, base,
+             "IPv4 address inside the IPv6 address '%.*s', expected "
+             "'%s'",
+             shown(s.len), s.p, v4_text);
     }
     return URL_IPV4_IN_IPV6;
   }
@@ -595,11 +589,9 @@ static enum url_reason refuse_part(struct fault f, struct slice part,
            p);
     break;
   case URL_DOT_SEGMENT:
-    err_setf(
-        e, ERR_INVALID,
-        "byte %zu: '.' or '..' as a segment of the path, expected the path "
-        "that it leads to",
-        at);
+    refuse(e, at,
+           "'.' or '..' as a segment of the path, expected the path "
+           "that it leads to");
     break;
   case URL_EMPTY_SEGMENT:
     refuse(e, at,
