@@ -29,6 +29,12 @@ static inline bool value_slice(lua_State *L, int idx, struct slice *ret) {
 void lib_new(lua_State *L, const char *name, const luaL_Reg *funcs,
              void (*fill)(lua_State *L));
 
+/* Replaces the table on top of the stack by a read-only view of it, which is
+ * all that scripts get. */
+void table_lock(lua_State *L, const char *name);
+/* Is the table at |idx| such a view?  rawset asks. */
+bool table_is_locked(lua_State *L, int idx);
+
 /* Registers the metatable |tname| for host objects: |methods| behind a
  * read-only __index, |meta| as metamethods, __name = |tname|, __metatable =
  * false.  Leaves nothing on the stack; harmless when it exists. */

@@ -6,15 +6,15 @@
 
 #include "runtime/vm/state.h"
 
-struct task;
-
 /* What a task waits for.  Embedded in whoever wakes it; often in a userdata
  * that stands on the waiting thread's stack, which keeps it alive. */
 struct wait {
   struct task *task; /* private; NULL: nobody waits */
-  const char *what;  /* "time.sleep", "channel.receive": for deadlock messages */
-  /* The task will never run again: forget the wait (stop its timer, unlink it).
-   * Must not touch Lua.  May be NULL. */
+  bool woken;        /* private; the task is ready and has not run yet */
+  const char *what; /* "time.sleep", "channel.receive": for deadlock messages */
+  /* The task will never run again: forget the wait (stop its timer, unlink it,
+   * drop what it was handed).  May come after wait_wake.  Must not touch Lua.
+   * May be NULL. */
   void (*cancel)(struct wait *w);
   /* Can a timer, socket or host event still end this wait?  NULL: yes.  Waits
    * for other tasks say no, so that a deadlock is seen. */
@@ -23,8 +23,8 @@ struct wait {
 
 /* Ends a C function called by Lua: "return task_wait(L, &w, ctx, k)".  The task
  * sleeps until wait_wake(w), then |k| runs in the same coroutine with the same
- * stack (L's slots stay where they were).  Raises where it cannot wait (inside a
- * table.sort comparator, a string.gsub callback, a metamethod called from C):
+ * stack (L's slots stay where they were).  Raises where it cannot wait (inside
+ * a table.sort comparator, a string.gsub callback, a metamethod called from C):
  * nothing was started then, so call task_check_wait before starting anything.
  * |w| must stay where it is until |k| or |cancel| was called. */
 int task_wait(lua_State *L, struct wait *w, lua_KContext ctx, lua_KFunction k);
@@ -37,11 +37,41 @@ bool task_can_wait(lua_State *L);
  * Never runs Lua itself.  From loop callbacks and from other tasks. */
 void wait_wake(struct wait *w);
 static inline bool wait_active(const struct wait *w) {
-  return w->task != NULL;
+  return w->task != NULL && !w->woken;
 }
 
 /* Gives the other tasks a turn, then goes on in |k|.  Only where
  * task_can_wait. */
 int task_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
+/* |size| bytes that belong to the calling task and stay valid and in place
+ * until it asks again.  A task waits for one thing at a time, so what it needs
+ * to wait need not be allocated each time.  May raise. */
+void *task_scratch(lua_State *L, size_t size);
+
+/* Starts a task that calls the function at the top of |L| below |nargs|
+ * arguments, and pops them.  Raises when there are too many. */
+void task_spawn(lua_State *L, int nargs);
+/* The same for the main task of |st|; its results decide how the script ends.
+ */
+void task_spawn_main(lua_State *L, int nargs);
+
+/* The deferred call of a state: runs ready tasks for a slice. */
+void sched_run(struct deferred *d, void *ud);
+/* Ends the script: no task runs any more. */
+void sched_end(struct state *st, int code, const struct err *e);
+/* Drops all tasks. */
+void sched_cancel_all(struct state *st);
+/* The count hook of every thread. */
+void sched_hook(lua_State *L, lua_Debug *ar);
+
+/* resume for coroutine.resume and wrap: see corolib.c.  Runs |co| (which no
+ * task owns) with |nargs| values on its stack; returns LUA_OK or LUA_YIELD with
+ * |*ret_n| results on |co|, or an error status with the error on |co|, or
+ * SCHED_PARKED: the task waits, end with "return sched_park(L, ctx, k)" and
+ * call again with 0 arguments in |k|. */
+#define SCHED_PARKED (-1)
+int sched_resume(lua_State *L, lua_State *co, int nargs, int *ret_n);
+int sched_park(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
 #endif

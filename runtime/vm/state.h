@@ -7,16 +7,21 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/base/buf.h"
 #include "runtime/base/err.h"
+#include "runtime/base/list.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/random.h"
+#include "runtime/base/str.h"
 #include "runtime/net/loop.h"
 
-struct sched;
-struct state;
+struct preempt;
+struct task;
 
 /* Why a script was stopped for good.  Nothing it does can undo it. */
 enum stop_reason {
@@ -31,33 +36,141 @@ enum stop_reason {
 struct state_limits {
   uint64_t memory_bytes;
   uint64_t cpu_ns;
-  uint64_t deadline_ns; /* from the first dispatch; UINT64_MAX: none */
+  uint64_t deadline_ns; /* from state_load on; UINT64_MAX: none */
   uint64_t tasks;
   uint64_t timers;
   uint64_t output_bytes;
   uint64_t source_bytes;
 };
 
+/* What the owner of a state is asked.  None of these touches Lua. */
+struct state_host {
+  void (*output)(void *ud, const char *data, size_t len);
+  /* The Lua text of a module: 0 with |*ret_text| and |*ret_name| borrowed until
+   * the next call; ERR_NOT_FOUND; ERR_SYSTEM. */
+  int (*require)(void *ud, const char *name, const char **ret_name,
+                 struct slice *ret_text);
+  /* Of an error object at |idx|: its kind, else NULL.  Called with Lua. */
+  const char *(*error_kind)(lua_State *L, int idx);
+  /* The script has ended: called from the loop, outside of Lua, once. */
+  void (*ended)(void *ud);
+  void *ud;
+};
+
+/* How it ended. */
+struct script_result {
+  int code;         /* 0, ERR_SCRIPT, ERR_LIMIT, ERR_CANCELED, ERR_NOMEM */
+  struct err error; /* message and, where known, position */
+};
+
+enum park_kind { PARK_NONE, PARK_WAIT, PARK_YIELD, PARK_PREEMPT, PARK_STOP };
+
+struct state {
+  lua_State *L;    /* the main thread: never runs script code */
+  struct mem base; /* what the struct itself came from */
+  struct account account;
+  struct mem mem; /* of the account */
+  struct loop *loop;
+  struct preempt *preempt;
+  struct prng prng;
+  uint64_t secret[3]; /* hides addresses in what scripts see */
+  struct state_limits limits;
+  struct state_host host;
+  void *services; /* what modules need; see modules/services.h */
+
+  /* stopping */
+  atomic_int cancel; /* set by any thread */
+  enum stop_reason stop;
+  unsigned memory_errors; /* caught by the script */
+
+  /* accounting */
+  uint64_t cpu_ns;             /* up to the start of this run */
+  uint64_t run_started_cpu_ns; /* 0: not running */
+  uint64_t started_ns;         /* state_load; 0: not loaded */
+  uint64_t ended_ns;
+  uint64_t output_bytes;
+  size_t timers;
+
+  /* scheduling; see sched.c */
+  lua_State *volatile running; /* the coroutine that runs now, or NULL */
+  struct task *current;
+  struct task *main;
+  struct list tasks; /* all of them */
+  struct list ready;
+  size_t ntasks;
+  uint64_t last_task_id;
+  unsigned blocked_resumers; /* of the running chain, that cannot yield */
+  enum park_kind park;       /* why the chain is unwinding */
+  struct deferred run;
+  struct timer deadline;
+  bool ended;
+  struct script_result result;
+  struct buf traceback;
+};
+
 /* The state |L| (any thread of it) belongs to. */
+#define THREAD_IS_TASK 1u /* run by the scheduler, not by coroutine.resume */
+#define THREAD_PARKED 2u  /* on the chain of a task that waits */
 static inline struct state *state_of(lua_State *L) {
   return (struct state *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)15);
 }
+static inline unsigned thread_flags(lua_State *L) {
+  return (unsigned)(*(uintptr_t *)lua_getextraspace(L) & 15);
+}
+static inline void thread_set_flags(lua_State *L, struct state *st,
+                                    unsigned flags) {
+  *(uintptr_t *)lua_getextraspace(L) = (uintptr_t)st | flags;
+}
+
+/* A state with the globals of env.c and no modules.  |open| (may be NULL) runs
+ * in protected mode with |services| reachable, to register modules; ends with
+ * nothing on the stack.  0, ERR_NOMEM, ERR_SYSTEM. */
+int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
+              const struct mem *base, const struct state_limits *limits,
+              const struct state_host *host, void *services,
+              lua_CFunction open);
+/* Cancels every task, then frees it all.  Not from inside Lua. */
+void state_free(struct state *st);
+
+/* Compiles |text| and makes its main task ready: it starts from the loop.
+ * |method| names the function of a returned table that is called then.  0,
+ * ERR_SYNTAX with position, ERR_NOMEM, ERR_LIMIT. */
+int state_load(struct state *st, const char *name, struct slice text,
+               const char *method, const char *const *args, size_t nargs,
+               struct err *e);
+
+/* Ends the script from outside, at once if it is not running, else at its next
+ * instruction. */
+void state_stop(struct state *st, enum stop_reason why);
+
+uint64_t state_cpu_used_ns(const struct state *st);
 
 struct loop *state_loop(struct state *st);
-struct sched *state_sched(struct state *st);
 const struct mem *state_mem(struct state *st); /* charged to the script */
-struct account *state_account(struct state *st);
 struct prng *state_prng(struct state *st);
-const struct state_limits *state_limits(const struct state *st);
-void *state_owner(struct state *st); /* the sandbox; opaque here */
+void *state_services(lua_State *L);
 
 /* To be called now and then (every few hundred steps) by C functions that loop
- * over a script's data: raises the stop that is due and does not return. */
+ * over a script's data: ends the script if a stop is due, and then does not
+ * return. */
 void state_check(lua_State *L);
+
+/* Ends a C function of a script that must not go on: "return state_halt(L)".
+ * Parks the task for good where it can, raises where it cannot. */
+int state_halt(lua_State *L);
+
+/* After a protected call of script code failed with |status|: counts memory
+ * errors, and tells whether the error must not reach the script. */
+bool state_must_halt(lua_State *L, int status);
 
 /* Timers of scripts (sleep, after, timer, ticker) are limited: true if one more
  * may start; each true is paid back with state_timer_release. */
 bool state_timer_acquire(struct state *st);
 void state_timer_release(struct state *st);
+
+/* Compiles |text| as text only and leaves the function on |L|: LUA_OK or an
+ * error with its message on the stack.  Enforces source_bytes.  A first line
+ * that starts with '#' is skipped. */
+int state_compile(lua_State *L, const char *name, struct slice text);
 
 #endif

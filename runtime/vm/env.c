@@ -1,0 +1,461 @@
+/* env.c - the globals untrusted code sees: an allow-list. */
+#include "runtime/vm/env.h"
+
+#include <lualib.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/vm/arg.h"
+#include "runtime/vm/sched.h"
+
+/* Registry: name to {open function or text loader state}; name to module. */
+static const char modules_key;
+static const char loaded_key;
+static const char loading_key; /* the value of a module that is being loaded */
+
+/* ------------------------------------------------------------- tostring --- */
+
+/* Two objects have two names, an object keeps its own, and no name tells where
+ * in memory anything is: a permutation of 64-bit words under a secret. */
+static uint64_t hide_address(const struct state *st, const void *p) {
+  uint64_t x = (uint64_t)(uintptr_t)p ^ st->secret[0];
+  x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  x ^= st->secret[1];
+  x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return (x ^ (x >> 31)) ^ st->secret[2];
+}
+
+/* luaL_tolstring without the address. */
+static const char *to_text(lua_State *L, int idx, size_t *len) {
+  int type = lua_type(L, idx);
+  char hex[17];
+  uint64_t id;
+  if (type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER ||
+      type == LUA_TSTRING)
+    return luaL_tolstring(L, idx, len);
+  if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
+    lua_pop(L, 1); /* luaL_tolstring calls it */
+    return luaL_tolstring(L, idx, len);
+  }
+  id = hide_address(state_of(L), lua_topointer(L, idx));
+  for (int i = 15; i >= 0; i--, id >>= 4)
+    hex[i] = "0123456789abcdef"[id & 15];
+  hex[16] = '\0';
+  switch (luaL_getmetafield(L, idx, "__name")) {
+  case LUA_TSTRING:
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), hex);
+    lua_remove(L, -2);
+    break;
+  case LUA_TNIL:
+    lua_pushfstring(L, "%s: %s", lua_typename(L, type), hex);
+    break;
+  default:
+    lua_pop(L, 1);
+    lua_pushfstring(L, "%s: %s", lua_typename(L, type), hex);
+  }
+  return lua_tolstring(L, -1, len);
+}
+
+static int env_tostring(lua_State *L) {
+  luaL_checkany(L, 1);
+  to_text(L, 1, NULL);
+  return 1;
+}
+
+static int env_print(lua_State *L) {
+  struct state *st = state_of(L);
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  const char *text;
+  size_t len;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1)
+      luaL_addchar(&b, '\t');
+    to_text(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  luaL_pushresult(&b);
+  text = lua_tolstring(L, -1, &len);
+  if (len > st->limits.output_bytes - st->output_bytes) {
+    st->stop = STOP_OUTPUT;
+    return state_halt(L);
+  }
+  st->output_bytes += len;
+  if (st->host.output)
+    st->host.output(st->host.ud, text, len);
+  if (st->stop != STOP_NONE || atomic_load(&st->cancel)) {
+    if (st->stop == STOP_NONE)
+      st->stop = STOP_CANCEL;
+    return state_halt(L);
+  }
+  return 0;
+}
+
+/* --------------------------------------------------------- error handling ---
+ */
+
+static int pcall_done(lua_State *L, int status, lua_KContext extra) {
+  if (status != LUA_OK && status != LUA_YIELD) {
+    if (state_must_halt(L, status))
+      return state_halt(L);
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+  }
+  return lua_gettop(L) - (int)extra;
+}
+
+static int env_pcall(lua_State *L) {
+  int status;
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, pcall_done);
+  return pcall_done(L, status, 0);
+}
+
+/* Upvalue 1: the script's handler, which must not see a stop. */
+static int guarded_handler(lua_State *L) {
+  lua_settop(L, 1);
+  if (state_of(L)->stop != STOP_NONE)
+    return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static int env_xpcall(lua_State *L) {
+  int n = lua_gettop(L), status;
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, guarded_handler, 1);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2);
+  /* f, handler, true, f, arguments */
+  status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, pcall_done);
+  return pcall_done(L, status, 2);
+}
+
+/* ------------------------------------------------------------ metatables ---
+ */
+
+static int env_setmetatable(lua_State *L) {
+  int type = lua_type(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2,
+                   "nil or table");
+  if (type == LUA_TTABLE) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) != LUA_TNIL)
+      return luaL_error(L, "finalizers (__gc) are not available to scripts");
+    lua_pop(L, 1);
+  }
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+    return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static int env_rawset(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 2);
+  luaL_checkany(L, 3);
+  if (table_is_locked(L, 1))
+    return luaL_error(L, "attempt to change a read-only table");
+  lua_settop(L, 3);
+  lua_rawset(L, 1);
+  return 1;
+}
+
+/* ---------------------------------------------------------- string, math ---
+ */
+
+/* Lua's loops once per repetition even if there is nothing to copy. */
+static int env_rep(lua_State *L) {
+  size_t len, sep = 0;
+  luaL_checklstring(L, 1, &len);
+  luaL_checkinteger(L, 2);
+  luaL_optlstring(L, 3, "", &sep);
+  if (len == 0 && sep == 0) {
+    lua_pushliteral(L, "");
+    return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+/* Lua's own prints addresses: for "%p", and for "%s" of objects. */
+static int env_format(lua_State *L) {
+  size_t len;
+  const char *f = luaL_checklstring(L, 1, &len), *end = f + len;
+  int arg = 1, top = lua_gettop(L);
+  for (; f < end; f++) {
+    if (*f != '%')
+      continue;
+    if (++f >= end)
+      break; /* Lua's own message follows */
+    if (*f == '%')
+      continue;
+    while (f < end && *f != '\0' && strchr("-+ #0123456789.", *f))
+      f++;
+    if (f >= end)
+      break;
+    arg++;
+    if (*f == 'p')
+      return luaL_error(L, "invalid conversion '%%p' to 'format': addresses "
+                           "are not available to scripts");
+    if (*f == 's' && arg <= top && lua_type(L, arg) != LUA_TSTRING) {
+      to_text(L, arg, NULL);
+      lua_replace(L, arg);
+    }
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, top, 1);
+  return 1;
+}
+
+/* Lua's own returns the seed, which holds part of an address. */
+static int env_randomseed(lua_State *L) {
+  int n = lua_gettop(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  if (n == 0) {
+    lua_pushinteger(L, (lua_Integer)prng_next(&state_of(L)->prng));
+    lua_pushinteger(L, (lua_Integer)prng_next(&state_of(L)->prng));
+    lua_call(L, 2, 0);
+  } else {
+    lua_insert(L, 1);
+    lua_call(L, n, 0);
+  }
+  return 0;
+}
+
+/* CPU time of the script, not of the process it shares. */
+static int env_clock(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)state_cpu_used_ns(state_of(L)) / 1e9);
+  return 1;
+}
+
+/* -------------------------------------------------------------- require --- */
+
+static int require_store(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  /* stack: name, its result */
+  if (lua_isnil(L, 2)) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, 2);
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawset(L, -3);
+  lua_settop(L, 2);
+  return 1;
+}
+
+static void mark_loading(lua_State *L, bool on) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  lua_pushvalue(L, 1);
+  if (on)
+    lua_pushlightuserdata(L, (void *)&loading_key);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int require_ran(lua_State *L, int status, lua_KContext ctx) {
+  if (status != LUA_OK && status != LUA_YIELD) {
+    mark_loading(L, false);
+    return lua_error(L); /* a stop included: nobody has caught it */
+  }
+  return require_store(L, status, ctx);
+}
+
+static int env_require(lua_State *L) {
+  struct state *st = state_of(L);
+  const char *name, *file = NULL;
+  struct slice text = {NULL, 0}, s;
+  int rv, status;
+  luaL_checktype(L, 1, LUA_TSTRING);
+  lua_settop(L, 1);
+  value_slice(L, 1, &s);
+  name = s.p;
+  if (strlen(name) != s.len || s.len > 200)
+    return luaL_error(L, "module name: expected at most 200 bytes, no NUL");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) != LUA_TNIL) {
+    if (lua_touserdata(L, -1) == &loading_key)
+      return luaL_error(L, "module '%s' is being loaded: require loop", name);
+    return 1;
+  }
+  lua_settop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_rawgeti(L, -1, 1); /* open */
+    lua_pushvalue(L, 1);
+    lua_rawgeti(L, -3, 2); /* ud */
+    lua_call(L, 2, 1);
+    lua_replace(L, 2);
+    lua_settop(L, 2);
+    return require_store(L, LUA_OK, 0);
+  }
+  lua_settop(L, 1);
+  rv = st->host.require ? st->host.require(st->host.ud, name, &file, &text)
+                        : ERR_NOT_FOUND;
+  if (rv == ERR_NOT_FOUND)
+    return luaL_error(L,
+                      "module '%s' not found: it is no built-in module, and "
+                      "there is no './%s.lua' or './%s/init.lua' beside the "
+                      "script",
+                      name, name, name);
+  if (rv != 0)
+    return luaL_error(L, "module '%s' cannot be read", name);
+  status = state_compile(L, file, text);
+  if (status == LUA_ERRMEM)
+    return lua_error(L);
+  if (status != LUA_OK)
+    return luaL_error(L, "error loading module '%s': %s", name,
+                      lua_tostring(L, -1));
+  mark_loading(L, true);
+  lua_pushvalue(L, 1);
+  status = lua_pcallk(L, 1, 1, 0, 0, require_ran);
+  return require_ran(L, status, 0);
+}
+
+void env_add_module(lua_State *L, const char *name, lua_CFunction open,
+                    void *ud) {
+  luaL_checkstack(L, 4, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  lua_createtable(L, 2, 0);
+  lua_pushcfunction(L, open);
+  lua_rawseti(L, -2, 1);
+  lua_pushlightuserdata(L, ud);
+  lua_rawseti(L, -2, 2);
+  lua_setfield(L, -2, name); /* a plain table of ours */
+  lua_pop(L, 1);
+}
+
+void env_add_global_module(lua_State *L, const char *name, lua_CFunction open) {
+  env_add_module(L, name, open, NULL);
+  lua_pushcfunction(L, env_require);
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+  lua_setglobal(L, name);
+}
+
+bool env_has_module(lua_State *L, const char *name) {
+  bool has;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  has = lua_getfield(L, -1, name) != LUA_TNIL;
+  lua_pop(L, 2);
+  return has;
+}
+
+/* ------------------------------------------------------------- opening --- */
+
+/* Copies |names| of the table at |from| to the one at |to|. */
+static void copy_fields(lua_State *L, int from, int to,
+                        const char *const *names) {
+  for (; *names; names++) {
+    lua_getfield(L, from, *names);
+    lua_setfield(L, to, *names);
+  }
+}
+
+/* Replaces field |name| of the table on top by |f| with the old one as its
+ * upvalue. */
+static void wrap_field(lua_State *L, const char *name, lua_CFunction f) {
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, f, 1);
+  lua_setfield(L, -2, name);
+}
+
+/* Opens one of Lua's libraries without publishing it; its table is on top. */
+static void open_lib(lua_State *L, lua_CFunction open) {
+  lua_pushcfunction(L, open);
+  lua_call(L, 0, 1);
+}
+
+void env_open(lua_State *L) {
+  static const char *const base[] = {
+      "_VERSION", "assert",   "error",  "getmetatable", "ipairs", "next",
+      "pairs",    "rawequal", "rawget", "rawlen",       "select", "tonumber",
+      "type",     NULL};
+  static const luaL_Reg own[] = {{"pcall", env_pcall},
+                                 {"xpcall", env_xpcall},
+                                 {"print", env_print},
+                                 {"tostring", env_tostring},
+                                 {"setmetatable", env_setmetatable},
+                                 {"rawset", env_rawset},
+                                 {"require", env_require},
+                                 {NULL, NULL}};
+  static const char *const os_names[] = {"time", "date", "difftime", NULL};
+  int env, lib;
+  luaL_checkstack(L, 10, NULL);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loaded_key);
+
+  open_lib(L, luaopen_base); /* fills the globals of the new state */
+  lib = lua_gettop(L);
+  lua_newtable(L);
+  env = lua_gettop(L);
+  copy_fields(L, lib, env, base);
+  luaL_setfuncs(L, own, 0);
+  lua_pushvalue(L, env);
+  lua_setfield(L, env, "_G");
+
+  open_lib(L, luaopen_string);
+  wrap_field(L, "rep", env_rep);
+  wrap_field(L, "format", env_format);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "dump");
+  lua_setfield(L, env, "string");
+  lua_pushliteral(L, ""); /* strings keep their metatable to themselves */
+  lua_getmetatable(L, -1);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+
+  open_lib(L, luaopen_table);
+  lua_getfield(L, -1, "unpack");
+  lua_setfield(L, env, "unpack");
+  lua_setfield(L, env, "table");
+
+  open_lib(L, luaopen_math);
+  wrap_field(L, "randomseed", env_randomseed);
+  lua_getfield(L, -1, "randomseed");
+  lua_call(L, 0, 0);
+  lua_setfield(L, env, "math");
+
+  open_lib(L, luaopen_utf8);
+  lua_setfield(L, env, "utf8");
+
+  open_lib(L, luaopen_os);
+  lua_createtable(L, 0, 4);
+  copy_fields(L, lua_gettop(L) - 1, lua_gettop(L), os_names);
+  lua_pushcfunction(L, env_clock);
+  lua_setfield(L, -2, "clock");
+  lua_setfield(L, env, "os");
+  lua_pop(L, 1);
+
+  corolib_open(L);
+  lua_setfield(L, env, "coroutine");
+
+  lua_settop(L, env);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_settop(L, 0);
+}

@@ -1,0 +1,24 @@
+/* env.h - the globals untrusted code sees: an allow-list. */
+#ifndef RUNTIME_VM_ENV_H
+#define RUNTIME_VM_ENV_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+/* Replaces the globals of |L| by a fresh table of what is offered.  Runs in
+ * protected mode; may raise (memory). */
+void env_open(lua_State *L);
+
+/* Registers |open| for require(|name|); called at the first one.  Its upvalue 1
+ * is the light userdata |ud|. May raise. */
+void env_add_module(lua_State *L, const char *name, lua_CFunction open,
+                    void *ud);
+/* The global |name| is the module of that name. */
+void env_add_global_module(lua_State *L, const char *name, lua_CFunction open);
+/* Has a module of that name been registered? */
+bool env_has_module(lua_State *L, const char *name);
+
+/* corolib.c: pushes the coroutine library. */
+int corolib_open(lua_State *L);
+
+#endif

@@ -1,0 +1,150 @@
+/* preempt.c - ends slices by a timer signal that arms a hook.
+ *
+ * The handler does what lua.c does at an interrupt: lua_sethook on the running
+ * thread, which Lua allows from a signal handler.  It finds that thread through
+ * a thread-local, not through the signal's value: a signal that is delivered
+ * late, after its timer and host are gone, finds nothing and does nothing. */
+#include "runtime/vm/preempt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/vm/sched.h"
+
+/* An instruction is some nanoseconds: a check each 20 microseconds or so. */
+#define COUNTED_INSTRUCTIONS 4000
+
+struct preempt {
+  struct mem mem;
+  int signal; /* -1: counting */
+  timer_t timer;
+  pid_t tid;                /* the thread the timer signals; 0: no timer yet */
+  volatile uint64_t due_ns; /* when the last shot of the timer is due */
+  struct state *volatile running;
+  uint64_t slice_end_ns;
+};
+
+/* The one host whose script runs on this thread now. */
+static _Thread_local struct preempt *volatile active;
+
+/* One shot a slice from now.  An idle host gets at most one stray signal, and a
+ * busy one at most one system call a slice, however many bursts that holds. */
+static void arm(struct preempt *p, uint64_t now_ns) {
+  struct itimerspec its;
+  memset(&its, 0, sizeof its);
+  its.it_value.tv_nsec = (long)SLICE_NS;
+  p->due_ns = now_ns + SLICE_NS;
+  timer_settime(p->timer, 0, &its, NULL);
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context) {
+  int saved = errno;
+  struct preempt *p = active;
+  (void)sig;
+  (void)context;
+  if (p && info->si_code == SI_TIMER) {
+    struct state *st = p->running;
+    lua_State *L = st ? st->running : NULL;
+    uint64_t now_ns = clock_mono_ns();
+    if (L && now_ns >= p->slice_end_ns)
+      lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
+    arm(p, now_ns);
+  }
+  errno = saved;
+}
+
+static int make_timer(struct preempt *p) {
+  struct sigevent ev;
+  pid_t tid = (pid_t)syscall(SYS_gettid);
+  if (p->tid == tid)
+    return 0;
+  if (p->tid != 0)
+    timer_delete(p->timer); /* the host has moved to another thread */
+  p->tid = 0;
+  p->due_ns = 0;
+  memset(&ev, 0, sizeof ev);
+  ev.sigev_notify = SIGEV_THREAD_ID;
+  ev.sigev_signo = p->signal;
+#ifdef sigev_notify_thread_id
+  ev.sigev_notify_thread_id = tid;
+#else
+  ev._sigev_un._tid = tid;
+#endif
+  if (timer_create(CLOCK_MONOTONIC, &ev, &p->timer) != 0)
+    return ERR_SYSTEM;
+  p->tid = tid;
+  return 0;
+}
+
+int preempt_new(struct preempt **ret, const struct mem *m, int signal,
+                struct err *e) {
+  struct preempt *p;
+  struct sigaction sa;
+  if (signal == 0)
+    signal = SIGRTMAX - 3;
+  if (signal != -1 && (signal < 1 || signal > SIGRTMAX || signal == SIGKILL ||
+                       signal == SIGSTOP))
+    return err_setf(e, ERR_INVALID, "signal %d cannot be used", signal);
+  p = mem_zalloc(m, sizeof *p);
+  if (!p)
+    return err_set(e, ERR_NOMEM);
+  p->mem = *m;
+  p->signal = signal;
+  if (signal != -1) {
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_signal;
+    sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigfillset(&sa.sa_mask);
+    if (sigaction(signal, &sa, NULL) != 0) {
+      mem_free(m, p, sizeof *p);
+      return err_system(e, errno, "signal %d", signal);
+    }
+  }
+  *ret = p;
+  return 0;
+}
+
+void preempt_free(struct preempt *p) {
+  struct mem m;
+  if (!p)
+    return;
+  if (p->tid != 0)
+    timer_delete(p->timer);
+  m = p->mem;
+  mem_free(&m, p, sizeof *p);
+}
+
+int preempt_enter(struct preempt *p, struct state *st) {
+  uint64_t now_ns = clock_mono_ns();
+  p->slice_end_ns = now_ns + SLICE_NS;
+  p->running = st;
+  if (p->signal == -1)
+    return 0;
+  if (make_timer(p) != 0) {
+    p->running = NULL;
+    return ERR_SYSTEM;
+  }
+  active = p;
+  if (now_ns >= p->due_ns)
+    arm(p, now_ns);
+  return 0;
+}
+
+void preempt_leave(struct preempt *p) {
+  active = NULL;
+  p->running = NULL;
+}
+
+bool preempt_slice_over(const struct preempt *p) {
+  return clock_mono_ns() >= p->slice_end_ns;
+}
+
+void preempt_prepare(struct preempt *p, lua_State *L) {
+  if (p->signal == -1)
+    lua_sethook(L, sched_hook, LUA_MASKCOUNT, COUNTED_INSTRUCTIONS);
+}

@@ -1,0 +1,31 @@
+/* preempt.h - ends slices: a timer signal of the thread arms the hook of the
+ * coroutine that runs now, so that scripts pay nothing until their time is up.
+ */
+#ifndef RUNTIME_VM_PREEMPT_H
+#define RUNTIME_VM_PREEMPT_H
+
+#include "runtime/base/err.h"
+#include "runtime/base/mem.h"
+#include "runtime/vm/state.h"
+
+#define SLICE_NS UINT64_C(1000000)
+
+struct preempt;
+
+/* |signal| 0: a default; -1: none, and hooks count instructions instead.
+ * 0, ERR_NOMEM, ERR_SYSTEM, ERR_INVALID (no usable signal number) */
+int preempt_new(struct preempt **ret, const struct mem *m, int signal,
+                struct err *e);
+void preempt_free(struct preempt *p);
+
+/* Around every stretch of script code of |st| on this thread.  Not nested.
+ * 0 or ERR_SYSTEM */
+int preempt_enter(struct preempt *p, struct state *st);
+void preempt_leave(struct preempt *p);
+/* Has the slice that began with preempt_enter ended? */
+bool preempt_slice_over(const struct preempt *p);
+
+/* New threads of |L| in counting mode need their hook. */
+void preempt_prepare(struct preempt *p, lua_State *L);
+
+#endif

@@ -1,0 +1,310 @@
+/* state.c - one lua_State with counted memory, a CPU budget, a deadline and a
+ * way to stop it. */
+#include "runtime/vm/state.h"
+
+#include <stdalign.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/vm/env.h"
+#include "runtime/vm/preempt.h"
+#include "runtime/vm/sched.h"
+
+#define TRACEBACK_MAX (16 * 1024)
+
+static void *lua_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
+  struct mem *m = ud;
+  return m->fn(m->ud, ptr, old_size, new_size);
+}
+
+/* Never reached: all script code and all set-up runs in protected mode.  Lua
+ * aborts the process when this returns, which is what a broken promise is
+ * worth. */
+static int on_panic(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static int open_all(lua_State *L) {
+  lua_CFunction open = (lua_CFunction)lua_touserdata(L, 1);
+  env_open(L);
+  if (open)
+    open(L);
+  lua_settop(L, 0);
+  return 0;
+}
+
+static void on_deadline(struct timer *t, void *ud) {
+  (void)t;
+  state_stop(ud, STOP_DEADLINE);
+}
+
+int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
+              const struct mem *base, const struct state_limits *limits,
+              const struct state_host *host, void *services,
+              lua_CFunction open) {
+  /* mem.fn aligns for any type, which is 16 bytes or more: the low bits of the
+   * address are free for the flags of threads */
+  struct state *st = mem_zalloc(base, sizeof *st);
+  int rv = ERR_NOMEM;
+  _Static_assert(alignof(max_align_t) >= 16, "thread flags need four bits");
+  if (!st)
+    return ERR_NOMEM;
+  st->base = *base;
+  st->loop = lp;
+  st->preempt = preempt;
+  st->limits = *limits;
+  st->host = *host;
+  st->services = services;
+  list_init(&st->tasks);
+  list_init(&st->ready);
+  deferred_init(&st->run, sched_run, st);
+  timer_init(&st->deadline, lp, on_deadline, st);
+  buf_init(&st->traceback, base, TRACEBACK_MAX);
+  account_init(&st->account, base,
+               limits->memory_bytes > SIZE_MAX ? SIZE_MAX
+                                               : (size_t)limits->memory_bytes);
+  st->mem = account_mem(&st->account);
+  if (((uintptr_t)st & 15) != 0 || prng_seed(&st->prng) != 0 ||
+      random_bytes(st->secret, sizeof st->secret) != 0) {
+    rv = ERR_SYSTEM;
+    goto fail;
+  }
+  st->L = lua_newstate(lua_alloc, &st->mem);
+  if (!st->L)
+    goto fail;
+  lua_atpanic(st->L, on_panic);
+  thread_set_flags(st->L, st, 0);
+  /* no memory is needed to push these */
+  lua_pushcfunction(st->L, open_all);
+  lua_pushlightuserdata(st->L, (void *)open);
+  if (lua_pcall(st->L, 1, 0, 0) != LUA_OK)
+    goto fail;
+  *ret = st;
+  return 0;
+fail:
+  state_free(st);
+  return rv;
+}
+
+void state_free(struct state *st) {
+  struct mem base;
+  if (!st)
+    return;
+  st->ended = true;
+  deferred_cancel(&st->run);
+  timer_stop(&st->deadline);
+  if (st->L) {
+    sched_cancel_all(st);
+    lua_close(st->L);
+  }
+  buf_deinit(&st->traceback);
+  base = st->base;
+  mem_free(&base, st, sizeof *st);
+}
+
+/* ---------------------------------------------------------------- loading ---
+ */
+
+int state_compile(lua_State *L, const char *name, struct slice text) {
+  struct state *st = state_of(L);
+  const char *chunkname;
+  if (text.len > st->limits.source_bytes) {
+    lua_pushfstring(L, "%s:1: the text has %I bytes, at most %I are allowed",
+                    name, (LUAI_UACINT)text.len,
+                    (LUAI_UACINT)st->limits.source_bytes);
+    return LUA_ERRSYNTAX;
+  }
+  if (slice_starts(text, SLICE("\xef\xbb\xbf"))) {
+    text.p += 3;
+    text.len -= 3;
+  }
+  if (text.len > 0 && text.p[0] == '#')
+    while (text.len > 0 && text.p[0] != '\n') {
+      text.p++;
+      text.len--;
+    }
+  chunkname = lua_pushfstring(L, "@%s", name);
+  int status = luaL_loadbufferx(L, text.p, text.len, chunkname, "t");
+  lua_remove(L, -2);
+  return status;
+}
+
+struct load {
+  struct state *st;
+  const char *name;
+  struct slice text;
+  const char *method;
+  const char *const *args;
+  size_t nargs;
+  int status;
+};
+
+/* Stack: the script's arguments, then what the chunk returned. */
+static int main_done(lua_State *L, int status, lua_KContext nargs) {
+  int first = (int)nargs + 1;
+  (void)status;
+  /* a second time after the method: its results are the script's */
+  return lua_gettop(L) - first + 1;
+}
+
+static int chunk_done(lua_State *L, int status, lua_KContext nargs) {
+  int first = (int)nargs + 1;
+  (void)status;
+  if (lua_type(L, first) == LUA_TTABLE) {
+    lua_pushvalue(L, lua_upvalueindex(2)); /* the method's name */
+    lua_rawget(L, first);
+    if (lua_type(L, -1) == LUA_TFUNCTION) {
+      luaL_checkstack(L, (int)nargs + 1, "too many arguments");
+      lua_replace(L, first);
+      lua_settop(L, first);
+      for (int i = 1; i <= (int)nargs; i++)
+        lua_pushvalue(L, i);
+      lua_callk(L, (int)nargs, LUA_MULTRET, nargs, main_done);
+      return main_done(L, LUA_OK, nargs);
+    }
+    lua_pop(L, 1);
+  }
+  return lua_gettop(L) - first + 1;
+}
+
+/* Upvalues: the chunk, the method's name.  Arguments: the script's. */
+static int run_main(lua_State *L) {
+  int nargs = lua_gettop(L);
+  luaL_checkstack(L, nargs + 2, "too many arguments");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  for (int i = 1; i <= nargs; i++)
+    lua_pushvalue(L, i);
+  lua_callk(L, nargs, LUA_MULTRET, nargs, chunk_done);
+  return chunk_done(L, LUA_OK, nargs);
+}
+
+static int load_protected(lua_State *L) {
+  struct load *ld = lua_touserdata(L, 1);
+  ld->status = state_compile(L, ld->name, ld->text);
+  if (ld->status != LUA_OK)
+    return 1;
+  lua_pushstring(L, ld->method);
+  lua_pushcclosure(L, run_main, 2);
+  lua_createtable(L, (int)ld->nargs, 1);
+  lua_pushstring(L, ld->name);
+  lua_rawseti(L, -2, 0);
+  luaL_checkstack(L, (int)ld->nargs + 4, "too many arguments");
+  for (size_t i = 0; i < ld->nargs; i++) {
+    lua_pushstring(L, ld->args[i]);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, 3, (lua_Integer)i + 1);
+  }
+  lua_pushvalue(L, 3);
+  lua_setglobal(L, "arg");
+  lua_remove(L, 3);
+  task_spawn_main(L, (int)ld->nargs);
+  return 0;
+}
+
+static void syntax_error(struct err *e, const char *name, const char *text) {
+  /* "name:line: message"; the name was cut by Lua if it is long */
+  const char *p = text;
+  uint32_t line = 0;
+  for (; (p = strchr(p, ':')) != NULL; p++) {
+    const char *d = p + 1;
+    uint32_t n = 0;
+    while (ascii_digit(*d) && n < 100000000)
+      n = n * 10 + (uint32_t)(*d++ - '0');
+    if (d > p + 1 && d[0] == ':' && d[1] == ' ') {
+      line = n;
+      text = d + 2;
+      break;
+    }
+  }
+  err_at(e, ERR_SYNTAX, name, line, 0, "%s", text);
+}
+
+int state_load(struct state *st, const char *name, struct slice text,
+               const char *method, const char *const *args, size_t nargs,
+               struct err *e) {
+  struct load ld = {.st = st,
+                    .name = name,
+                    .text = text,
+                    .method = method,
+                    .args = args,
+                    .nargs = nargs};
+  lua_State *L = st->L;
+  int status;
+  if (nargs > 250)
+    return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
+  if (st->started_ns != 0)
+    return err_setf(e, ERR_INVALID, "a script is loaded already");
+  st->started_ns = clock_mono_ns();
+  st->run_started_cpu_ns = clock_thread_cpu_ns();
+  lua_settop(L, 0);
+  lua_pushcfunction(L, load_protected);
+  lua_pushlightuserdata(L, &ld);
+  status = lua_pcall(L, 1, 1, 0);
+  st->cpu_ns = state_cpu_used_ns(st);
+  st->run_started_cpu_ns = 0;
+  if (status == LUA_OK && ld.status == LUA_OK) {
+    lua_settop(L, 0);
+    if (st->limits.deadline_ns != UINT64_MAX &&
+        timer_start_after(&st->deadline, st->limits.deadline_ns) != 0)
+      return err_set(e, ERR_NOMEM);
+    return 0;
+  }
+  if (status == LUA_ERRMEM || ld.status == LUA_ERRMEM) {
+    st->stop = STOP_MEMORY;
+    err_setf(e, ERR_LIMIT, "not enough memory to load the script");
+  } else {
+    const char *why = lua_tostring(L, -1);
+    syntax_error(e, name, why ? why : "cannot be loaded");
+  }
+  lua_settop(L, 0);
+  return status == LUA_ERRMEM || ld.status == LUA_ERRMEM ? ERR_LIMIT
+                                                         : ERR_SYNTAX;
+}
+
+/* ---------------------------------------------------------------- asking ---
+ */
+
+void state_stop(struct state *st, enum stop_reason why) {
+  if (st->ended || st->stop != STOP_NONE)
+    return;
+  st->stop = why;
+  /* Running: the next tick finds it.  Else: the scheduler does, from the
+   * loop. */
+  if (!st->current)
+    deferred_schedule(st->loop, &st->run);
+}
+
+uint64_t state_cpu_used_ns(const struct state *st) {
+  if (st->run_started_cpu_ns == 0)
+    return st->cpu_ns;
+  return st->cpu_ns + (clock_thread_cpu_ns() - st->run_started_cpu_ns);
+}
+
+struct loop *state_loop(struct state *st) {
+  return st->loop;
+}
+
+const struct mem *state_mem(struct state *st) {
+  return &st->mem;
+}
+
+struct prng *state_prng(struct state *st) {
+  return &st->prng;
+}
+
+void *state_services(lua_State *L) {
+  return state_of(L)->services;
+}
+
+bool state_timer_acquire(struct state *st) {
+  if (st->timers >= st->limits.timers)
+    return false;
+  st->timers++;
+  return true;
+}
+
+void state_timer_release(struct state *st) {
+  st->timers--;
+}
