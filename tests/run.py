@@ -36,6 +36,8 @@ class Result:
 
 def run(command, env, limit_s=LIMIT_S, cwd=None):
     """Status and output of a command that gets no input and a time limit."""
+    if not os.access(command[0], os.X_OK):
+        return 127, "%s is not there\n" % command[0]
     process = subprocess.Popen(
         command, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -124,6 +126,8 @@ def hostile_file(path, env):
     name = os.path.basename(path)
     if "status" not in want:
         return Result(name, 0, 1, 0, "its head names no status\n")
+    if not os.access(env["CORDON"], os.X_OK):
+        return Result(name, 0, 1, 0, "cordon is not built\n")
     verb = "run" if path.endswith(".lua") else "check"
     process = subprocess.Popen(
         [env["CORDON"], verb, *args, path], env=env, stdin=subprocess.DEVNULL,
