@@ -7,26 +7,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/pattern.h"
+#include "policy/tree.h"
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 
 struct policy_set;   /* all policies of all files */
 struct policy_scope; /* which of them are in force */
-struct policy_rule;
+
+/* Applies where one of the actions and one of the resources match: the lists
+ * |actions| and |resources| of a policy are one rule, each entry of |rules| is
+ * one. */
+struct policy_rule {
+  struct pattern *actions;
+  size_t nactions;
+  struct pattern *resources;
+  size_t nresources;
+  unsigned use;     /* PATTERN_FOR_* of all the actions */
+  bool any_address; /* "address: any" */
+  uint32_t line;
+  uint32_t column;
+};
 
 struct policy {
-  struct slice id; /* "ns:name" */
+  struct slice id; /* "ns:name", NUL-terminated */
   const char *file;
-  uint32_t line; /* of the entry */
+  uint32_t line; /* of the entry; 0: policy_set_add_allow */
   uint32_t column;
   bool deny; /* effect */
-  /* the rest is the owner's business: rules, groups, index in the set */
   struct policy_rule *rules;
   size_t nrules;
   struct slice *groups; /* "ns:name" */
   size_t ngroups;
-  size_t index;
+  size_t index; /* policy_set_at; the order of loading until it is finished */
 };
 
 /* Called once per mistake, in the order of the text; borrowed. */
@@ -35,24 +49,31 @@ typedef void policy_mistake_fn(void *ud, const struct err *mistake);
 /* An empty set, to be filled; one reference.  0 or ERR_NOMEM */
 int policy_set_new(struct policy_set **ret, const struct mem *m);
 
-/* Parses one file's YAML into |set|.  |name| is shown in messages.  0; or
- * ERR_SYNTAX after |fn| (may be NULL) was called for each mistake, in which case
- * the set must not be used any more; or ERR_NOMEM. */
+/* How large the files may be; before the first policy_set_add. */
+void policy_set_limits(struct policy_set *set,
+                       const struct tree_limits *limits);
+
+/* Parses one file's YAML into |set|.  |name| is shown in messages and kept by
+ * copy.  0; or ERR_SYNTAX after |fn| (may be NULL) was called for each mistake:
+ * more files can then be added to find their mistakes, but policy_set_finish
+ * will refuse the set; or ERR_NOMEM; or ERR_BUSY when it is finished. */
 int policy_set_add(struct policy_set *set, const char *name, struct slice text,
                    policy_mistake_fn *fn, void *ud);
 
 /* An allow of websocket.connect and websocket.connect.url for one URL pattern,
  * with the id "cli:allow" (and "cli:allow-2" ...).  0, ERR_SYNTAX with |e|,
- * ERR_NOMEM */
+ * ERR_NOMEM, ERR_BUSY */
 int policy_set_add_allow(struct policy_set *set, struct slice pattern,
                          struct err *e);
 
-/* Checks what spans files, and freezes the set.  0, ERR_SYNTAX, ERR_NOMEM */
+/* Checks what spans files, and freezes the set.  0; ERR_SYNTAX, also when an
+ * earlier call failed; ERR_NOMEM; ERR_BUSY when it is finished */
 int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud);
 
 struct policy_set *policy_set_ref(struct policy_set *set);
 void policy_set_unref(struct policy_set *set); /* NULL is harmless */
 
+/* Of a finished set; in the order of their ids. */
 size_t policy_set_len(const struct policy_set *set);
 const struct policy *policy_set_at(const struct policy_set *set, size_t i);
 const struct policy *policy_set_find(const struct policy_set *set,
@@ -61,10 +82,16 @@ const struct policy *policy_set_find(const struct policy_set *set,
 /* The policies of the groups and ids in |names| ("ns:name", or a bare name
  * where it is unambiguous); n == 0: all policies of the set.  The policies of
  * policy_set_add_allow are always in.  0, ERR_NOT_FOUND (|e| names the nearest
- * known one), ERR_NOMEM.  Keeps a reference to |set|. */
+ * known one, or those between which a name is ambiguous), ERR_INVALID (the set
+ * is not finished), ERR_NOMEM.  Keeps a reference to |set|. */
 int policy_scope_new(struct policy_scope **ret, struct policy_set *set,
                      const struct slice *names, size_t n, const struct mem *m,
                      struct err *e);
-void policy_scope_free(struct policy_scope *scope);
+void policy_scope_free(struct policy_scope *scope); /* NULL is harmless */
+
+/* The policies in force, in the order of their ids. */
+size_t policy_scope_len(const struct policy_scope *scope);
+const struct policy *policy_scope_at(const struct policy_scope *scope,
+                                     size_t i);
 
 #endif

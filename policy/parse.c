@@ -1,0 +1,841 @@
+/* parse.c - policy files: a tree of YAML nodes to policies, and every mistake
+ * on the way.  What is not understood is never half-read: a policy with a
+ * mistake is not delivered, and its file fails. */
+#include "policy/parse.h"
+
+#include <stdio.h>
+
+/* Shown for one file; a file that is no policy file at all has thousands. */
+#define MAX_MISTAKES 100
+/* Of a name, an action, a resource: longer is no pattern anybody means, and an
+ * alias could repeat it ten thousand times. */
+#define MAX_TEXT 4096
+#define MAX_NAME 128
+
+struct parser {
+  const char *name;
+  const struct mem *mem;
+  struct arena *keep;
+  struct tree_node *root;
+  struct slice ns; /* NULL: missing or wrong */
+  parse_policy_fn *on_policy;
+  void *ud;
+  struct policy **policies; /* delivered, for the check of their ids */
+  size_t npolicies;
+  size_t policies_cap;
+  struct err *mistakes;
+  size_t nmistakes;
+  size_t mistakes_cap;
+  size_t total; /* mistakes, also those that are not kept */
+  bool nomem;
+};
+
+/* --------------------------------------------------------------- mistakes ---
+ */
+
+static void keep_mistake(struct parser *ps, const struct err *e) {
+  size_t at;
+
+  ps->total++;
+  if (ps->nmistakes == MAX_MISTAKES)
+    return;
+  if (ps->nmistakes == ps->mistakes_cap) {
+    struct err *p =
+        mem_grow(ps->mem, ps->mistakes, &ps->mistakes_cap, ps->nmistakes + 1,
+                 sizeof *ps->mistakes, MAX_MISTAKES);
+    if (!p) {
+      ps->nomem = true;
+      return;
+    }
+    ps->mistakes = p;
+  }
+  /* in the order of the text; at the same place in the order of finding */
+  for (at = ps->nmistakes++; at > 0; at--) {
+    const struct err *before = &ps->mistakes[at - 1];
+    if (before->line < e->line ||
+        (before->line == e->line && before->column <= e->column))
+      break;
+    ps->mistakes[at] = *before;
+  }
+  ps->mistakes[at] = *e;
+}
+
+static void mistake(struct parser *ps, struct tree_pos at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void mistake(struct parser *ps, struct tree_pos at, const char *fmt,
+                    ...) {
+  struct err e;
+  va_list ap;
+
+  va_start(ap, fmt);
+  err_vsetf(&e, ERR_SYNTAX, fmt, ap);
+  va_end(ap);
+  e.line = at.line;
+  e.column = at.column;
+  str_escape(e.source, sizeof e.source, slice_of(ps->name));
+  keep_mistake(ps, &e);
+}
+
+/* For "%.*s" of text that came from the file. */
+#define SHOWN(s) (int)((s).len > 64 ? 64 : (s).len), (s).p
+
+/* "expected 'effect'", or all of |words| when none is near. */
+static void unknown(struct parser *ps, struct tree_pos at, const char *what,
+                    struct slice got, const char *const *words) {
+  const char *near = str_nearest(got, words);
+  char all[256];
+  size_t n = 0;
+
+  if (near) {
+    mistake(ps, at, "unknown %s '%.*s', expected '%s'", what, SHOWN(got), near);
+    return;
+  }
+  for (size_t i = 0; words[i] && n < sizeof all; i++)
+    n += (size_t)snprintf(all + n, sizeof all - n, "%s'%s'",
+                          i == 0         ? ""
+                          : words[i + 1] ? ", "
+                                         : " or ",
+                          words[i]);
+  mistake(ps, at, "unknown %s '%.*s', expected %s", what, SHOWN(got), all);
+}
+
+/* ------------------------------------------------------------------- maps ---
+ */
+
+#define MAX_KEYS 8
+
+/* Finds the members |words| of |map| into |items| (NULL where absent).  Other
+ * keys and keys that stand twice are mistakes. */
+static void read_keys(struct parser *ps, const struct tree_node *map,
+                      const char *what, const char *const *words,
+                      const struct tree_item *items[MAX_KEYS]) {
+  memset(items, 0, MAX_KEYS * sizeof *items);
+  if (map->tagged)
+    mistake(ps, map->pos, "tags are not supported");
+  for (size_t i = 0; i < map->len; i++) {
+    const struct tree_node *key = map->items[i].key;
+    size_t w = 0;
+    if (key->kind != TREE_SCALAR || key->tagged) {
+      mistake(ps, key->pos, "%s as a key, expected a name", tree_describe(key));
+      continue;
+    }
+    while (words[w] && !slice_is(key->text, words[w]))
+      w++;
+    if (words[w] && items[w])
+      mistake(ps, key->pos, "duplicate key '%s'", words[w]);
+    else if (words[w])
+      items[w] = &map->items[i];
+    else if (slice_is(key->text, "<<"))
+      mistake(ps, key->pos,
+              "merge key '<<' is not supported, expected the "
+              "keys written out");
+    else
+      unknown(ps, key->pos, what, key->text, words);
+  }
+}
+
+/* A string that is not too long; else a mistake. */
+static bool is_string(struct parser *ps, const struct tree_item *item,
+                      const char *what) {
+  const struct tree_node *n = item->value;
+  bool quotable = n->kind == TREE_SCALAR && !n->tagged && n->text.len > 0;
+
+  if (n->kind == TREE_SCALAR && n->type == TREE_STRING) {
+    if (n->text.len <= MAX_TEXT)
+      return true;
+    mistake(ps, item->pos, "%s is too long, expected at most %d bytes", what,
+            MAX_TEXT);
+  } else {
+    mistake(ps, item->pos, "%s is %s, expected a string%s", what,
+            tree_describe(n), quotable ? " in quotes" : "");
+  }
+  return false;
+}
+
+/* Of a namespace, an entry or a group: printable ASCII that needs no quotes and
+ * does not look like two names. */
+static bool is_name(struct slice s) {
+  if (s.len == 0 || s.len > MAX_NAME)
+    return false;
+  for (size_t i = 0; i < s.len; i++)
+    if (!ascii_alpha(s.p[i]) && !ascii_digit(s.p[i]) &&
+        (s.p[i] == '\0' || !strchr("_-./@+", s.p[i])))
+      return false;
+  return true;
+}
+
+#define NAME_RULE "letters, digits and _ - . / @ +, at most 128"
+
+/* ------------------------------------------------------------------- lists ---
+ */
+
+/* A list or a scalar that stands for a list of one. */
+static size_t list_len(const struct tree_node *n) {
+  return n->kind == TREE_LIST ? n->len : 1;
+}
+
+static struct tree_item list_at(const struct tree_item *item, size_t i) {
+  if (item->value->kind == TREE_LIST)
+    return item->value->items[i];
+  return *item;
+}
+
+static bool is_list(struct parser *ps, const struct tree_item *item,
+                    const char *what) {
+  const struct tree_node *n = item->value;
+
+  if (n->kind == TREE_MAP || n->tagged) {
+    mistake(ps, item->pos, "'%s' is %s, expected a string or a list", what,
+            tree_describe(n));
+    return false;
+  }
+  if (n->kind == TREE_LIST && n->len == 0) {
+    mistake(ps, item->pos, "'%s' is empty, expected at least one pattern",
+            what);
+    return false;
+  }
+  return true;
+}
+
+/* ------------------------------------------------------------------- rules ---
+ */
+
+/* Where byte |column| of the text of |item| stands. */
+static struct tree_pos pos_inside(const struct tree_item *item,
+                                  uint32_t column) {
+  const struct tree_node *n = item->value;
+  bool alias =
+      item->pos.line != n->pos.line || item->pos.column != n->pos.column;
+
+  if (alias || !n->text_column || !column)
+    return item->pos;
+  return (struct tree_pos){n->pos.line, n->text_column + column - 1};
+}
+
+static bool compiled(struct parser *ps, const struct tree_item *item, int rv,
+                     const struct err *e) {
+  if (rv == ERR_NOMEM)
+    ps->nomem = true;
+  else if (rv != 0)
+    mistake(ps, pos_inside(item, e->column), "%s", e->message);
+  return rv == 0;
+}
+
+static bool read_action(struct parser *ps, const struct tree_item *item,
+                        struct pattern *ret) {
+  struct err e;
+
+  return is_string(ps, item, "action") &&
+         compiled(ps, item,
+                  pattern_compile_action(ret, item->value->text, ps->keep, &e),
+                  &e);
+}
+
+static bool read_resource(struct parser *ps, const struct tree_item *item,
+                          unsigned use, struct pattern *ret) {
+  struct err e;
+
+  return is_string(ps, item, "resource") &&
+         compiled(ps, item,
+                  pattern_compile_resource(ret, item->value->text, use,
+                                           ps->keep, NULL, &e),
+                  &e);
+}
+
+static bool read_actions(struct parser *ps, const struct tree_item *item,
+                         struct policy_rule *r) {
+  size_t n;
+  bool good = true;
+
+  if (!is_list(ps, item, "actions"))
+    return false;
+  n = list_len(item->value);
+  r->actions = arena_array(ps->keep, n, sizeof *r->actions);
+  if (!r->actions) {
+    ps->nomem = true;
+    return false;
+  }
+  for (r->nactions = 0; r->nactions < n && !ps->nomem; r->nactions++) {
+    struct tree_item at = list_at(item, r->nactions);
+    struct pattern *p = &r->actions[r->nactions];
+    if (read_action(ps, &at, p))
+      r->use |= pattern_action_use(p);
+    else
+      good = false;
+  }
+  return good && !ps->nomem;
+}
+
+/* After read_actions, which says what the resources are for. */
+static bool read_resources(struct parser *ps, const struct tree_item *item,
+                           bool deny, struct policy_rule *r) {
+  unsigned use = r->use | (deny ? PATTERN_IN_DENY : 0);
+  size_t n;
+  bool good = true;
+
+  if (!is_list(ps, item, "resources"))
+    return false;
+  n = list_len(item->value);
+  r->resources = arena_array(ps->keep, n, sizeof *r->resources);
+  if (!r->resources) {
+    ps->nomem = true;
+    return false;
+  }
+  for (r->nresources = 0; r->nresources < n && !ps->nomem; r->nresources++) {
+    struct tree_item at = list_at(item, r->nresources);
+    good &= read_resource(ps, &at, use, &r->resources[r->nresources]);
+  }
+  return good && !ps->nomem;
+}
+
+/* "address: any" speaks about the addresses of a host that the rule names. */
+static bool read_address(struct parser *ps, const struct tree_item *item,
+                         bool deny, struct policy_rule *r) {
+  if (!is_string(ps, item, "address"))
+    return false;
+  if (!slice_is(item->value->text, "any")) {
+    unknown(ps, item->pos, "address", item->value->text,
+            (const char *const[]){"any", NULL});
+    return false;
+  }
+  if (deny) {
+    mistake(ps, item->pos, "'address' in a deny, expected it in an allow");
+    return false;
+  }
+  if (r->nresources == 1 &&
+      pattern_naming(r->resources) == PATTERN_NAMES_NONE) {
+    mistake(ps, item->pos,
+            "'address: any' without a host, expected a resource "
+            "that names one host without a wildcard");
+    return false;
+  }
+  r->any_address = true;
+  return true;
+}
+
+enum { RULE_ACTION, RULE_RESOURCE, RULE_ADDRESS };
+static const char *const rule_keys[] = {"action", "resource", "address", NULL};
+
+static bool read_rule(struct parser *ps, const struct tree_item *item,
+                      bool deny, struct policy_rule *r) {
+  static struct tree_node nothing = {
+      .kind = TREE_SCALAR, .type = TREE_STRING, .text = {"", 0}};
+  const struct tree_item *at[MAX_KEYS];
+  struct tree_item resource = {.value = &nothing, .pos = item->pos};
+  size_t before = ps->total;
+
+  if (item->value->kind != TREE_MAP) {
+    mistake(ps, item->pos,
+            "rule is %s, expected a map like {action: ..., "
+            "resource: ...}",
+            tree_describe(item->value));
+    return false;
+  }
+  read_keys(ps, item->value, "key", rule_keys, at);
+  r->line = item->pos.line;
+  r->column = item->pos.column;
+  if (!at[RULE_ACTION]) {
+    mistake(ps, item->pos, "rule without an action, expected 'action'");
+  } else if (at[RULE_ACTION]->value->kind == TREE_LIST) {
+    mistake(ps, at[RULE_ACTION]->pos,
+            "action is a list, expected a string: a rule has one action");
+  } else if (read_actions(ps, at[RULE_ACTION], r)) {
+    if (at[RULE_RESOURCE])
+      resource = *at[RULE_RESOURCE];
+    if (resource.value->kind == TREE_LIST)
+      mistake(ps, resource.pos,
+              "resource is a list, expected a string: a rule has one resource");
+    else if (!at[RULE_RESOURCE] && r->use != PATTERN_FOR_CONNECT)
+      mistake(ps, item->pos, "rule without a resource, expected 'resource'");
+    else if (read_resources(ps, &resource, deny, r) && at[RULE_ADDRESS])
+      read_address(ps, at[RULE_ADDRESS], deny, r);
+  }
+  return ps->total == before && !ps->nomem;
+}
+
+static void read_rules(struct parser *ps, const struct tree_item *item,
+                       bool deny, struct policy *p) {
+  const struct tree_node *list = item->value;
+
+  if (list->kind != TREE_LIST || list->tagged) {
+    mistake(ps, item->pos, "'rules' is %s, expected a list",
+            tree_describe(list));
+    return;
+  }
+  if (list->len == 0) {
+    mistake(ps, item->pos, "'rules' is empty, expected at least one rule");
+    return;
+  }
+  p->rules = arena_array(ps->keep, list->len, sizeof *p->rules);
+  if (!p->rules) {
+    ps->nomem = true;
+    return;
+  }
+  for (p->nrules = 0; p->nrules < list->len && !ps->nomem; p->nrules++)
+    read_rule(ps, &list->items[p->nrules], deny, &p->rules[p->nrules]);
+}
+
+/* ----------------------------------------------------------------- policies
+ * --- */
+
+enum {
+  BODY_ACTIONS,
+  BODY_RESOURCES,
+  BODY_EFFECT,
+  BODY_RULES,
+  BODY_CONDITIONS,
+  BODY_EXPRESSION
+};
+static const char *const body_keys[] = {"actions", "resources",  "effect",
+                                        "rules",   "conditions", "expression",
+                                        NULL};
+
+/* True for a deny, and where it cannot be known: denies take more patterns, so
+ * that no second mistake follows from the first. */
+static bool read_effect(struct parser *ps, struct tree_pos pos,
+                        const struct tree_item *item) {
+  if (!item)
+    mistake(ps, pos,
+            "policy without an effect, expected 'effect: allow' or "
+            "'effect: deny'");
+  else if (is_string(ps, item, "effect")) {
+    if (slice_is(item->value->text, "allow"))
+      return false;
+    if (!slice_is(item->value->text, "deny"))
+      unknown(ps, item->pos, "effect", item->value->text,
+              (const char *const[]){"allow", "deny", NULL});
+  }
+  return true;
+}
+
+static void read_lists(struct parser *ps, const struct tree_item *at[],
+                       struct tree_pos pos, struct policy *p) {
+  struct policy_rule *r = arena_zalloc(ps->keep, sizeof *r);
+
+  if (!r) {
+    ps->nomem = true;
+    return;
+  }
+  r->line = pos.line;
+  r->column = pos.column;
+  p->rules = r;
+  p->nrules = 1;
+  if (!at[BODY_ACTIONS])
+    mistake(ps, pos, "policy without actions, expected 'actions' or 'rules'");
+  if (!at[BODY_RESOURCES])
+    mistake(ps, pos, "policy without resources, expected 'resources'");
+  /* what a resource may be depends on the actions: with a wrong one nothing
+   * sure can be said about it */
+  if (at[BODY_ACTIONS] && read_actions(ps, at[BODY_ACTIONS], r) &&
+      at[BODY_RESOURCES])
+    read_resources(ps, at[BODY_RESOURCES], p->deny, r);
+}
+
+static void read_body(struct parser *ps, const struct tree_item *item,
+                      struct policy *p) {
+  const struct tree_node *body = item->value;
+  const struct tree_item *at[MAX_KEYS];
+
+  if (body->kind != TREE_MAP) {
+    mistake(ps, item->pos, "'policy' is %s, expected a map",
+            tree_describe(body));
+    return;
+  }
+  read_keys(ps, body, "key", body_keys, at);
+  p->deny = read_effect(ps, item->pos, at[BODY_EFFECT]);
+  if (at[BODY_CONDITIONS])
+    mistake(ps, at[BODY_CONDITIONS]->key->pos,
+            "'conditions' is not supported in this version");
+  if (at[BODY_EXPRESSION])
+    mistake(ps, at[BODY_EXPRESSION]->key->pos,
+            "'expression' is not supported in this version");
+  if (at[BODY_RULES] && (at[BODY_ACTIONS] || at[BODY_RESOURCES]))
+    mistake(ps, at[BODY_RULES]->key->pos,
+            "'rules' beside 'actions' or 'resources', expected one or the "
+            "other");
+  else if (at[BODY_RULES])
+    read_rules(ps, at[BODY_RULES], p->deny, p);
+  else
+    read_lists(ps, at, item->pos, p);
+}
+
+/* "|ns|:|name|" in the arena; NULL after setting nomem. */
+static bool make_id(struct parser *ps, struct slice ns, struct slice name,
+                    struct slice *ret) {
+  size_t len = ns.len + 1 + name.len;
+  char *p = arena_alloc(ps->keep, len + 1);
+
+  if (!p) {
+    ps->nomem = true;
+    return false;
+  }
+  memcpy(p, ns.p, ns.len);
+  p[ns.len] = ':';
+  memcpy(p + ns.len + 1, name.p, name.len);
+  p[len] = '\0';
+  *ret = (struct slice){p, len};
+  return true;
+}
+
+static void read_group(struct parser *ps, const struct tree_item *item,
+                       struct slice *ret) {
+  struct slice s, ns = ps->ns, name;
+  const char *colon;
+
+  if (!is_string(ps, item, "group"))
+    return;
+  s = name = item->value->text;
+  if ((colon = memchr(s.p, ':', s.len)) != NULL) {
+    ns = (struct slice){s.p, (size_t)(colon - s.p)};
+    name = (struct slice){colon + 1, s.len - ns.len - 1};
+  }
+  if (!is_name(name) || (colon && !is_name(ns)))
+    mistake(ps, item->pos,
+            "bad group '%.*s', expected 'name' or 'ns:name'; a "
+            "name is " NAME_RULE,
+            SHOWN(s));
+  else if (ns.p)
+    make_id(ps, ns, name, ret);
+}
+
+static void read_groups(struct parser *ps, const struct tree_item *item,
+                        struct policy *p) {
+  const struct tree_node *n = item->value;
+  size_t len = list_len(n);
+
+  if (n->kind == TREE_MAP || n->tagged) {
+    mistake(ps, item->pos, "'groups' is %s, expected a list of names",
+            tree_describe(n));
+    return;
+  }
+  p->groups = arena_array(ps->keep, len, sizeof *p->groups);
+  if (!p->groups) {
+    ps->nomem = true;
+    return;
+  }
+  for (p->ngroups = 0; p->ngroups < len && !ps->nomem; p->ngroups++) {
+    struct tree_item at = list_at(item, p->ngroups);
+    read_group(ps, &at, &p->groups[p->ngroups]);
+  }
+}
+
+static void deliver(struct parser *ps, struct policy *p) {
+  if (ps->npolicies == ps->policies_cap) {
+    struct policy **grown =
+        mem_grow(ps->mem, ps->policies, &ps->policies_cap, ps->npolicies + 1,
+                 sizeof *grown, SIZE_MAX / sizeof *grown);
+    if (!grown) {
+      ps->nomem = true;
+      return;
+    }
+    ps->policies = grown;
+  }
+  p->index = ps->npolicies;
+  ps->policies[ps->npolicies++] = p;
+}
+
+/* ------------------------------------------------------------------ entries
+ * --- */
+
+enum {
+  ENTRY_NAME,
+  ENTRY_KIND,
+  ENTRY_META,
+  ENTRY_POLICY,
+  ENTRY_GROUPS,
+  ENTRY_VERSION, /* of a file that is one entry */
+  ENTRY_NAMESPACE
+};
+static const char *const entry_keys[] = {"name",   "kind",   "meta",
+                                         "policy", "groups", NULL};
+static const char *const single_keys[] = {
+    "name", "kind", "meta", "policy", "groups", "version", "namespace", NULL};
+
+static void read_policy(struct parser *ps, const struct tree_item *entry,
+                        const char *const *keys) {
+  const struct tree_item *at[MAX_KEYS];
+  struct policy *p = arena_zalloc(ps->keep, sizeof *p);
+  size_t before = ps->total;
+
+  if (!p) {
+    ps->nomem = true;
+    return;
+  }
+  read_keys(ps, entry->value, "key", keys, at);
+  p->file = ps->name;
+  p->line = entry->pos.line;
+  p->column = entry->pos.column;
+  if (!at[ENTRY_NAME])
+    mistake(ps, entry->pos, "policy without a name, expected 'name'");
+  else if (is_string(ps, at[ENTRY_NAME], "name")) {
+    struct slice name = at[ENTRY_NAME]->value->text;
+    if (!is_name(name))
+      mistake(ps, at[ENTRY_NAME]->pos, "bad name '%.*s', expected " NAME_RULE,
+              SHOWN(name));
+    else if (ps->ns.p)
+      make_id(ps, ps->ns, name, &p->id);
+  }
+  if (!at[ENTRY_POLICY])
+    mistake(ps, entry->pos,
+            "entry of kind 'security.policy' without a "
+            "policy, expected 'policy'");
+  else
+    read_body(ps, at[ENTRY_POLICY], p);
+  if (at[ENTRY_GROUPS])
+    read_groups(ps, at[ENTRY_GROUPS], p);
+  if (ps->total == before && p->id.p && !ps->nomem)
+    deliver(ps, p);
+}
+
+static const char *const kinds[] = {"security.policy", "security.policy.expr",
+                                    NULL};
+
+/* Another kind is left alone, unless it is one of ours misspelt: a policy that
+ * silently is none could be a deny. */
+static bool kind_is_ours(struct slice kind) {
+  struct slice prefix = SLICE("security.");
+  const char *near = str_nearest(kind, kinds);
+  struct slice s = slice_of(near);
+  size_t same = 0, tail = 0;
+
+  if (kind.len >= prefix.len &&
+      slice_eq_nocase((struct slice){kind.p, prefix.len}, prefix))
+    return true;
+  if (!near)
+    return slice_eq_nocase(kind, SLICE("security"));
+  /* one edit away: all but one byte (or two that changed places) are shared by
+   * a beginning and an end */
+  while (same < kind.len && same < s.len &&
+         ascii_lower(kind.p[same]) == s.p[same])
+    same++;
+  while (tail < kind.len - same && tail < s.len - same &&
+         ascii_lower(kind.p[kind.len - 1 - tail]) == s.p[s.len - 1 - tail])
+    tail++;
+  return same + tail + 2 >= kind.len && same + tail + 2 >= s.len;
+}
+
+static void read_entry(struct parser *ps, const struct tree_item *entry,
+                       const char *const *keys) {
+  const struct tree_node *map = entry->value;
+  const struct tree_item *kind = NULL;
+  struct slice k;
+  bool twice = false;
+
+  if (map->kind != TREE_MAP) {
+    mistake(ps, entry->pos, "entry is %s, expected a map with name and kind",
+            tree_describe(map));
+    return;
+  }
+  for (size_t i = 0; i < map->len; i++) {
+    const struct tree_node *key = map->items[i].key;
+    if (key->kind != TREE_SCALAR || !slice_is(key->text, "kind"))
+      continue;
+    if (kind) {
+      mistake(ps, key->pos, "duplicate key 'kind'");
+      twice = true;
+    } else {
+      kind = &map->items[i];
+    }
+  }
+  if (twice)
+    return;
+  if (!kind) {
+    mistake(ps, entry->pos, "entry without a kind, expected 'kind'");
+    return;
+  }
+  if (!is_string(ps, kind, "kind"))
+    return;
+  k = kind->value->text;
+  if (slice_is(k, "security.policy"))
+    read_policy(ps, entry, keys);
+  else if (slice_is(k, "security.policy.expr"))
+    mistake(ps, kind->pos,
+            "kind 'security.policy.expr' is not supported in this version, "
+            "expected 'security.policy'");
+  else if (kind_is_ours(k))
+    unknown(ps, kind->pos, "kind", k, kinds);
+}
+
+/* ------------------------------------------------------------------- files ---
+ */
+
+enum { FILE_VERSION, FILE_NAMESPACE, FILE_ENTRIES };
+static const char *const file_keys[] = {"version", "namespace", "entries",
+                                        NULL};
+
+/* The keys of ours; what else stands at the top is left alone, unless it is one
+ * of ours misspelt. */
+static void read_top(struct parser *ps, const struct tree_item *at[]) {
+  const struct tree_node *map = ps->root;
+
+  memset(at, 0, MAX_KEYS * sizeof *at);
+  for (size_t i = 0; i < map->len; i++) {
+    const struct tree_node *key = map->items[i].key;
+    const char *near;
+    size_t w = 0;
+    if (key->kind != TREE_SCALAR)
+      continue;
+    while (file_keys[w] && !slice_is(key->text, file_keys[w]))
+      w++;
+    if (file_keys[w] && at[w])
+      mistake(ps, key->pos, "duplicate key '%s'", file_keys[w]);
+    else if (file_keys[w])
+      at[w] = &map->items[i];
+    else if ((near = str_nearest(key->text, file_keys)) != NULL)
+      mistake(ps, key->pos, "unknown key '%.*s', expected '%s'",
+              SHOWN(key->text), near);
+  }
+}
+
+static void read_head(struct parser *ps, const struct tree_item *version,
+                      const struct tree_item *ns) {
+  if (version) {
+    const struct tree_node *n = version->value;
+    /* the number 1.0 is what people write who forget the quotes */
+    if (n->kind != TREE_SCALAR || n->tagged || n->type == TREE_NULL)
+      mistake(ps, version->pos, "version is %s, expected \"1.0\"",
+              tree_describe(n));
+    else if (!slice_is(n->text, "1.0") && !slice_is(n->text, "1"))
+      mistake(ps, version->pos, "unknown version '%.*s', expected \"1.0\"",
+              SHOWN(n->text));
+  }
+  if (!ns) {
+    mistake(ps, ps->root->pos,
+            "file without a namespace, expected 'namespace'");
+  } else if (is_string(ps, ns, "namespace")) {
+    struct slice s = ns->value->text;
+    if (!is_name(s))
+      mistake(ps, ns->pos, "bad namespace '%.*s', expected " NAME_RULE,
+              SHOWN(s));
+    else if (slice_is(s, PARSE_RESERVED_NAMESPACE))
+      mistake(ps, ns->pos, "namespace 'cli' is reserved, expected another");
+    else
+      ps->ns = s;
+  }
+}
+
+static void read_file(struct parser *ps) {
+  const struct tree_item *at[MAX_KEYS];
+  struct tree_item root = {.value = ps->root, .pos = ps->root->pos};
+
+  if (ps->root->kind != TREE_MAP) {
+    mistake(ps, root.pos,
+            "file is %s, expected a map with version, namespace "
+            "and entries",
+            tree_describe(ps->root));
+    return;
+  }
+  read_top(ps, at);
+  read_head(ps, at[FILE_VERSION], at[FILE_NAMESPACE]);
+  if (!at[FILE_ENTRIES]) {
+    if (tree_get(ps->root, "kind"))
+      read_entry(ps, &root, single_keys);
+    else
+      mistake(ps, root.pos, "file without entries, expected 'entries'");
+    return;
+  }
+  if (tree_get(ps->root, "kind"))
+    mistake(ps, tree_get(ps->root, "kind")->key->pos,
+            "'kind' beside 'entries', expected one or the other");
+  if (at[FILE_ENTRIES]->value->kind != TREE_LIST ||
+      at[FILE_ENTRIES]->value->tagged) {
+    mistake(ps, at[FILE_ENTRIES]->pos, "'entries' is %s, expected a list",
+            tree_describe(at[FILE_ENTRIES]->value));
+    return;
+  }
+  for (size_t i = 0; i < at[FILE_ENTRIES]->value->len && !ps->nomem; i++)
+    read_entry(ps, &at[FILE_ENTRIES]->value->items[i], entry_keys);
+}
+
+/* -------------------------------------------------------------------- order
+ * --- */
+
+static bool before(const struct policy *a, const struct policy *b) {
+  int c = slice_cmp(a->id, b->id);
+
+  return c != 0 ? c < 0 : a->index < b->index;
+}
+
+static void sift_down(struct policy **p, size_t at, size_t n) {
+  for (size_t child; (child = 2 * at + 1) < n; at = child) {
+    struct policy *t;
+    if (child + 1 < n && before(p[child], p[child + 1]))
+      child++;
+    if (!before(p[at], p[child]))
+      return;
+    t = p[at];
+    p[at] = p[child];
+    p[child] = t;
+  }
+}
+
+void parse_sort(struct policy **p, size_t n) {
+  for (size_t i = n / 2; i-- > 0;)
+    sift_down(p, i, n);
+  for (size_t end = n; end-- > 1;) {
+    struct policy *t = p[0];
+    p[0] = p[end];
+    p[end] = t;
+    sift_down(p, 0, end);
+  }
+}
+
+static void find_duplicates(struct parser *ps) {
+  struct policy **p = ps->policies;
+
+  for (size_t i = 0; i < ps->npolicies && !ps->nomem; i++)
+    if (ps->on_policy(ps->ud, p[i]) != 0)
+      ps->nomem = true;
+  parse_sort(p, ps->npolicies);
+  for (size_t i = 1; i < ps->npolicies; i++)
+    if (slice_eq(p[i - 1]->id, p[i]->id))
+      mistake(ps, (struct tree_pos){p[i]->line, p[i]->column},
+              "duplicate id '%s', first at line %u", p[i]->id.p,
+              p[i - 1]->line);
+}
+
+static void report(struct parser *ps, policy_mistake_fn *fn, void *ud) {
+  for (size_t i = 0; fn && i < ps->nmistakes; i++)
+    fn(ud, &ps->mistakes[i]);
+  if (fn && ps->total > ps->nmistakes) {
+    struct err e = ps->mistakes[ps->nmistakes - 1];
+    err_at(&e, ERR_SYNTAX, ps->name, e.line, e.column,
+           "too many mistakes, %zu more are not shown",
+           ps->total - ps->nmistakes);
+    fn(ud, &e);
+  }
+}
+
+int parse_file(const char *name, struct slice text,
+               const struct tree_limits *limits, struct arena *keep,
+               parse_policy_fn *on_policy, void *policy_ud,
+               policy_mistake_fn *on_mistake, void *mistake_ud) {
+  struct parser ps = {.name = name,
+                      .mem = &keep->mem,
+                      .keep = keep,
+                      .on_policy = on_policy,
+                      .ud = policy_ud};
+  struct arena scratch;
+  struct err e;
+  int rv;
+
+  arena_init(&scratch, &keep->mem, SIZE_MAX);
+  memset(&e, 0, sizeof e);
+  rv = tree_parse(&ps.root, text, limits, &scratch, &e);
+  if (rv == ERR_SYNTAX) {
+    str_escape(e.source, sizeof e.source, slice_of(name));
+    keep_mistake(&ps, &e);
+  } else if (rv == 0) {
+    read_file(&ps);
+    find_duplicates(&ps);
+  } else {
+    ps.nomem = true;
+  }
+  if (!ps.nomem)
+    report(&ps, on_mistake, mistake_ud);
+  rv = ps.nomem ? ERR_NOMEM : ps.total ? ERR_SYNTAX : 0;
+  mem_free(ps.mem, ps.mistakes, ps.mistakes_cap * sizeof *ps.mistakes);
+  mem_free(ps.mem, ps.policies, ps.policies_cap * sizeof *ps.policies);
+  arena_deinit(&scratch);
+  return rv;
+}

@@ -1,0 +1,26 @@
+/* parse.h - the text of a policy file to policies; every mistake of a file in
+ * one pass.  For model.c. */
+#ifndef POLICY_PARSE_H
+#define POLICY_PARSE_H
+
+#include "policy/model.h"
+
+/* Receives each policy that was understood; it lives in the arena.
+ * 0 or ERR_NOMEM */
+typedef int parse_policy_fn(void *ud, struct policy *p);
+
+/* Parses |text|.  |name| outlives the policies; what they hold is allocated
+ * from |keep|.  |on_mistake| may be NULL; it is called in the order of the
+ * text, after the last policy was delivered.  0, ERR_SYNTAX or ERR_NOMEM. */
+int parse_file(const char *name, struct slice text,
+               const struct tree_limits *limits, struct arena *keep,
+               parse_policy_fn *on_policy, void *policy_ud,
+               policy_mistake_fn *on_mistake, void *mistake_ud);
+
+/* By id; equal ids by index.  In place, O(n log n). */
+void parse_sort(struct policy **p, size_t n);
+
+/* The namespace of the policies of policy_set_add_allow. */
+#define PARSE_RESERVED_NAMESPACE "cli"
+
+#endif
