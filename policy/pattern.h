@@ -25,7 +25,7 @@ enum pattern_kind {
   PATTERN_PREFIX,  /* "name.*", "name:*", "name" + separator + star, "name*" */
   PATTERN_URL,     /* by component */
   PATTERN_ADDRESS, /* CIDR block, with or without ports */
-  PATTERN_CLASS    /* "class:NAME", with or without ports */
+  PATTERN_CLASS    /* "class:NAME" */
 };
 
 enum pattern_host {
