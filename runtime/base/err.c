@@ -36,7 +36,8 @@ int err_set(struct err *e, int code) {
   return code;
 }
 
-static void format_message(struct err *e, const char *fmt, va_list ap) {
+__attribute__((format(printf, 2, 0))) static void
+format_message(struct err *e, const char *fmt, va_list ap) {
   char raw[sizeof e->message];
   int n = vsnprintf(raw, sizeof raw, fmt, ap);
   size_t len = n < 0 ? 0 : (size_t)n;
