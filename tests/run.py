@@ -128,9 +128,11 @@ def hostile_file(path, env):
         return Result(name, 0, 1, 0, "its head names no status\n")
     if not os.access(env["CORDON"], os.X_OK):
         return Result(name, 0, 1, 0, "cordon is not built\n")
-    verb = "run" if path.endswith(".lua") else "check"
+    if path.endswith(".yaml"):  # a policy, for a script of nothing
+        args = ["-p", path, *args]
+        path = "-"
     process = subprocess.Popen(
-        [env["CORDON"], verb, *args, path], env=env, stdin=subprocess.DEVNULL,
+        [env["CORDON"], "run", *args, path], env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         out, err = process.communicate(timeout=60)
