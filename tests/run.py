@@ -198,6 +198,8 @@ def groups(label, build, env):
         ("fuzz", [(simple, (["/bin/sh", one, os.path.join(build, p)], env,
                             os.path.basename(p)))
                   for p in listed("FUZZ_TARGETS")]),
+        ("docs", [(python_program, (os.path.join(TOP, "tests", "readme.py"),
+                                    env))]),
         ("lua", [(lua_program, (p, env)) for p in lua]),
         ("hostile", [(hostile_file, (p, env))
                      for p in files("tests/hostile", r".*\.(lua|yaml)")] +
