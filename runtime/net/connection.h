@@ -9,21 +9,13 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 #include "runtime/base/url.h"
+#include "runtime/net/frames.h" /* enum ws_opcode, close codes */
 #include "runtime/net/loop.h"
+#include "runtime/net/upgrade.h" /* struct header, upgrade_check_* */
 
 struct resolver;    /* resolve.h: c-ares on the loop */
 struct tls_context; /* tls.h: trust store, sessions */
 struct connection;
-
-/* RFC 6455 section 5.2 */
-enum ws_opcode {
-  WS_CONTINUATION = 0,
-  WS_TEXT = 1,
-  WS_BINARY = 2,
-  WS_CLOSE = 8,
-  WS_PING = 9,
-  WS_PONG = 10
-};
 
 enum connection_stage {
   STAGE_RESOLVE,
@@ -51,7 +43,11 @@ struct message {
   struct mem mem;
   uint8_t opcode; /* WS_TEXT, WS_BINARY; WS_PING, WS_PONG */
   size_t len;
+  size_t cap; /* private: bytes allocated for data */
   char *data;
+  /* For whoever it was handed to: room for a queue entry of theirs, so that a
+   * message needs no second allocation. */
+  void *user[6];
 };
 void message_free(struct message *m); /* NULL is harmless */
 
@@ -74,11 +70,17 @@ struct send_request {
    * connection_send. */
   void (*done)(struct send_request *r, int code);
   void *ud;
-  size_t sent; /* private */
+  /* private */
+  size_t sent;         /* bytes masked into the connection's buffer */
+  bool started;        /* its frame was begun */
+  bool control;        /* in the queue of control frames */
+  uint64_t queued_ns;  /* for the write timeout */
+  uint64_t flushed_at; /* done when that many bytes went to the kernel */
 };
 
 /* All called from the loop, never from inside a call into the connection.
- * connection_free may be called in any of them. */
+ * connection_free and connection_release may be called in any of them, and in
+ * send_request.done; neither loop nor resolver may be freed there. */
 struct connection_handler {
   /* May |ip|:|port| be dialled?  0: yes; ERR_DENIED: no. */
   int (*judge)(void *ud, const struct ip *ip, uint16_t port);
@@ -90,11 +92,6 @@ struct connection_handler {
   void (*closed)(void *ud, const struct connection_close *how);
 };
 
-struct header {
-  struct slice name;
-  struct slice value;
-};
-
 struct connection_options {
   const struct url *url;
   const struct header *headers; /* already checked by the caller; the library
@@ -102,18 +99,23 @@ struct connection_options {
   size_t nheaders;
   const struct slice *protocols;
   size_t nprotocols;
-  uint64_t dial_timeout_ns;  /* 0: none */
-  uint64_t read_timeout_ns;  /* between messages; 0: none */
-  uint64_t write_timeout_ns; /* 0: none */
+  uint64_t dial_timeout_ns;  /* resolve to upgrade; 0: none */
+  uint64_t read_timeout_ns;  /* between data messages, not while paused; then
+                                it is closed with 1001; 0: none */
+  uint64_t write_timeout_ns; /* from connection_send to the kernel; 0: none */
   uint64_t read_limit;       /* bytes of one message */
   bool control_messages;     /* deliver pings and pongs too */
 };
 
 /*
- * Starts.  |opts| and what it points to are borrowed for the call.  |h| is kept.
- * All memory that the peer or the script can grow comes from |m|; when |m|
- * refuses, the connection is closed with 1009 (a message did not fit) or fails
- * with ERR_NOMEM.  0, ERR_NOMEM or ERR_INVALID; then no callback ever comes.
+ * Starts.  |opts| and what it points to are borrowed for the call.  |h| is
+ * kept. All memory that the peer or the script can grow comes from |m|; when
+ * |m| refuses, the connection is closed with 1009 (a message did not fit) or
+ * fails with ERR_NOMEM.  What has a fixed size (about 1.5 KiB, 4 KiB of
+ * wslay's, and OpenSSL's own) comes from the loop's memory or libc.  Nothing of
+ * |m| is held any more once connection_free or connection_release has returned:
+ * the account may then be closed, however long the goodbye takes.  0, ERR_NOMEM
+ * or ERR_INVALID; then no callback ever comes.
  */
 int connection_new(struct connection **ret, struct loop *lp,
                    struct resolver *rs, struct tls_context *tls,
@@ -125,23 +127,38 @@ int connection_new(struct connection **ret, struct loop *lp,
  * send_requests are forgotten.  NULL is harmless. */
 void connection_free(struct connection *c);
 
-/* The same, but if it is open a close frame with |code| is sent first, as far as
- * the socket takes it now, and the closing handshake goes on for up to 5 s
- * without an owner.  For scripts that end and clients that are collected. */
+/* The same for its owner, but the goodbye is orderly: an open connection sends
+ * a close frame with |code|, one that is closing goes on closing, for up to 5 s
+ * and without an owner, on the loop's memory.  One that is not open yet, or is
+ * in the middle of sending a long frame, is cut.  For scripts that end and
+ * clients that are collected. */
 void connection_release(struct connection *c, uint16_t code);
 
+/* Released connections that still say goodbye.  A host that is about to end may
+ * dispatch the loop until there are none, and must call connections_cut before
+ * loop_free (and before it frees the tls_context). */
+size_t connections_released(struct loop *lp);
+/* Cuts them all. */
+void connections_cut(struct loop *lp);
+
 /* Queues |r|; messages go out whole and in order, control frames overtake data
- * between frames.  0; ERR_CLOSED (closing or not open: |done| is not called). */
+ * between frames.  The caller sets opcode, data (at most 125 bytes for
+ * WS_PING), done and ud; that text is UTF-8 is its business.  0; ERR_CLOSED
+ * (closing or not open: |done| is not called). */
 int connection_send(struct connection *c, struct send_request *r);
 
 /* The sender goes away: |r| is forgotten if none of it was sent; if a part was,
- * the rest is copied, or the connection is failed. */
+ * the rest is copied (when memory is refused: the connection is lost).  Not
+ * after |done|. */
 void connection_send_abandon(struct connection *c, struct send_request *r);
 
 /* Starts the closing handshake; |reason| at most 123 bytes of UTF-8.  Data
  * messages already queued go first.  |r| (may be NULL) is done when the close
- * frame was handed to the kernel; opcode and data of it are ignored.
- * 0; ERR_CLOSED if it is closing already; ERR_INVALID */
+ * frame was handed to the kernel; opcode and data of it are ignored.  |closed|
+ * follows when the peer has answered, or after 5 s without progress (1006);
+ * messages that come before are still delivered, so a connection that stays
+ * paused runs into the 5 s.
+ * 0; ERR_CLOSED if it is closing already, or not open; ERR_INVALID */
 int connection_close(struct connection *c, uint16_t code, struct slice reason,
                      struct send_request *r);
 /* May |code| be sent by an application?  1000-1003, 1007-1014, 3000-4999 */

@@ -11,7 +11,8 @@
 
 struct loop;
 
-int loop_new(struct loop **ret, const struct mem *m); /* ERR_NOMEM, ERR_SYSTEM */
+int loop_new(struct loop **ret,
+             const struct mem *m); /* ERR_NOMEM, ERR_SYSTEM */
 /* Everything that was started on it must have been stopped before. */
 void loop_free(struct loop *lp);
 
@@ -24,6 +25,13 @@ int loop_timeout_ms(const struct loop *lp);
 int loop_dispatch(struct loop *lp, int wait_ms);
 /* Monotonic time of this turn. */
 uint64_t loop_now_ns(const struct loop *lp);
+/* What the loop itself was made of: for what must outlive a sandbox. */
+const struct mem *loop_mem(const struct loop *lp);
+/* Where watches are started (poller.h). */
+struct poller;
+struct poller *loop_poller(struct loop *lp);
+/* Connections that were released and still say goodbye; connection.c's own. */
+struct list *loop_released(struct loop *lp);
 /* Makes a waiting loop_dispatch return.  From any thread or signal handler. */
 void loop_wake(struct loop *lp);
 
@@ -38,8 +46,11 @@ struct timer {
 };
 void timer_init(struct timer *t, struct loop *lp, timer_fn *fn, void *ud);
 /* (Re)starts.  |at_ns| is monotonic time; past is due at once, but never from
- * inside this call.  0 or ERR_NOMEM */
+ * inside this call, and not in this turn when a timer's function starts it.
+ * 0 or ERR_NOMEM, which cannot come for a timer that is active or was just
+ * taken out: its place is kept. */
 int timer_start_at(struct timer *t, uint64_t at_ns);
+/* From the real time, not from that of the turn: never early. */
 int timer_start_after(struct timer *t, uint64_t delay_ns);
 void timer_stop(struct timer *t); /* harmless when not started */
 static inline bool timer_active(const struct timer *t) {
@@ -55,7 +66,8 @@ struct deferred {
 };
 void deferred_init(struct deferred *d, void (*fn)(struct deferred *, void *),
                    void *ud);
-void deferred_schedule(struct loop *lp, struct deferred *d); /* once is enough */
+void deferred_schedule(struct loop *lp,
+                       struct deferred *d); /* once is enough */
 void deferred_cancel(struct deferred *d);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/ip.h"
+#include "runtime/base/str.h"
 #include "runtime/net/loop.h"
 
 struct resolver;
@@ -16,12 +17,17 @@ struct resolve_query; /* one question under way */
 typedef void resolve_fn(void *ud, int code, const char *why,
                         const struct ip *addresses, size_t n);
 
-/* |servers|: "ip:port,..." or NULL for the system's.  0, ERR_NOMEM, ERR_SYSTEM */
+/* |servers|: "ip:port,..." (no spaces) or NULL for the system's.  0, ERR_NOMEM,
+ * ERR_SYSTEM */
 int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
                  const char *servers);
 void resolver_free(struct resolver *r); /* queries are cancelled, uncalled */
 
-/* Asks for A and AAAA (hosts file included).  "localhost" and names below it
+/* True for "localhost" and the names below it. */
+bool resolve_is_localhost(struct slice name);
+
+/* Asks for A and AAAA (hosts file included), for |name| exactly as it is: no
+ * search list, no HOSTALIASES.  "localhost" and names below it
  * are answered with 127.0.0.1 and ::1 without asking anyone (RFC 6761).  |fn|
  * is called later from the loop, never from inside.  0 or ERR_NOMEM */
 int resolve_start(struct resolve_query **ret, struct resolver *r,

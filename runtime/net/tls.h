@@ -2,19 +2,48 @@
 #ifndef RUNTIME_NET_TLS_H
 #define RUNTIME_NET_TLS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "runtime/base/err.h"
+#include "runtime/base/ip.h"
 #include "runtime/base/mem.h"
 
 struct tls_context;
 
 /* The system's trust store, and the PEM certificates of |ca_file| (NULL: none)
- * beside it.  0, ERR_NOMEM, ERR_SYSTEM or ERR_INVALID (|e| says which file and
- * why). */
+ * beside it.  The store is the one OpenSSL was built for; SSL_CERT_FILE,
+ * SSL_CERT_DIR and OPENSSL_CONF are ignored: whoever sets a script's
+ * environment must not choose whom it trusts.  0, ERR_NOMEM, ERR_SYSTEM or
+ * ERR_INVALID (|e| says which file and why). */
 int tls_context_new(struct tls_context **ret, const struct mem *m,
                     const char *ca_file, struct err *e);
-void tls_context_free(struct tls_context *t); /* NULL is harmless */
+/* After the last session.  NULL is harmless. */
+void tls_context_free(struct tls_context *t);
 
-/* The session side is declared here by the owner of tls.c and used by
- * connection.c only. */
+/* One client session over |fd|, which stays its owner's; used by connection.c
+ * only.  Never raises SIGPIPE.  OpenSSL's own allocations come from libc. */
+struct tls_session;
+
+/* The peer must prove to be |host| (NUL-terminated; sent as SNI), or, when
+ * |host| is NULL, |ip|.  0, ERR_NOMEM or ERR_INVALID */
+int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
+                    const char *host, const struct ip *ip);
+void tls_session_free(struct tls_session *s); /* NULL is harmless */
+
+/* 0: done and verified; ERR_AGAIN (see tls_wants_write); else |e| says which
+ * check failed, for whom, until when. */
+int tls_handshake(struct tls_session *s, struct err *e);
+/* 0 with |*ret_n| > 0, or 0 at an orderly end (close_notify); ERR_AGAIN;
+ * ERR_CLOSED: cut off without close_notify; ERR_SYSTEM; ERR_PROTOCOL */
+int tls_read(struct tls_session *s, void *p, size_t len, size_t *ret_n);
+/* 0 with |*ret_n| > 0; ERR_AGAIN: call again with at least the same bytes (they
+ * may have moved); ERR_SYSTEM, ERR_PROTOCOL: nothing more can be written. */
+int tls_write(struct tls_session *s, const void *p, size_t len, size_t *ret_n);
+/* After ERR_AGAIN: the session waits for the socket to take bytes, not to have
+ * some. */
+bool tls_wants_write(const struct tls_session *s);
+/* Sends close_notify, as far as the socket takes it now. */
+void tls_shutdown(struct tls_session *s);
 
 #endif

@@ -1,0 +1,187 @@
+/* loop.c - poller + timers + deferred calls. */
+#include "runtime/net/loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/err.h"
+#include "runtime/net/poller.h"
+
+struct loop {
+  struct mem mem;
+  struct poller poller;
+  struct watch wake;
+  int wake_fd;
+  bool in_timers;
+  uint64_t now_ns;
+  struct heap timers;
+  struct list deferred;
+  struct list released;
+};
+
+static void on_wake(struct watch *w, unsigned events, void *ud) {
+  uint64_t n;
+  (void)events;
+  (void)ud;
+  while (read(w->fd, &n, sizeof n) < 0 && errno == EINTR)
+    ;
+}
+
+int loop_new(struct loop **ret, const struct mem *m) {
+  struct loop *lp = mem_zalloc(m, sizeof *lp);
+  int rv;
+  if (!lp)
+    return ERR_NOMEM;
+  lp->mem = *m;
+  lp->wake_fd = -1;
+  heap_init(&lp->timers, m);
+  list_init(&lp->deferred);
+  list_init(&lp->released);
+  watch_init(&lp->wake, on_wake, lp);
+  if ((rv = poller_init(&lp->poller)) != 0)
+    goto fail;
+  rv = ERR_SYSTEM;
+  lp->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (lp->wake_fd < 0)
+    goto fail;
+  if ((rv = watch_start(&lp->wake, &lp->poller, lp->wake_fd, POLLER_READ)) != 0)
+    goto fail;
+  lp->now_ns = clock_mono_ns();
+  *ret = lp;
+  return 0;
+fail:
+  loop_free(lp);
+  return rv;
+}
+
+void loop_free(struct loop *lp) {
+  if (!lp)
+    return;
+  watch_stop(&lp->wake);
+  if (lp->wake_fd >= 0)
+    close(lp->wake_fd);
+  poller_deinit(&lp->poller);
+  heap_deinit(&lp->timers);
+  mem_free(&lp->mem, lp, sizeof *lp);
+}
+
+int loop_fd(const struct loop *lp) {
+  return lp->poller.fd;
+}
+
+const struct mem *loop_mem(const struct loop *lp) {
+  return &lp->mem;
+}
+
+struct poller *loop_poller(struct loop *lp) {
+  return &lp->poller;
+}
+
+struct list *loop_released(struct loop *lp) {
+  return &lp->released;
+}
+
+uint64_t loop_now_ns(const struct loop *lp) {
+  return lp->now_ns;
+}
+
+void loop_wake(struct loop *lp) {
+  int saved = errno; /* may run in a signal handler */
+  uint64_t one = 1;
+  while (write(lp->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+    ;
+  errno = saved;
+}
+
+int loop_timeout_ms(const struct loop *lp) {
+  struct heap_node *first = heap_min(&lp->timers);
+  uint64_t now, left_ms;
+  if (!list_empty(&lp->deferred))
+    return 0;
+  if (!first)
+    return -1;
+  now = clock_mono_ns();
+  if (first->key <= now)
+    return 0;
+  left_ms = (first->key - now - 1) / NS_PER_MS + 1;
+  return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+}
+
+static void timers_run(struct loop *lp) {
+  struct heap_node *first;
+  lp->in_timers = true; /* those started now are not due before the next turn */
+  while ((first = heap_min(&lp->timers)) && first->key <= lp->now_ns) {
+    struct timer *t = list_entry(first, struct timer, node);
+    heap_remove(&lp->timers, first);
+    t->fn(t, t->ud);
+  }
+  lp->in_timers = false;
+}
+
+static void deferred_run(struct loop *lp) {
+  struct list batch, *node;
+  list_init(&batch);
+  list_splice_tail(&batch, &lp->deferred);
+  while ((node = list_pop(&batch))) {
+    struct deferred *d = list_entry(node, struct deferred, node);
+    d->fn(d, d->ud);
+  }
+}
+
+int loop_dispatch(struct loop *lp, int wait_ms) {
+  struct poller_batch batch;
+  int timeout_ms = loop_timeout_ms(lp);
+  int rv;
+  if (wait_ms < 0 || (timeout_ms >= 0 && timeout_ms < wait_ms))
+    wait_ms = timeout_ms;
+  if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) != 0)
+    return rv;
+  lp->now_ns = clock_mono_ns(); /* one reading per turn */
+  poller_deliver(&lp->poller, &batch);
+  timers_run(lp);
+  deferred_run(lp);
+  return 0;
+}
+
+void timer_init(struct timer *t, struct loop *lp, timer_fn *fn, void *ud) {
+  *t = (struct timer){.loop = lp, .fn = fn, .ud = ud};
+}
+
+int timer_start_at(struct timer *t, uint64_t at_ns) {
+  struct loop *lp = t->loop;
+  if (lp->in_timers && at_ns <= lp->now_ns)
+    at_ns = lp->now_ns + 1;
+  heap_remove(&lp->timers, &t->node);
+  return heap_insert(&lp->timers, &t->node, at_ns);
+}
+
+int timer_start_after(struct timer *t, uint64_t delay_ns) {
+  uint64_t now = clock_mono_ns();
+  return timer_start_at(t, delay_ns > UINT64_MAX - now ? UINT64_MAX
+                                                       : now + delay_ns);
+}
+
+void timer_stop(struct timer *t) {
+  if (t->loop)
+    heap_remove(&t->loop->timers, &t->node);
+}
+
+void deferred_init(struct deferred *d, void (*fn)(struct deferred *, void *),
+                   void *ud) {
+  list_init(&d->node);
+  d->fn = fn;
+  d->ud = ud;
+}
+
+void deferred_schedule(struct loop *lp, struct deferred *d) {
+  if (list_empty(&d->node))
+    list_add_tail(&lp->deferred, &d->node);
+}
+
+void deferred_cancel(struct deferred *d) {
+  if (d->node.next) /* zeroed: never initialized */
+    list_remove(&d->node);
+}

@@ -1,0 +1,313 @@
+/* resolve.c - c-ares on the loop.  c-ares cannot cancel one question of many:
+ * a query that is cancelled is detached, and freed when its answer comes or
+ * the resolver ends. */
+#include "runtime/net/resolve.h"
+
+#include <ares.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/list.h"
+#include "runtime/net/poller.h"
+
+/* c-ares keeps one UDP and one TCP socket a server open. */
+#define RESOLVE_MAX_SOCKETS 32
+#define RESOLVE_NAME_MAX 253
+#define RESOLVE_TIMEOUT_MS 2000 /* of the first try; c-ares doubles it */
+#define RESOLVE_TRIES 3
+
+struct resolver {
+  struct mem mem;
+  struct loop *loop;
+  ares_channel channel;
+  bool library; /* ares_library_init succeeded */
+  bool channel_open;
+  bool ending;
+  struct timer timer;
+  struct list queries;
+  struct watch watches[RESOLVE_MAX_SOCKETS];
+};
+
+struct resolve_query {
+  struct list node;
+  struct resolver *resolver;
+  struct deferred answer; /* fn is never called from inside resolve_start */
+  resolve_fn *fn;         /* NULL: cancelled */
+  void *ud;
+  bool asking; /* c-ares still holds it */
+  int code;
+  const char *why;
+  size_t naddresses;
+  struct ip addresses[RESOLVE_MAX_ADDRESSES];
+};
+
+static void resolve_arm(struct resolver *r) {
+  struct timeval tv;
+  if (!r->channel_open || r->ending)
+    return;
+  if (!ares_timeout(r->channel, NULL, &tv)) {
+    timer_stop(&r->timer);
+    return;
+  }
+  /* Refused memory: the next answer or question tries again, and the dial
+   * timeout stands behind both. */
+  (void)timer_start_after(&r->timer, (uint64_t)tv.tv_sec * NS_PER_S +
+                                         (uint64_t)tv.tv_usec * NS_PER_US);
+}
+
+static void on_socket(struct watch *w, unsigned events, void *ud) {
+  struct resolver *r = ud;
+  ares_socket_t fd = w->fd;
+  bool in = events & (POLLER_READ | POLLER_ERROR);
+  bool out = events & (POLLER_WRITE | POLLER_ERROR);
+  ares_process_fd(r->channel, in ? fd : ARES_SOCKET_BAD,
+                  out && (w->events & POLLER_WRITE) ? fd : ARES_SOCKET_BAD);
+  resolve_arm(r);
+}
+
+static void on_timer(struct timer *t, void *ud) {
+  struct resolver *r = ud;
+  (void)t;
+  ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  resolve_arm(r);
+}
+
+/* c-ares tells what it waits for; both 0: it is about to close the socket. */
+static void on_socket_state(void *ud, ares_socket_t fd, int readable,
+                            int writable) {
+  struct resolver *r = ud;
+  unsigned events =
+      (readable ? POLLER_READ : 0U) | (writable ? POLLER_WRITE : 0U);
+  struct watch *unused = NULL;
+  for (size_t i = 0; i < RESOLVE_MAX_SOCKETS; i++) {
+    struct watch *w = &r->watches[i];
+    if (watch_active(w) && w->fd == fd) {
+      if (events)
+        (void)watch_change(w, events);
+      else
+        watch_stop(w);
+      return;
+    }
+    if (!watch_active(w) && !unused)
+      unused = w;
+  }
+  /* A socket that finds no place is answered by nobody and times out. */
+  if (events && unused)
+    (void)watch_start(unused, loop_poller(r->loop), fd, events);
+}
+
+int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
+                 const char *servers) {
+  /* The environment (LOCALDOMAIN, RES_OPTIONS, HOSTALIASES) cannot change
+   * which name is asked for: no search list, no aliases. */
+  struct ares_options opts = {
+      .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+      .timeout = RESOLVE_TIMEOUT_MS,
+      .tries = RESOLVE_TRIES,
+      .ndots = 0,
+      .lookups = (char[]){"fb"}, /* hosts file, then DNS */
+      .sock_state_cb = on_socket_state,
+  };
+  struct resolver *r = mem_zalloc(m, sizeof *r);
+  int rv;
+  if (!r)
+    return ERR_NOMEM;
+  r->mem = *m;
+  r->loop = lp;
+  list_init(&r->queries);
+  timer_init(&r->timer, lp, on_timer, r);
+  for (size_t i = 0; i < RESOLVE_MAX_SOCKETS; i++)
+    watch_init(&r->watches[i], on_socket, r);
+  opts.sock_state_cb_data = r;
+  if ((rv = ares_library_init(ARES_LIB_INIT_ALL)) != ARES_SUCCESS)
+    goto fail;
+  r->library = true;
+  rv = ares_init_options(&r->channel, &opts,
+                         ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                             ARES_OPT_NDOTS | ARES_OPT_LOOKUPS |
+                             ARES_OPT_SOCK_STATE_CB);
+  if (rv != ARES_SUCCESS)
+    goto fail;
+  r->channel_open = true;
+  if (servers &&
+      (rv = ares_set_servers_ports_csv(r->channel, servers)) != ARES_SUCCESS)
+    goto fail;
+  *ret = r;
+  return 0;
+fail:
+  resolver_free(r);
+  return rv == ARES_ENOMEM ? ERR_NOMEM : ERR_SYSTEM;
+}
+
+static void query_free(struct resolve_query *q) {
+  list_remove(&q->node);
+  deferred_cancel(&q->answer);
+  mem_free(&q->resolver->mem, q, sizeof *q);
+}
+
+void resolver_free(struct resolver *r) {
+  if (!r)
+    return;
+  r->ending = true;
+  list_foreach (node, &r->queries)
+    list_entry(node, struct resolve_query, node)->fn = NULL;
+  if (r->channel_open)
+    ares_destroy(r->channel); /* calls on_answer for all that it holds */
+  while (!list_empty(&r->queries))
+    query_free(list_entry(r->queries.next, struct resolve_query, node));
+  for (size_t i = 0; i < RESOLVE_MAX_SOCKETS; i++)
+    watch_stop(&r->watches[i]);
+  timer_stop(&r->timer);
+  if (r->library)
+    ares_library_cleanup();
+  mem_free(&r->mem, r, sizeof *r);
+}
+
+static void query_answer(struct deferred *d, void *ud) {
+  struct resolve_query *q = ud;
+  struct mem mem = q->resolver->mem;
+  (void)d;
+  list_remove(&q->node); /* |fn| may free the resolver, but not this */
+  if (q->fn)
+    q->fn(q->ud, q->code, q->why, q->addresses, q->naddresses);
+  mem_free(&mem, q, sizeof *q);
+}
+
+static bool query_has(const struct resolve_query *q, const struct ip *ip) {
+  for (size_t i = 0; i < q->naddresses; i++)
+    if (q->addresses[i].family == ip->family &&
+        memcmp(q->addresses[i].bytes, ip->bytes, sizeof ip->bytes) == 0)
+      return true;
+  return false;
+}
+
+static void query_add(struct resolve_query *q, const struct sockaddr *sa) {
+  struct ip ip = {0};
+  if (sa->sa_family == AF_INET) {
+    struct sockaddr_in in;
+    memcpy(&in, sa, sizeof in);
+    ip.family = 4;
+    memcpy(ip.bytes, &in.sin_addr, 4);
+  } else if (sa->sa_family == AF_INET6) {
+    struct sockaddr_in6 in6;
+    memcpy(&in6, sa, sizeof in6);
+    ip.family = 6;
+    memcpy(ip.bytes, &in6.sin6_addr, 16);
+  } else {
+    return;
+  }
+  if (q->naddresses < RESOLVE_MAX_ADDRESSES && !query_has(q, &ip))
+    q->addresses[q->naddresses++] = ip;
+}
+
+static void query_fail(struct resolve_query *q, int status) {
+  q->code = ERR_SYSTEM;
+  switch (status) {
+  case ARES_ENOTFOUND:
+    q->code = ERR_NOT_FOUND;
+    q->why = "no such name";
+    break;
+  case ARES_ENODATA:
+    q->code = ERR_NOT_FOUND;
+    q->why = "the name has no addresses";
+    break;
+  case ARES_ETIMEOUT:
+  case ARES_ECONNREFUSED:
+    q->code = ERR_TIMEOUT;
+    q->why = "no answer from the name servers";
+    break;
+  case ARES_ENOMEM:
+    q->code = ERR_NOMEM;
+    q->why = err_text(ERR_NOMEM);
+    break;
+  case ARES_EBADNAME:
+    q->why = "the name is no host name";
+    break;
+  case ARES_EBADRESP:
+    q->why = "the name servers' answer is malformed";
+    break;
+  case ARES_ESERVFAIL:
+    q->why = "the name servers failed";
+    break;
+  case ARES_EREFUSED:
+    q->why = "the name servers refused to answer";
+    break;
+  default:
+    q->why = "the name could not be resolved";
+    break;
+  }
+}
+
+static void on_answer(void *ud, int status, int timeouts,
+                      struct ares_addrinfo *res) {
+  struct resolve_query *q = ud;
+  (void)timeouts;
+  q->asking = false;
+  if (status == ARES_SUCCESS && res) {
+    for (struct ares_addrinfo_node *n = res->nodes; n; n = n->ai_next)
+      query_add(q, n->ai_addr);
+    if (q->naddresses == 0)
+      query_fail(q, ARES_ENODATA);
+  } else {
+    query_fail(q, status);
+  }
+  if (res)
+    ares_freeaddrinfo(res);
+  /* While ending, resolver_free frees what is left: no allocation, no call. */
+  if (!q->resolver->ending)
+    deferred_schedule(q->resolver->loop, &q->answer);
+}
+
+bool resolve_is_localhost(struct slice name) {
+  static const char suffix[] = "localhost";
+  const size_t n = sizeof suffix - 1;
+  if (name.len < n || !slice_eq_nocase((struct slice){name.p + name.len - n, n},
+                                       SLICE("localhost")))
+    return false;
+  return name.len == n || name.p[name.len - n - 1] == '.';
+}
+
+int resolve_start(struct resolve_query **ret, struct resolver *r,
+                  struct slice name, resolve_fn *fn, void *ud) {
+  struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
+                                      .ai_socktype = SOCK_STREAM,
+                                      .ai_flags = ARES_AI_NUMERICSERV};
+  char text[RESOLVE_NAME_MAX + 1];
+  struct resolve_query *q = mem_zalloc(&r->mem, sizeof *q);
+  if (!q)
+    return ERR_NOMEM;
+  q->resolver = r;
+  q->fn = fn;
+  q->ud = ud;
+  deferred_init(&q->answer, query_answer, q);
+  list_add_tail(&r->queries, &q->node);
+  *ret = q;
+  if (resolve_is_localhost(name)) {
+    q->addresses[0] = (struct ip){.family = 4, .bytes = {127, 0, 0, 1}};
+    q->addresses[1] = (struct ip){.family = 6, .bytes = {[15] = 1}};
+    q->naddresses = 2;
+    deferred_schedule(r->loop, &q->answer);
+  } else if (name.len == 0 || name.len > RESOLVE_NAME_MAX ||
+             memchr(name.p, '\0', name.len)) {
+    query_fail(q, ARES_EBADNAME);
+    deferred_schedule(r->loop, &q->answer);
+  } else {
+    memcpy(text, name.p, name.len);
+    text[name.len] = '\0';
+    q->asking = true;
+    ares_getaddrinfo(r->channel, text, NULL, &hints, on_answer, q);
+    resolve_arm(r);
+  }
+  return 0;
+}
+
+void resolve_cancel(struct resolve_query *q) {
+  if (!q)
+    return;
+  q->fn = NULL;
+  if (!q->asking)
+    query_free(q);
+}
