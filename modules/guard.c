@@ -1,0 +1,63 @@
+/* guard.c - the one gate: ask policy, record, let pass or refuse. */
+#include "modules/guard.h"
+
+#include <lauxlib.h>
+
+#include "modules/errors.h"
+
+void guard_here(lua_State *L, struct guard_place *ret_where) {
+  lua_Debug ar;
+  ret_where->script[0] = '\0';
+  ret_where->line = 0;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0)
+      continue;
+    str_escape(ret_where->script, sizeof ret_where->script,
+               slice_of(ar.short_src));
+    ret_where->line = (uint32_t)ar.currentline;
+    return;
+  }
+}
+
+bool guard_ask(struct guard *g, struct request *rq,
+               const struct decision *url_decision,
+               const struct guard_place *where, struct decision *ret_decision) {
+  rq->actor = g->actor;
+  *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
+  if (g->record && g->record(g->ud, rq, ret_decision, where) != 0 &&
+      ret_decision->verdict == VERDICT_ALLOW) {
+    ret_decision->verdict = VERDICT_DENY;
+    ret_decision->policy = NULL;
+    ret_decision->rule = NULL;
+    ret_decision->reason = "the decision could not be recorded";
+  }
+  if (ret_decision->verdict == VERDICT_ALLOW)
+    g->allowed++;
+  else
+    g->refused++;
+  return ret_decision->verdict == VERDICT_ALLOW;
+}
+
+static void set_string(lua_State *L, const char *name, struct slice s) {
+  lua_pushlstring(L, s.p ? s.p : "", s.len);
+  lua_setfield(L, -2, name);
+}
+
+void guard_push_refusal(lua_State *L, const struct request *rq,
+                        const struct decision *d) {
+  bool denied = d->verdict == VERDICT_DENY && d->policy;
+  luaL_checkstack(L, 6, NULL);
+  lua_createtable(L, 0, 3);
+  set_string(L, "action", rq->action);
+  set_string(L, "resource", rq->resource);
+  if (denied)
+    set_string(L, "policy", d->policy->id);
+  error_push(L, KIND_PERMISSION_DENIED, false, lua_gettop(L),
+             "%.*s%s%.*s refused: %s%.*s", (int)rq->action.len, rq->action.p,
+             rq->resource.len ? " " : "", (int)rq->resource.len,
+             rq->resource.len ? rq->resource.p : "",
+             denied ? "denied by policy " : d->reason,
+             denied ? (int)d->policy->id.len : 0,
+             denied ? d->policy->id.p : "");
+  lua_remove(L, -2);
+}

@@ -1,0 +1,971 @@
+/* websocket.c - the websocket module: connect under policy, send, receive on a
+ * channel, close. */
+#include <math.h>
+#include <string.h>
+
+#include "modules/channel.h"
+#include "modules/errors.h"
+#include "modules/modules.h"
+#include "modules/services.h"
+#include "runtime/base/clock.h"
+#include "runtime/net/connection.h"
+#include "runtime/vm/arg.h"
+#include "runtime/vm/sched.h"
+
+#define CLIENT_META "websocket.client"
+
+#define DIAL_TIMEOUT_NS (30 * NS_PER_S)
+#define READ_LIMIT (UINT64_C(16) << 20)
+#define READ_LIMIT_MAX (UINT64_C(128) << 20)
+#define THRESHOLD_MAX (UINT64_C(100) << 20)
+#define CAPACITY 16
+#define CAPACITY_MAX 10000
+#define HEADERS_MAX 64
+#define HEADERS_MAX_BYTES 8192
+#define PROTOCOLS_MAX 32
+#define CLOSE_REASON_MAX 123 /* RFC 6455 section 5.5: 125 less the code */
+#define PING_MAX 125
+
+/* What is needed until a connection is open. */
+struct dial {
+  struct mem mem;
+  struct wait wait;
+  struct guard_place where;
+  struct decision url_decision;
+  struct decision refusal; /* of an address */
+  char address[IP_TEXT_MAX + 8];
+  bool done;
+  struct connection_failure failure; /* code 0: it is open */
+  struct url url;
+};
+
+struct client {
+  struct list node; /* in services.clients */
+  struct services *sv;
+  struct connection *conn; /* NULL: not there any more */
+  struct channel *ch;
+  struct dial *dial;
+  struct list sends; /* of struct send_op */
+  bool control_messages;
+  bool paused;
+  bool close_called;
+  bool over; /* close_info is known */
+  bool clean;
+  uint16_t close_code;
+  uint8_t close_reason_len;
+  char close_reason[CLOSE_REASON_MAX];
+  struct channel_item close_item;
+};
+
+enum { USER_CHANNEL = 1, USER_PROTOCOL = 2 };
+
+/* ---------------------------------------------------------- life and end ---
+ */
+
+static void dial_free(struct client *c) {
+  struct dial *d = c->dial;
+  struct mem m;
+  if (!d)
+    return;
+  c->dial = NULL;
+  m = d->mem;
+  mem_free(&m, d, sizeof *d);
+}
+
+static void forget(struct client *c) {
+  if (!list_empty(&c->node)) {
+    list_remove(&c->node);
+    c->sv->nclients--;
+  }
+}
+
+/* Lets go of the connection, with a goodbye if it is open. */
+static void release(struct client *c, uint16_t code) {
+  struct connection *conn = c->conn;
+  c->conn = NULL;
+  forget(c);
+  if (conn)
+    connection_release(conn, code);
+}
+
+void websocket_end(struct services *sv) {
+  while (!list_empty(&sv->clients))
+    release(list_entry(sv->clients.next, struct client, node), 1001);
+}
+
+static int client_gc(lua_State *L) {
+  struct client *c = lua_touserdata(L, 1);
+  if (c->ch)
+    channel_host_detach(c->ch);
+  release(c, 1001);
+  dial_free(c);
+  return 0;
+}
+
+static bool channel_live(void *ud) {
+  const struct client *c = ud;
+  return c->conn != NULL;
+}
+
+static void channel_taken(void *ud) {
+  struct client *c = ud;
+  if (c->paused && c->conn && channel_host_room(c->ch) > 0) {
+    c->paused = false;
+    connection_pause(c->conn, false);
+  }
+}
+
+/* ---------------------------------------------------- what comes from it ---
+ */
+
+static struct message *message_of(struct channel_item *it) {
+  return list_entry(it, struct message, user);
+}
+
+static const char *opcode_name(uint8_t opcode) {
+  switch (opcode) {
+  case WS_TEXT:
+    return "text";
+  case WS_PING:
+    return "ping";
+  case WS_PONG:
+    return "pong";
+  default:
+    return "binary";
+  }
+}
+
+static void push_message(lua_State *L, struct channel_item *it) {
+  const struct message *m = message_of(it);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, opcode_name(m->opcode));
+  lua_setfield(L, -2, "type");
+  lua_pushlstring(L, m->data, m->len);
+  lua_setfield(L, -2, "data");
+}
+
+static void drop_message(struct channel_item *it) {
+  message_free(message_of(it));
+}
+
+static void push_close(lua_State *L, struct channel_item *it) {
+  const struct client *c = list_entry(it, struct client, close_item);
+  lua_createtable(L, 0, 3);
+  lua_pushliteral(L, "close");
+  lua_setfield(L, -2, "type");
+  lua_pushinteger(L, c->close_code);
+  lua_setfield(L, -2, "code");
+  lua_pushlstring(L, c->close_reason, c->close_reason_len);
+  lua_setfield(L, -2, "reason");
+}
+
+static void drop_close(struct channel_item *it) {
+  (void)it; /* part of the client */
+}
+
+static void on_message(void *ud, struct message *m) {
+  struct client *c = ud;
+  struct channel_item *it = (struct channel_item *)(void *)m->user;
+  _Static_assert(sizeof *it <= sizeof m->user, "room for a queue entry");
+  it->push = push_message;
+  it->drop = drop_message;
+  channel_host_put(c->ch, it);
+  if (!c->paused && channel_host_room(c->ch) == 0) {
+    c->paused = true;
+    connection_pause(c->conn, true);
+  }
+}
+
+struct send_op;
+static void send_finish(struct send_op *op, int code);
+static void fail_sends(struct client *c);
+
+static void on_closed(void *ud, const struct connection_close *how) {
+  struct client *c = ud;
+  struct connection *conn = c->conn;
+  c->over = true;
+  c->clean = how->clean;
+  c->close_code = how->code;
+  c->close_reason_len =
+      (uint8_t)(how->reason.len > CLOSE_REASON_MAX ? CLOSE_REASON_MAX
+                                                   : how->reason.len);
+  if (c->close_reason_len)
+    memcpy(c->close_reason, how->reason.p, c->close_reason_len);
+  fail_sends(c);
+  c->conn = NULL;
+  forget(c);
+  connection_free(conn);
+  if (c->control_messages) {
+    c->close_item.push = push_close;
+    c->close_item.drop = drop_close;
+    channel_host_put(c->ch, &c->close_item);
+  }
+  channel_host_close(c->ch);
+}
+
+static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
+  struct client *c = ud;
+  struct dial *d = c->dial;
+  char text[IP_TEXT_MAX + 8];
+  struct decision decision;
+  struct request rq = {.action = SLICE("websocket.connect.address"),
+                       .url = &d->url,
+                       .ip = ip,
+                       .port = port};
+  rq.resource.p = text;
+  rq.resource.len = ip_format_port(ip, port, text);
+  if (guard_ask(&c->sv->guard, &rq, &d->url_decision, &d->where, &decision))
+    return 0;
+  d->refusal = decision;
+  memcpy(d->address, text, sizeof text);
+  return ERR_DENIED;
+}
+
+static void on_opened(void *ud) {
+  struct client *c = ud;
+  c->dial->done = true;
+  wait_wake(&c->dial->wait);
+}
+
+static void on_failed(void *ud, const struct connection_failure *f) {
+  struct client *c = ud;
+  struct connection *conn = c->conn;
+  c->dial->failure = *f;
+  c->dial->done = true;
+  c->conn = NULL;
+  forget(c);
+  connection_free(conn);
+  channel_host_close(c->ch);
+  wait_wake(&c->dial->wait);
+}
+
+static const struct connection_handler handler = {.judge = on_judge,
+                                                  .opened = on_opened,
+                                                  .failed = on_failed,
+                                                  .message = on_message,
+                                                  .closed = on_closed};
+
+/* --------------------------------------------------------------- options ---
+ */
+
+struct options {
+  struct connection_options net;
+  struct header headers[HEADERS_MAX];
+  struct slice protocols[PROTOCOLS_MAX];
+  size_t capacity;
+};
+
+/* Pushes nil and an INVALID error about option |name|; its value is on top. */
+static int bad_option(lua_State *L, const char *name, const char *expected) {
+  struct slice s;
+  if (value_slice(L, -1, &s))
+    return fail_nil(L, KIND_INVALID, false,
+                    "option '%s' is \"%.*s\", expected %s", name,
+                    (int)(s.len > 80 ? 80 : s.len), s.p, expected);
+  if (lua_isnumber(L, -1))
+    return fail_nil(L, KIND_INVALID, false, "option '%s' is %.14g, expected %s",
+                    name, lua_tonumber(L, -1), expected);
+  return fail_nil(L, KIND_INVALID, false, "option '%s' is a %s, expected %s",
+                  name, luaL_typename(L, -1), expected);
+}
+
+/* Each reads the value on top of the stack; 0, or the number of results of a
+ * failed connect. */
+static int read_timeout(lua_State *L, const char *name, bool zero_is_none,
+                        uint64_t *ret_ns) {
+  static const char takes[] = "milliseconds as a number, or a duration such as "
+                              "\"5s\", from 0 to 1000000 hours";
+  const double max_ms = 1e6 * 3600e3;
+  struct slice s;
+  if (value_slice(L, -1, &s)) {
+    int64_t ns;
+    if (str_duration(s, &ns) != 0 || ns < 0)
+      return bad_option(L, name, takes);
+    *ret_ns = (uint64_t)ns;
+  } else if (lua_type(L, -1) == LUA_TNUMBER) {
+    double ms = lua_tonumber(L, -1);
+    if (!isfinite(ms) || ms < 0 || ms > max_ms)
+      return bad_option(L, name, takes);
+    *ret_ns = (uint64_t)(ms * 1e6);
+  } else {
+    return bad_option(L, name, takes);
+  }
+  if (*ret_ns == 0 && !zero_is_none)
+    return bad_option(L, name, "more than 0");
+  return 0;
+}
+
+static int read_count(lua_State *L, const char *name, uint64_t min,
+                      uint64_t max, const char *takes, uint64_t *ret) {
+  int exact;
+  lua_Integer n = 0;
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    n = lua_tointegerx(L, -1, &exact);
+  else
+    exact = 0;
+  if (!exact || n < 0 || (uint64_t)n < min || (uint64_t)n > max)
+    return bad_option(L, name, takes);
+  *ret = (uint64_t)n;
+  return 0;
+}
+
+static bool header_is_ours(struct slice name) {
+  static const char *const ours[] = {
+      "Host",           "Connection",        "Upgrade",
+      "Content-Length", "Transfer-Encoding", NULL};
+  struct slice prefix = SLICE("Sec-WebSocket-");
+  for (const char *const *o = ours; *o; o++)
+    if (slice_eq_nocase(name, slice_of(*o)))
+      return true;
+  return name.len >= prefix.len &&
+         slice_eq_nocase((struct slice){name.p, prefix.len}, prefix);
+}
+
+static bool has_control(struct slice s) {
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+      return true;
+  return false;
+}
+
+static int bad_header(lua_State *L, struct slice name, const char *what) {
+  return fail_nil(L, KIND_INVALID, false, "option 'headers': '%.*s' %s",
+                  (int)(name.len > 80 ? 80 : name.len), name.p, what);
+}
+
+static int read_headers(lua_State *L, struct options *o) {
+  size_t bytes = 0;
+  if (lua_type(L, -1) != LUA_TTABLE)
+    return bad_option(L, "headers", "a table of names to values");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    struct header h;
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+      return fail_nil(L, KIND_INVALID, false,
+                      "option 'headers': a %s for a %s, expected a string for "
+                      "each header name",
+                      luaL_typename(L, -1), luaL_typename(L, -2));
+    value_slice(L, -2, &h.name);
+    value_slice(L, -1, &h.value);
+    if (!http_token(h.name))
+      return bad_header(L, h.name,
+                        "is no header name, expected letters, digits and "
+                        "!#$%&'*+-.^_`|~ only");
+    if (header_is_ours(h.name))
+      return bad_header(L, h.name,
+                        "belongs to the handshake and cannot be set");
+    if (has_control(h.value))
+      return bad_header(L, h.name,
+                        "has a line break or control character in its value");
+    for (size_t i = 0; i < o->net.nheaders; i++)
+      if (slice_eq_nocase(o->headers[i].name, h.name))
+        return bad_header(L, h.name, "is given twice");
+    bytes += h.name.len + h.value.len + 4;
+    if (o->net.nheaders == HEADERS_MAX || bytes > HEADERS_MAX_BYTES)
+      return fail_nil(L, KIND_INVALID, false,
+                      "option 'headers': more than %d headers or %d bytes",
+                      HEADERS_MAX, HEADERS_MAX_BYTES);
+    o->headers[o->net.nheaders++] = h;
+  }
+  return 0;
+}
+
+static int read_protocols(lua_State *L, struct options *o) {
+  size_t n;
+  if (lua_type(L, -1) != LUA_TTABLE)
+    return bad_option(L, "protocols", "a list of subprotocol names");
+  n = lua_rawlen(L, -1);
+  if (n > PROTOCOLS_MAX)
+    return fail_nil(
+        L, KIND_INVALID, false,
+        "option 'protocols' has %zu entries, at most %d are allowed", n,
+        PROTOCOLS_MAX);
+  for (size_t i = 0; i < n; i++) {
+    struct slice s;
+    bool is_string;
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    is_string = value_slice(L, -1, &s);
+    lua_pop(L, 1); /* the table keeps it */
+    if (!is_string || !http_token(s) || s.len > 256)
+      return fail_nil(L, KIND_INVALID, false,
+                      "option 'protocols': entry %zu is no subprotocol name, "
+                      "expected a token such as \"graphql-ws\"",
+                      i + 1);
+    for (size_t j = 0; j < i; j++)
+      if (slice_eq(o->protocols[j], s))
+        return fail_nil(L, KIND_INVALID, false,
+                        "option 'protocols': '%.*s' is given twice", (int)s.len,
+                        s.p);
+    o->protocols[o->net.nprotocols++] = s;
+  }
+  return 0;
+}
+
+static int read_compression(lua_State *L) {
+  static const char takes[] =
+      "websocket.COMPRESSION.DISABLED, CONTEXT_TAKEOVER or NO_CONTEXT, or "
+      "\"disabled\", \"context_takeover\" or \"no_context_takeover\"";
+  struct slice s;
+  int exact = 0;
+  lua_Integer n = -1;
+  if (value_slice(L, -1, &s))
+    n = slice_is(s, "disabled")              ? 0
+        : slice_is(s, "context_takeover")    ? 1
+        : slice_is(s, "no_context_takeover") ? 2
+                                             : -1;
+  else if (lua_type(L, -1) == LUA_TNUMBER)
+    n = lua_tointegerx(L, -1, &exact);
+  if (n < 0 || n > 2)
+    return bad_option(L, "compression", takes);
+  if (n != 0)
+    return fail_nil(L, KIND_INVALID, false,
+                    "option 'compression': permessage-deflate is not in this "
+                    "version, expected websocket.COMPRESSION.DISABLED");
+  return 0;
+}
+
+static int read_option(lua_State *L, struct slice name, struct options *o) {
+  static const char *const names[] = {"headers",
+                                      "protocols",
+                                      "dial_timeout",
+                                      "read_timeout",
+                                      "write_timeout",
+                                      "compression",
+                                      "compression_threshold",
+                                      "read_limit",
+                                      "channel_capacity",
+                                      "control_messages",
+                                      NULL};
+  const char *near;
+  uint64_t n;
+  int rv;
+  if (slice_is(name, "headers"))
+    return read_headers(L, o);
+  if (slice_is(name, "protocols"))
+    return read_protocols(L, o);
+  if (slice_is(name, "dial_timeout"))
+    return read_timeout(L, name.p, false, &o->net.dial_timeout_ns);
+  if (slice_is(name, "read_timeout"))
+    return read_timeout(L, name.p, true, &o->net.read_timeout_ns);
+  if (slice_is(name, "write_timeout"))
+    return read_timeout(L, name.p, true, &o->net.write_timeout_ns);
+  if (slice_is(name, "compression"))
+    return read_compression(L);
+  if (slice_is(name, "compression_threshold"))
+    return read_count(L, name.p, 0, THRESHOLD_MAX,
+                      "bytes, an integer from 0 to 104857600", &n);
+  if (slice_is(name, "read_limit")) {
+    rv = read_count(L, name.p, 0, READ_LIMIT_MAX,
+                    "bytes, an integer from 0 (the default) to 134217728", &n);
+    if (rv == 0 && n > 0)
+      o->net.read_limit = n;
+    return rv;
+  }
+  if (slice_is(name, "channel_capacity")) {
+    rv = read_count(L, name.p, 1, CAPACITY_MAX,
+                    "messages, an integer from 1 to 10000", &n);
+    if (rv == 0)
+      o->capacity = (size_t)n;
+    return rv;
+  }
+  if (slice_is(name, "control_messages")) {
+    if (lua_type(L, -1) != LUA_TBOOLEAN)
+      return bad_option(L, name.p, "true or false");
+    o->net.control_messages = lua_toboolean(L, -1);
+    return 0;
+  }
+  near = str_nearest(name, names);
+  return fail_nil(L, KIND_INVALID, false, "unknown option '%.*s'%s%s%s",
+                  (int)(name.len > 80 ? 80 : name.len), name.p,
+                  near ? ", did you mean '" : "", near ? near : "",
+                  near ? "'?" : "");
+}
+
+/* The table at |idx|, read by raw access.  0 or a number of results. */
+static int read_options(lua_State *L, int idx, struct options *o) {
+  int rv;
+  memset(o, 0, sizeof *o);
+  o->net.headers = o->headers;
+  o->net.protocols = o->protocols;
+  o->net.dial_timeout_ns = DIAL_TIMEOUT_NS;
+  o->net.read_limit = READ_LIMIT;
+  o->capacity = CAPACITY;
+  if (lua_isnoneornil(L, idx))
+    return 0;
+  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+    struct slice name;
+    if (!value_slice(L, -2, &name))
+      return fail_nil(L, KIND_INVALID, false,
+                      "an option's name is a %s, expected a string",
+                      luaL_typename(L, -2));
+    if ((rv = read_option(L, name, o)) != 0)
+      return rv;
+  }
+  return 0;
+}
+
+/* --------------------------------------------------------------- connect ---
+ */
+
+static int refused(lua_State *L, const struct request *rq,
+                   const struct decision *d) {
+  lua_pushnil(L);
+  guard_push_refusal(L, rq, d);
+  return 2;
+}
+
+static bool dial_live(const struct wait *w) {
+  (void)w; /* the dial timeout ends it at the latest */
+  return true;
+}
+
+static int connect_failed(lua_State *L, struct client *c) {
+  struct dial *d = c->dial;
+  const struct connection_failure *f = &d->failure;
+  if (f->code == ERR_DENIED) {
+    struct request rq = {.action = SLICE("websocket.connect.address"),
+                         .resource = slice_of(d->address)};
+    return refused(L, &rq, &d->refusal);
+  }
+  lua_pushnil(L);
+  lua_createtable(L, 0, 4);
+  lua_pushlstring(L, d->url.text, d->url.len);
+  lua_setfield(L, -2, "url");
+  lua_pushstring(L, connection_stage_name(f->stage));
+  lua_setfield(L, -2, "stage");
+  lua_pushstring(L, f->reason);
+  lua_setfield(L, -2, "reason");
+  if (f->http_status != 0) {
+    lua_pushinteger(L, (lua_Integer)f->http_status);
+    lua_setfield(L, -2, "status");
+  }
+  error_push(L, KIND_INTERNAL, true, lua_gettop(L),
+             "connection to %s failed: %s", d->url.text, f->reason);
+  lua_remove(L, -2);
+  return 2;
+}
+
+/* Stack: URL, options, client. */
+static int connect_done(lua_State *L, int status, lua_KContext ctx) {
+  struct client *c = lua_touserdata(L, 3);
+  (void)status;
+  (void)ctx;
+  if (c->dial->failure.code != 0) {
+    int n = connect_failed(L, c);
+    dial_free(c);
+    return n;
+  }
+  dial_free(c);
+  if (c->conn) {
+    struct slice protocol = connection_subprotocol(c->conn);
+    if (protocol.len > 0) {
+      lua_pushlstring(L, protocol.p, protocol.len);
+      lua_setiuservalue(L, 3, USER_PROTOCOL);
+    }
+  }
+  lua_settop(L, 3);
+  return 1;
+}
+
+static bool ask(lua_State *L, const char *action, const struct url *url,
+                const struct guard_place *where, struct request *ret_rq,
+                struct decision *ret_decision) {
+  struct services *sv = services_of(L);
+  *ret_rq = (struct request){.action = slice_of(action), .url = url};
+  ret_rq->resource = url ? (struct slice){url->text, url->len} : SLICE("");
+  return guard_ask(&sv->guard, ret_rq, NULL, where, ret_decision);
+}
+
+static const char *over_limit(struct services *sv, uint64_t now_ns) {
+  if (sv->nclients >= sv->max_clients)
+    return "too many open connections";
+  if (now_ns - sv->minute_started_ns >= 60 * NS_PER_S) {
+    sv->minute_started_ns = now_ns;
+    sv->minute_connects = 0;
+  }
+  if (sv->minute_connects >= sv->connects_per_minute)
+    return "too many connects in a minute";
+  sv->minute_connects++;
+  return NULL;
+}
+
+/* A userdata that is closed but complete; its finalizer owns all of it. */
+static struct client *client_new(lua_State *L, const struct options *o) {
+  struct services *sv = services_of(L);
+  struct client *c = lua_newuserdatauv(L, sizeof *c, 2);
+  struct channel_host host = {channel_live, channel_taken, c};
+  memset(c, 0, sizeof *c);
+  c->sv = sv;
+  list_init(&c->node);
+  list_init(&c->sends);
+  luaL_setmetatable(L, CLIENT_META);
+  c->control_messages = o->net.control_messages;
+  c->ch = channel_new_host(L, o->capacity, -1, &host);
+  lua_setiuservalue(L, -2, USER_CHANNEL);
+  return c;
+}
+
+static int start_dial(lua_State *L, struct client *c, struct options *o) {
+  struct state *st = state_of(L);
+  struct services *sv = c->sv;
+  struct err e;
+  int rv;
+  o->net.url = &c->dial->url;
+  rv = connection_new(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
+                      &handler, c, &st->mem, &e);
+  if (rv != 0) {
+    dial_free(c);
+    if (rv == ERR_NOMEM)
+      return luaL_error(L, "not enough memory");
+    return fail_nil(L, KIND_INVALID, false, "%s", e.message);
+  }
+  list_add_tail(&sv->clients, &c->node);
+  sv->nclients++;
+  c->dial->wait.what = "websocket.connect";
+  c->dial->wait.live = dial_live;
+  return task_wait(L, &c->dial->wait, 0, connect_done);
+}
+
+static int ws_connect(lua_State *L) {
+  struct state *st = state_of(L);
+  struct services *sv = services_of(L);
+  struct slice text = arg_slice(L, 1);
+  struct options o;
+  struct request rq;
+  struct decision decision;
+  struct guard_place where;
+  enum url_reason reason;
+  const char *limit;
+  struct client *c;
+  struct err e;
+  int rv;
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  luaL_checkstack(L, 10, NULL);
+  if ((rv = read_options(L, 2, &o)) != 0)
+    return rv;
+  if (!st->current || !task_can_wait(L))
+    return fail_nil(L, KIND_INTERNAL, false,
+                    "websocket.connect cannot wait here: no context that can "
+                    "be suspended");
+  guard_here(L, &where);
+  if (!ask(L, "websocket.connect", NULL, &where, &rq, &decision))
+    return refused(L, &rq, &decision);
+
+  c = client_new(L, &o);
+  c->dial = mem_zalloc(&st->mem, sizeof *c->dial);
+  if (!c->dial)
+    return luaL_error(L, "not enough memory");
+  c->dial->mem = st->mem;
+  c->dial->where = where;
+  if (url_parse(&c->dial->url, text, &reason, &e) != 0) {
+    dial_free(c);
+    return fail_nil(L, KIND_INVALID, false, "%s", e.message);
+  }
+  if (!ask(L, "websocket.connect.url", &c->dial->url, &where, &rq, &decision)) {
+    int n = refused(L, &rq, &decision);
+    dial_free(c);
+    return n;
+  }
+  c->dial->url_decision = decision;
+  if ((limit = over_limit(sv, loop_now_ns(st->loop))) != NULL) {
+    dial_free(c);
+    return fail_nil(L, KIND_RATE_LIMITED, true, "%s", limit);
+  }
+  return start_dial(L, c, &o);
+}
+
+/* ------------------------------------------------------------------ send ---
+ */
+
+/* In the task's scratch while it waits. */
+struct send_op {
+  struct wait wait;
+  struct send_request rq;
+  struct client *client; /* NULL: done */
+  struct list node;      /* in client.sends */
+  int code;
+};
+
+static void send_finish(struct send_op *op, int code) {
+  op->code = code;
+  op->client = NULL;
+  list_remove(&op->node);
+  wait_wake(&op->wait);
+}
+
+static void fail_sends(struct client *c) {
+  while (!list_empty(&c->sends)) {
+    struct send_op *op = list_entry(c->sends.next, struct send_op, node);
+    connection_send_abandon(c->conn, &op->rq);
+    send_finish(op, ERR_CLOSED);
+  }
+}
+
+static void on_sent(struct send_request *rq, int code) {
+  send_finish(rq->ud, code);
+}
+
+static void send_cancel(struct wait *w) {
+  struct send_op *op = list_entry(w, struct send_op, wait);
+  struct client *c = op->client;
+  if (!c)
+    return;
+  op->client = NULL;
+  list_remove(&op->node);
+  if (c->conn)
+    connection_send_abandon(c->conn, &op->rq);
+}
+
+static int fail_closed(lua_State *L) {
+  return fail_false(L, KIND_INTERNAL, false, "the connection is closed");
+}
+
+static int sent(lua_State *L, int status, lua_KContext ctx) {
+  const struct send_op *op = (const struct send_op *)ctx;
+  (void)status;
+  if (op->code == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (op->code == ERR_TIMEOUT)
+    return fail_false(L, KIND_TIMEOUT, true,
+                      "the peer did not take the message within write_timeout; "
+                      "the connection is closed");
+  return fail_closed(L);
+}
+
+static int sent_close(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx; /* sent, or the peer is gone: it is closed either way */
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static struct send_op *send_op_new(lua_State *L, struct client *c,
+                                   const char *what) {
+  struct send_op *op;
+  task_check_wait(L, what);
+  op = task_scratch(L, sizeof *op);
+  memset(op, 0, sizeof *op);
+  op->wait.what = what;
+  op->wait.cancel = send_cancel;
+  op->rq.done = on_sent;
+  op->rq.ud = op;
+  list_init(&op->rq.node);
+  list_init(&op->node);
+  op->client = c;
+  return op;
+}
+
+static struct client *arg_client(lua_State *L) {
+  return luaL_testudata(L, 1, CLIENT_META);
+}
+
+static int no_client(lua_State *L) {
+  return fail_false(L, KIND_INTERNAL, false,
+                    "argument 1 is a %s, expected a websocket client",
+                    luaL_typename(L, 1));
+}
+
+/* Sends the string at stack slot 2, which stays there until it is sent. */
+static int send_frame(lua_State *L, struct client *c, uint8_t opcode,
+                      const char *what) {
+  struct send_op *op;
+  op = send_op_new(L, c, what);
+  op->rq.opcode = opcode;
+  value_slice(L, 2, &op->rq.data);
+  if (connection_send(c->conn, &op->rq) != 0)
+    return fail_closed(L);
+  list_add_tail(&c->sends, &op->node);
+  return task_wait(L, &op->wait, (lua_KContext)op, sent);
+}
+
+static int client_send(lua_State *L) {
+  struct client *c = arg_client(L);
+  struct slice data;
+  lua_Integer type;
+  if (!c)
+    return no_client(L);
+  data = arg_slice(L, 2);
+  type = luaL_optinteger(L, 3, WS_TEXT);
+  lua_settop(L, 2);
+  if (type != WS_TEXT && type != WS_BINARY)
+    return fail_false(L, KIND_INVALID, false,
+                      "message type %lld, expected websocket.TEXT (1) or "
+                      "websocket.BINARY (2)",
+                      (long long)type);
+  if (type == WS_TEXT && !utf8_valid(data))
+    return fail_false(L, KIND_INVALID, false,
+                      "text is not valid UTF-8 at byte %zu, expected UTF-8, or "
+                      "websocket.BINARY as the type",
+                      utf8_valid_prefix(data.p, data.len) + 1);
+  if (!c->conn || !connection_is_open(c->conn))
+    return fail_closed(L);
+  return send_frame(L, c, (uint8_t)type, "client:send");
+}
+
+static int client_ping(lua_State *L) {
+  struct client *c = arg_client(L);
+  if (!c)
+    return no_client(L);
+  if (lua_isnoneornil(L, 2)) {
+    lua_settop(L, 1);
+    lua_pushliteral(L, "");
+  }
+  lua_settop(L, 2);
+  if (arg_slice(L, 2).len > PING_MAX)
+    return fail_false(L, KIND_INVALID, false,
+                      "ping data has %zu bytes, at most %d are allowed",
+                      arg_slice(L, 2).len, PING_MAX);
+  if (!c->conn || !connection_is_open(c->conn))
+    return fail_closed(L);
+  return send_frame(L, c, WS_PING, "client:ping");
+}
+
+/* ----------------------------------------------------------------- close ---
+ */
+
+static int client_close(lua_State *L) {
+  struct client *c = arg_client(L);
+  lua_Integer code;
+  struct slice reason = SLICE("");
+  struct send_op *op;
+  if (!c)
+    return no_client(L);
+  code = luaL_optinteger(L, 2, 1000);
+  if (!lua_isnoneornil(L, 3))
+    reason = arg_slice(L, 3);
+  lua_settop(L, 3);
+  if (code < 0 || code > UINT16_MAX || !close_code_sendable((uint16_t)code))
+    return fail_false(L, KIND_INVALID, false,
+                      "close code %lld, expected 1000-1003, 1007-1014 or "
+                      "3000-4999",
+                      (long long)code);
+  if (reason.len > CLOSE_REASON_MAX || !utf8_valid(reason))
+    return fail_false(L, KIND_INVALID, false,
+                      "close reason, expected UTF-8 of at most %d bytes",
+                      CLOSE_REASON_MAX);
+  if (c->close_called || !c->conn || !connection_is_open(c->conn)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  op = send_op_new(L, c, "client:close");
+  if (connection_close(c->conn, (uint16_t)code, reason, &op->rq) != 0) {
+    lua_pushboolean(L, 1); /* it is closing already */
+    return 1;
+  }
+  c->close_called = true;
+  /* Nobody may be left to read: the answer must still be seen. */
+  list_add_tail(&c->sends, &op->node);
+  return task_wait(L, &op->wait, (lua_KContext)op, sent_close);
+}
+
+static int client_channel(lua_State *L) {
+  if (!arg_client(L)) {
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    error_push(L, KIND_INTERNAL, false, 0,
+               "argument 1 is a %s, expected a websocket client",
+               luaL_typename(L, 1));
+    return 2;
+  }
+  lua_getiuservalue(L, 1, USER_CHANNEL);
+  return 1;
+}
+
+static int client_close_info(lua_State *L) {
+  struct client *c = luaL_checkudata(L, 1, CLIENT_META);
+  if (!c->over) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, c->close_code);
+  lua_setfield(L, -2, "code");
+  lua_pushlstring(L, c->close_reason, c->close_reason_len);
+  lua_setfield(L, -2, "reason");
+  lua_pushboolean(L, c->clean);
+  lua_setfield(L, -2, "clean");
+  return 1;
+}
+
+static int client_subprotocol(lua_State *L) {
+  luaL_checkudata(L, 1, CLIENT_META);
+  lua_getiuservalue(L, 1, USER_PROTOCOL);
+  return 1;
+}
+
+/* ------------------------------------------------------------ the module ---
+ */
+
+struct constant {
+  const char *name;
+  lua_Integer value;
+};
+
+static void set_constants(lua_State *L, const char *name,
+                          const struct constant *list) {
+  lua_newtable(L);
+  for (; list->name; list++) {
+    lua_pushinteger(L, list->value);
+    lua_setfield(L, -2, list->name);
+  }
+  table_lock(L, name);
+}
+
+static void fill(lua_State *L) {
+  static const struct constant compression[] = {
+      {"DISABLED", 0}, {"CONTEXT_TAKEOVER", 1}, {"NO_CONTEXT", 2}, {NULL, 0}};
+  /* RFC 6455 section 7.4.1 and the IANA registry of close codes */
+  static const struct constant codes[] = {{"NORMAL", 1000},
+                                          {"GOING_AWAY", 1001},
+                                          {"PROTOCOL_ERROR", 1002},
+                                          {"UNSUPPORTED_DATA", 1003},
+                                          {"RESERVED", 1004},
+                                          {"NO_STATUS", 1005},
+                                          {"ABNORMAL_CLOSURE", 1006},
+                                          {"INVALID_PAYLOAD", 1007},
+                                          {"POLICY_VIOLATION", 1008},
+                                          {"MESSAGE_TOO_BIG", 1009},
+                                          {"MANDATORY_EXTENSION", 1010},
+                                          {"INTERNAL_ERROR", 1011},
+                                          {"SERVICE_RESTART", 1012},
+                                          {"TRY_AGAIN_LATER", 1013},
+                                          {"BAD_GATEWAY", 1014},
+                                          {"TLS_HANDSHAKE", 1015},
+                                          {NULL, 0}};
+  static const char *const types[] = {"TEXT", "BINARY", "PING",
+                                      "PONG", "CLOSE",  NULL};
+  static const char *const names[] = {"text", "binary", "ping", "pong",
+                                      "close"};
+  lua_pushinteger(L, WS_TEXT);
+  lua_setfield(L, -2, "TEXT");
+  lua_pushinteger(L, WS_BINARY);
+  lua_setfield(L, -2, "BINARY");
+  for (int i = 0; types[i]; i++) {
+    lua_pushfstring(L, "TYPE_%s", types[i]);
+    lua_pushstring(L, names[i]);
+    lua_rawset(L, -3);
+  }
+  set_constants(L, "websocket.COMPRESSION", compression);
+  lua_setfield(L, -2, "COMPRESSION");
+  set_constants(L, "websocket.CLOSE_CODES", codes);
+  lua_setfield(L, -2, "CLOSE_CODES");
+}
+
+int luaopen_websocket(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", client_send},
+                                     {"ping", client_ping},
+                                     {"close", client_close},
+                                     {"channel", client_channel},
+                                     {"receive", client_channel},
+                                     {"close_info", client_close_info},
+                                     {"subprotocol", client_subprotocol},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", client_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", ws_connect}, {NULL, NULL}};
+  meta_new(L, CLIENT_META, methods, meta);
+  lib_new(L, "websocket", functions, fill);
+  return 1;
+}
