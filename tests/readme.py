@@ -64,27 +64,43 @@ class Readme(unittest.TestCase):
                     ran += 1
         self.assertGreater(ran, 3)
 
-    def test_host_program(self):
+    def make_variable(self, name):
+        with open(os.path.join(BUILD, "Makefile")) as f:
+            found = re.search(r"^%s = *(.*)$" % name, f.read(), re.M)
+        return found[1] if found else ""
+
+    def test_installed(self):
+        """What make install leaves is enough for a program of somebody else,
+        in C and in C++, and for the commands."""
+        root = os.path.join(self.folder, "root")
+        status, out = self.sh("make -s -C '%s' install DESTDIR='%s'"
+                              % (BUILD, root))
+        self.assertEqual(status, 0, out)
+        prefix = root + self.make_variable("prefix")
+        for path in ("bin/cordon", "include/cordon/cordon.h",
+                     "lib/libcordon.so", "lib/pkgconfig/cordon.pc",
+                     "share/man/man1/cordon.1"):
+            self.assertTrue(os.path.exists(os.path.join(prefix, path)), path)
+        self.assertEqual(os.listdir(prefix + "/include"), ["cordon"])
+        self.assertEqual(os.listdir(prefix + "/include/cordon"),
+                         ["cordon.h"])
+
         sources = [text for kind, name, text in self.blocks
                    if name == "host.c"]
         self.assertEqual(len(sources), 1)
         with open(os.path.join(self.folder, "host.c"), "w") as f:
             f.write(sources[0])
-        libs = os.path.join(BUILD, ".libs")
-        sanitizers = ""
-        with open(os.path.join(BUILD, "Makefile")) as f:
-            found = re.search(r"^SANCFLAGS = (.*)$", f.read(), re.M)
-            if found:
-                sanitizers = found[1]
-        for compiler in ("cc -x c", "cc -x c++"):
-            if shutil.which(compiler.split()[0]) is None:
-                self.skipTest("no cc")
-            if compiler.endswith("++") and shutil.which("g++") is None:
+        cc = self.make_variable("CC")
+        for language in ("c", "c++"):
+            if language == "c++" and not shutil.which("g++"):
                 continue
             status, out = self.sh(
-                "%s -Wall -Wextra -pedantic -Werror %s -I%s/include host.c "
-                "-x none -L%s -lcordon -Wl,-rpath,%s -o host && ./host"
-                % (compiler, sanitizers, TOP, libs, libs))
+                "flags=$(PKG_CONFIG_SYSROOT_DIR='%s' PKG_CONFIG_PATH="
+                "'%s/lib/pkgconfig' pkg-config --cflags --libs cordon) && "
+                "%s -x %s -Wall -Wextra -pedantic -Werror %s host.c -x none "
+                "$flags -o host && LD_LIBRARY_PATH='%s/lib' ./host"
+                % (root, prefix, cc, language,
+                   self.make_variable("SANCFLAGS"), prefix))
             self.assertEqual(status, 0, out)
             self.assertRegex(out, r"^cordon \d+\.\d+\.\d+\n$")
 
