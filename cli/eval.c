@@ -1,0 +1,736 @@
+/* eval.c - cordon eval: one decision, or a stream of them. */
+#include "cli/cli.h"
+
+#include "cli/lines.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "cli/subject.h"
+
+#include <cordon/cordon.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  EVAL_URL = SUBJECT_OPTION_COUNT,
+  EVAL_RESOLVE,
+  EVAL_ACTION,
+  EVAL_RESOURCE,
+  EVAL_META,
+  EVAL_INPUT,
+  EVAL_FORMAT,
+  EVAL_QUIET
+};
+
+static const struct option eval_options[] = {
+    SUBJECT_OPTIONS,
+    {"url", 0, "URL", false, false},
+    {"resolve", 0, "IP", false, false},
+    {"action", 0, "ACTION", false, false},
+    {"resource", 0, "RESOURCE", false, false},
+    {"meta", 0, "JSON", false, false},
+    {"input", 0, "FILE", false, false},
+    {"format", 0, "text|json", false, false},
+    {"quiet", 'q', NULL, false, false},
+    {NULL, 0, NULL, false, false},
+};
+
+/* ---------------------------------------------------------------- judge --- */
+
+/* What is asked.  With |url| it is what websocket.connect asks, one action
+ * after the other; else it is |action|. */
+struct question {
+  const cordon_scope *scope; /* NULL: none, which is refused */
+  const char *actor_id;
+  const cordon_value *actor_meta;
+  const char *url;
+  size_t url_len;
+  const char *ip;      /* of the connection, or NULL; the port is the URL's */
+  const char *address; /* the same with a port: "ip:port" */
+  size_t address_len;
+  const char *action;
+  const char *resource;
+  size_t resource_len;
+  const cordon_value *meta;
+};
+
+#define ADDRESS_MAX 80
+
+/* What came of it. */
+struct answer {
+  const char *decision; /* "allow", "deny", "undefined" or "invalid" */
+  const char *policy;   /* that decided; NULL: none */
+  const char *file;
+  uint32_t line;
+  char canonical[CORDON_URL_MAX_BYTES]; /* "" without */
+  char code[32];                        /* why the URL is refused, else "" */
+  char message[512]; /* why it is no question, or no URL; else "" */
+  uint32_t errors;   /* policies whose evaluation failed */
+  bool forced;       /* it is a refusal, and one of these may be why */
+
+  /* the request that settled it, for explanations */
+  cordon_request request;
+  cordon_decision settled;
+  char address[ADDRESS_MAX];
+};
+
+static const char *verdict_name(cordon_verdict v) {
+  switch (v) {
+  case CORDON_DENY:
+    return "deny";
+  case CORDON_ALLOW:
+    return "allow";
+  case CORDON_UNDEFINED:
+    return "undefined";
+  }
+  return "deny";
+}
+
+static void answer_init(struct answer *a) {
+  a->decision = "invalid";
+  a->policy = a->file = NULL;
+  a->line = a->errors = 0;
+  a->canonical[0] = a->code[0] = a->message[0] = a->address[0] = '\0';
+  a->forced = false;
+  memset(&a->request, 0, sizeof a->request);
+}
+
+static void answer_invalid(struct answer *a, const char *message) {
+  a->decision = "invalid";
+  snprintf(a->message, sizeof a->message, "%s", message);
+}
+
+/* Makes |d| the answer; |rv| and |err| are what cordon_decide returned. */
+static void settle(struct answer *a, const cordon_request *q,
+                   const cordon_decision *d, int rv, const cordon_error *err) {
+  a->request = *q;
+  a->settled = *d;
+  a->errors += d->errors;
+  if (rv != CORDON_OK) {
+    answer_invalid(a, err->message);
+    return;
+  }
+  a->decision = verdict_name(d->verdict);
+  a->forced = d->verdict != CORDON_ALLOW && d->errors > 0;
+  /* an address that no policy speaks of rests on the policy of its URL */
+  if (d->policy_id || d->verdict != CORDON_ALLOW) {
+    a->policy = d->policy_id;
+    a->file = d->file;
+    a->line = d->line;
+  }
+}
+
+/* "ip:port" for the port that |canonical| leads to. */
+static void address_of(char out[ADDRESS_MAX], const char *ip,
+                       const char *canonical) {
+  const char *host = strstr(canonical, "://");
+  const char *end;
+  const char *port = strncmp(canonical, "wss:", 4) == 0 ? "443" : "80";
+  size_t plen = strlen(port);
+  host = host ? host + 3 : canonical;
+  end = host + strcspn(host, "/?");
+  /* the colons of an IPv6 host stand before its bracket */
+  for (const char *p = end; p > host && p[-1] != ']'; p--)
+    if (p[-1] == ':') {
+      port = p;
+      plen = (size_t)(end - p);
+      break;
+    }
+  snprintf(out, ADDRESS_MAX, strchr(ip, ':') ? "[%s]:%.*s" : "%s:%.*s", ip,
+           (int)plen, port);
+}
+
+/* Everything websocket.connect would ask; the first refusal is the answer.
+ * The URL is read in any case: its canonical form is worth knowing. */
+static void judge_url(struct answer *a, const struct question *q) {
+  cordon_request request = {.actor_id = q->actor_id,
+                            .actor_meta = q->actor_meta,
+                            .action = "websocket.connect",
+                            .resource = ""};
+  cordon_request url = request;
+  cordon_decision d, du;
+  cordon_error err = {0}, uerr = {0};
+  int rv = cordon_decide(q->scope, &request, &d, &err);
+  int urv;
+  url.action = "websocket.connect.url";
+  url.resource = q->url;
+  url.resource_len_bytes = q->url_len;
+  urv = cordon_decide(q->scope, &url, &du, &uerr);
+  snprintf(a->code, sizeof a->code, "%s", du.canonical_reason);
+  if (urv == CORDON_OK)
+    memcpy(a->canonical, du.canonical, sizeof a->canonical);
+  settle(a, &request, &d, rv, &err);
+  if (rv != CORDON_OK || d.verdict != CORDON_ALLOW)
+    return;
+  settle(a, &url, &du, urv, &uerr);
+  if (urv != CORDON_OK || du.verdict != CORDON_ALLOW || (!q->ip && !q->address))
+    return;
+  request.action = "websocket.connect.address";
+  request.resource = q->address;
+  request.resource_len_bytes = q->address_len;
+  request.url = a->canonical;
+  if (q->ip) {
+    address_of(a->address, q->ip, a->canonical);
+    request.resource = a->address;
+    request.resource_len_bytes = strlen(a->address);
+  }
+  rv = cordon_decide(q->scope, &request, &d, &err);
+  settle(a, &request, &d, rv, &err);
+}
+
+static void judge(struct answer *a, const struct question *q) {
+  cordon_request request = {.actor_id = q->actor_id,
+                            .actor_meta = q->actor_meta,
+                            .action = q->action,
+                            .resource = q->resource,
+                            .resource_len_bytes = q->resource_len,
+                            .meta = q->meta};
+  cordon_decision d;
+  cordon_error err = {0};
+  int rv;
+  if (q->url) {
+    judge_url(a, q);
+    return;
+  }
+  rv = cordon_decide(q->scope, &request, &d, &err);
+  snprintf(a->code, sizeof a->code, "%s", d.canonical_reason);
+  if (rv == CORDON_OK)
+    memcpy(a->canonical, d.canonical, sizeof a->canonical);
+  settle(a, &request, &d, rv, &err);
+}
+
+/* --------------------------------------------------------------- answer --- */
+
+static void json_text(struct out *o, const char *text) {
+  if (!text ||
+      cordon_write_json_string(text, strlen(text), out_write, o) != CORDON_OK)
+    out_text(o, "null");
+}
+
+/* One line; |id| NULL is null. */
+static void answer_json(struct out *o, const struct answer *a,
+                        const cordon_value *id) {
+  char failed[64];
+  out_text(o, "{\"v\":1,\"id\":");
+  if (!id || cordon_value_write_json(id, out_write, o) != CORDON_OK)
+    out_text(o, "null");
+  out_text(o, ",\"decision\":");
+  json_text(o, a->decision);
+  out_text(o, ",\"policy\":");
+  json_text(o, a->policy);
+  out_text(o, ",\"canonical\":");
+  json_text(o, a->canonical[0] ? a->canonical : NULL);
+  out_text(o, ",\"reason\":");
+  json_text(o, a->code[0] ? a->code : NULL);
+  out_text(o, ",\"errors\":[");
+  if (a->message[0] && !a->code[0]) {
+    json_text(o, a->message);
+  } else if (a->errors > 0) {
+    snprintf(failed, sizeof failed, "%" PRIu32 " %s could not be evaluated",
+             a->errors, a->errors == 1 ? "policy" : "policies");
+    json_text(o, failed);
+  }
+  out_text(o, "]}\n");
+}
+
+static void field(struct out *o, const char *name, const char *text,
+                  size_t len) {
+  out_text(o, "  ");
+  out_text(o, name);
+  out_text(o, ": ");
+  /* one line a field: what a resource holds cannot make another */
+  for (size_t n; len > 0; text += n, len -= n) {
+    n = 0;
+    while (n < len && text[n] != '\n' && text[n] != '\t')
+      n++;
+    out_visible(o, text, n);
+    if (n < len)
+      out_text(o, text[n++] == '\n' ? "\\n" : "\\t");
+  }
+  out_text(o, "\n");
+}
+
+static void answer_text(struct out *o, const struct answer *a) {
+  const cordon_request *q = &a->request;
+  out_text(o, a->decision);
+  out_text(o, "\n");
+  field(o, "action", q->action, strlen(q->action));
+  if (q->resource_len_bytes > 0 &&
+      strcmp(q->action, "websocket.connect.url") != 0)
+    field(o, "resource", q->resource, q->resource_len_bytes);
+  if (a->canonical[0])
+    field(o, "url", a->canonical, strlen(a->canonical));
+  if (a->policy) {
+    char *at = a->file ? must_format("%s (%s:%" PRIu32 ")", a->policy, a->file,
+                                     a->line)
+                       : must_format("%s", a->policy);
+    field(o, "policy", at, strlen(at));
+    free(at);
+  }
+  if (a->code[0])
+    field(o, "reason", a->code, strlen(a->code));
+  else if (!a->message[0] && a->settled.reason)
+    field(o, "reason", a->settled.reason, strlen(a->settled.reason));
+}
+
+/* The words beside a refusal. */
+static void answer_explain(const struct answer *a, const cordon_scope *scope) {
+  struct out o;
+  out_init(&o, STDERR_FILENO);
+  if (a->message[0]) {
+    out_text(&o, "  ");
+    out_visible(&o, a->message, strlen(a->message));
+    out_text(&o, "\n");
+  } else {
+    (void)cordon_explain(scope, &a->request, &a->settled, out_write_visible,
+                         &o);
+  }
+  out_flush(&o);
+}
+
+static int answer_status(const struct answer *a) {
+  if (strcmp(a->decision, "allow") == 0)
+    return STATUS_OK;
+  return a->forced ? STATUS_FORCED : STATUS_NEGATIVE;
+}
+
+/* ---------------------------------------------------------------- batch --- */
+
+/* Scopes that lines have named, newest over oldest. */
+#define SCOPES_KEPT 32
+
+struct kept_scope {
+  char *key; /* the JSON of the line's list */
+  size_t key_len;
+  cordon_scope *scope;
+};
+
+struct batch {
+  struct subject *subject;
+  const cordon_scope *scope; /* for lines that name none */
+  struct kept_scope kept[SCOPES_KEPT];
+  size_t next; /* the place that is used next */
+  struct out out;
+};
+
+/* A member that is text without NUL; |*ret| stays as it is if it is missing.
+ * False when it is something else. */
+static bool get_text(const cordon_value *v, const char *key, const char **ret,
+                     size_t *ret_len) {
+  const cordon_value *member = cordon_value_get(v, key);
+  const char *text;
+  size_t len;
+  if (!member)
+    return true;
+  text = cordon_value_string(member, &len);
+  if (!text)
+    return false;
+  *ret = text;
+  *ret_len = len;
+  return true;
+}
+
+static bool get_plain_text(const cordon_value *v, const char *key,
+                           const char **ret) {
+  size_t len = 0;
+  return get_text(v, key, ret, &len) && (!*ret || strlen(*ret) == len);
+}
+
+/* Every key of |v| is in |known|, which ends with NULL; else says so. */
+static bool only_known(struct answer *a, const cordon_value *v,
+                       const char *const *known) {
+  for (size_t i = 0; i < cordon_value_len(v); i++) {
+    const char *key = "", *near;
+    char *name, *message;
+    size_t len = 0, k = 0;
+    (void)cordon_value_at(v, i, &key, &len);
+    while (known[k] &&
+           (strlen(known[k]) != len || memcmp(known[k], key, len) != 0))
+      k++;
+    if (known[k])
+      continue;
+    name = must_format("%.*s", len > 64 ? 64 : (int)len, key);
+    near = nearest(name, known);
+    message =
+        near ? must_format("unknown key '%s', did you mean '%s'?", name, near)
+             : must_format("unknown key '%s'", name);
+    answer_invalid(a, message);
+    free(name);
+    free(message);
+    return false;
+  }
+  return true;
+}
+
+static bool batch_scope_new(struct batch *b, struct answer *a,
+                            const cordon_value *list, struct kept_scope *to) {
+  size_t n = cordon_value_len(list);
+  const char **names = must_alloc(n, sizeof(const char *));
+  cordon_error err;
+  bool ok = true;
+  for (size_t i = 0; i < n && ok; i++) {
+    size_t len = 0;
+    names[i] = cordon_value_string(cordon_value_at(list, i, NULL, NULL), &len);
+    ok = names[i] && strlen(names[i]) == len;
+  }
+  if (!ok) {
+    answer_invalid(a, "scope is no list of names");
+  } else if (cordon_scope_new(&to->scope, b->subject->policies.set, names, n,
+                              NULL, &err) != CORDON_OK) {
+    answer_invalid(a, err.message);
+    ok = false;
+  }
+  free(names);
+  return ok;
+}
+
+/* The scope a line names.  An empty list is no scope, which is refused: it
+ * must not mean everything. */
+static bool batch_scope(struct batch *b, struct answer *a,
+                        const cordon_value *list, const cordon_scope **ret) {
+  struct kept_scope *kept;
+  struct text key = {0};
+  if (cordon_value_type(list) != CORDON_LIST) {
+    answer_invalid(a, "scope is no list of names");
+    return false;
+  }
+  *ret = NULL;
+  if (cordon_value_len(list) == 0)
+    return true;
+  if (cordon_value_write_json(list, text_write, &key) != CORDON_OK) {
+    free(key.p);
+    answer_invalid(a, "out of memory");
+    return false;
+  }
+  for (size_t i = 0; i < SCOPES_KEPT; i++)
+    if (b->kept[i].scope && b->kept[i].key_len == key.len &&
+        memcmp(b->kept[i].key, key.p, key.len) == 0) {
+      free(key.p);
+      *ret = b->kept[i].scope;
+      return true;
+    }
+  kept = &b->kept[b->next];
+  cordon_scope_free(kept->scope);
+  free(kept->key);
+  *kept = (struct kept_scope){.key = key.p, .key_len = key.len};
+  if (!batch_scope_new(b, a, list, kept))
+    return false;
+  b->next = (b->next + 1) % SCOPES_KEPT;
+  *ret = kept->scope;
+  return true;
+}
+
+static bool batch_actor(struct answer *a, const cordon_value *actor,
+                        struct question *q) {
+  static const char *const known[] = {"id", "meta", NULL};
+  q->actor_id = NULL;
+  q->actor_meta = NULL;
+  if (cordon_value_type(actor) == CORDON_NULL)
+    return true; /* nobody, which is refused */
+  if (cordon_value_type(actor) != CORDON_MAP) {
+    answer_invalid(a, "actor is no object");
+    return false;
+  }
+  if (!only_known(a, actor, known))
+    return false;
+  if (!get_plain_text(actor, "id", &q->actor_id) || !q->actor_id) {
+    answer_invalid(a, "actor.id is no text");
+    return false;
+  }
+  q->actor_meta = cordon_value_get(actor, "meta");
+  if (q->actor_meta && cordon_value_type(q->actor_meta) == CORDON_NULL)
+    q->actor_meta = NULL;
+  if (q->actor_meta && cordon_value_type(q->actor_meta) != CORDON_MAP) {
+    answer_invalid(a, "actor.meta is no object");
+    return false;
+  }
+  return true;
+}
+
+/* The question in |v|, which lives as long as the question does. */
+static bool batch_question(struct batch *b, struct answer *a,
+                           const cordon_value *v, struct question *q) {
+  static const char *const known[] = {"id",       "url",     "action",
+                                      "resource", "meta",    "actor",
+                                      "scope",    "address", NULL};
+  static const char *const texts[] = {"url", "resource", "address"};
+  const cordon_value *part;
+  *q = (struct question){.scope = b->scope,
+                         .actor_id = b->subject->actor,
+                         .actor_meta = b->subject->meta_value,
+                         .resource = ""};
+  if (cordon_value_type(v) != CORDON_MAP) {
+    answer_invalid(a, "the line is no JSON object");
+    return false;
+  }
+  if (!only_known(a, v, known))
+    return false;
+  for (size_t i = 0; i < 3; i++) {
+    const char **to[] = {&q->url, &q->resource, &q->address};
+    size_t *len[] = {&q->url_len, &q->resource_len, &q->address_len};
+    if (!get_text(v, texts[i], to[i], len[i])) {
+      snprintf(a->message, sizeof a->message, "%s is no text", texts[i]);
+      return false;
+    }
+  }
+  if (!get_plain_text(v, "action", &q->action)) {
+    answer_invalid(a, "action is no text");
+    return false;
+  }
+  if ((q->url && q->action) || (!q->url && !q->action)) {
+    answer_invalid(a, q->url ? "url and action are two questions"
+                             : "neither url nor action is there");
+    return false;
+  }
+  q->meta = cordon_value_get(v, "meta");
+  if (q->meta && cordon_value_type(q->meta) == CORDON_NULL)
+    q->meta = NULL;
+  if (q->meta && cordon_value_type(q->meta) != CORDON_MAP) {
+    answer_invalid(a, "meta is no object");
+    return false;
+  }
+  if (q->url && (q->meta || cordon_value_get(v, "resource"))) {
+    answer_invalid(a, "meta and resource go with action, not with url");
+    return false;
+  }
+  if (!q->url && q->address) {
+    answer_invalid(a, "address goes with url");
+    return false;
+  }
+  if ((part = cordon_value_get(v, "actor")) && !batch_actor(a, part, q))
+    return false;
+  part = cordon_value_get(v, "scope");
+  return !part || batch_scope(b, a, part, &q->scope);
+}
+
+static void batch_line(struct batch *b, const char *line, size_t len) {
+  struct answer a;
+  struct question q;
+  cordon_value *v = NULL;
+  cordon_error err;
+  answer_init(&a);
+  if (cordon_value_from_json(&v, line, len, NULL, &err) != CORDON_OK)
+    answer_invalid(&a, err.message);
+  else if (batch_question(b, &a, v, &q))
+    judge(&a, &q);
+  answer_json(&b->out, &a, cordon_value_get(v, "id"));
+  cordon_value_free(v);
+}
+
+static void batch_idle(void *ud) {
+  struct batch *b = ud;
+  out_flush(&b->out);
+}
+
+static int batch_lines(struct batch *b, int fd, const char *name) {
+  struct lines lines;
+  enum lines_result got;
+  const char *line;
+  size_t len;
+  int status = STATUS_OK;
+  lines_init(&lines, fd);
+  lines.idle = batch_idle;
+  lines.ud = b;
+  while (b->out.error == 0 &&
+         (got = lines_next(&lines, &line, &len)) != LINES_END) {
+    if (got == LINES_LINE) {
+      batch_line(b, line, len);
+    } else {
+      struct answer a;
+      answer_init(&a);
+      answer_invalid(&a, "the line is longer than 1 MiB");
+      answer_json(&b->out, &a, NULL);
+    }
+  }
+  if (lines.error) {
+    say("%s: %s", name, strerror(lines.error));
+    status = STATUS_USAGE;
+  }
+  lines_deinit(&lines);
+  return out_finish(&b->out, status);
+}
+
+static int eval_batch(struct subject *s, const cordon_scope *scope,
+                      const char *input) {
+  struct batch *b;
+  int fd = STDIN_FILENO, status;
+  const char *name = "standard input";
+  if (strcmp(input, "-") != 0) {
+    name = input;
+    fd = open(input, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+      say("%s: %s", input, strerror(errno));
+      return STATUS_USAGE;
+    }
+  }
+  b = must_alloc(1, sizeof *b);
+  b->subject = s;
+  b->scope = scope;
+  out_init(&b->out, STDOUT_FILENO);
+  status = batch_lines(b, fd, name);
+  for (size_t i = 0; i < SCOPES_KEPT; i++) {
+    cordon_scope_free(b->kept[i].scope);
+    free(b->kept[i].key);
+  }
+  free(b);
+  if (fd != STDIN_FILENO)
+    close(fd);
+  return status;
+}
+
+/* --------------------------------------------------------------- single --- */
+
+struct eval {
+  struct subject subject;
+  const char *value[EVAL_QUIET]; /* by option; NULL: not given */
+  char ip[INET6_ADDRSTRLEN];
+  cordon_value *meta;
+  bool quiet;
+};
+
+static int eval_single(const struct eval *e, const cordon_scope *scope) {
+  const char *format = e->value[EVAL_FORMAT];
+  struct question q = {.scope = scope,
+                       .actor_id = e->subject.actor,
+                       .actor_meta = e->subject.meta_value,
+                       .url = e->value[EVAL_URL],
+                       .action = e->value[EVAL_ACTION],
+                       .resource = e->value[EVAL_RESOURCE],
+                       .meta = e->meta};
+  struct answer a;
+  struct out o;
+  answer_init(&a);
+  q.url_len = q.url ? strlen(q.url) : 0;
+  q.ip = e->value[EVAL_RESOLVE] ? e->ip : NULL;
+  q.resource = q.resource ? q.resource : "";
+  q.resource_len = strlen(q.resource);
+  judge(&a, &q);
+  out_init(&o, STDOUT_FILENO);
+  if (format && strcmp(format, "json") == 0)
+    answer_json(&o, &a, NULL);
+  else
+    answer_text(&o, &a);
+  out_flush(&o);
+  if (!e->quiet && strcmp(a.decision, "allow") != 0)
+    answer_explain(&a, scope);
+  return out_finish(&o, answer_status(&a));
+}
+
+static int eval_ip(struct eval *e) {
+  const char *text = e->value[EVAL_RESOLVE];
+  unsigned char bytes[16];
+  char plain[INET6_ADDRSTRLEN];
+  size_t len = strlen(text);
+  if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+    text++;
+    len -= 2;
+  }
+  if (len < sizeof plain) {
+    memcpy(plain, text, len);
+    plain[len] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+      int family = i == 0 ? AF_INET : AF_INET6;
+      if (inet_pton(family, plain, bytes) == 1 &&
+          inet_ntop(family, bytes, e->ip, sizeof e->ip))
+        return STATUS_OK;
+    }
+  }
+  return say_usage("eval", "--resolve takes an IP address, not '%s'",
+                   e->value[EVAL_RESOLVE]);
+}
+
+static int eval_meta(struct eval *e) {
+  const char *text = e->value[EVAL_META];
+  cordon_error err;
+  if (cordon_value_from_json(&e->meta, text, strlen(text), NULL, &err) !=
+      CORDON_OK)
+    return say_usage("eval", "--meta: %s", err.message);
+  if (cordon_value_type(e->meta) != CORDON_MAP)
+    return say_usage("eval", "--meta takes a JSON object");
+  return STATUS_OK;
+}
+
+/* Which options go together. */
+static int eval_together(struct eval *e) {
+  const char *const *v = e->value;
+  int status = STATUS_OK;
+  if (!!v[EVAL_URL] + !!v[EVAL_ACTION] + !!v[EVAL_INPUT] != 1)
+    return say_usage("eval", "one of --url, --action and --input is needed");
+  if (v[EVAL_RESOLVE] && !v[EVAL_URL])
+    return say_usage("eval", "--resolve goes with --url");
+  if ((v[EVAL_RESOURCE] || v[EVAL_META]) && !v[EVAL_ACTION])
+    return say_usage("eval", "--%s goes with --action",
+                     v[EVAL_RESOURCE] ? "resource" : "meta");
+  if (v[EVAL_FORMAT] && strcmp(v[EVAL_FORMAT], "json") != 0 &&
+      (strcmp(v[EVAL_FORMAT], "text") != 0 || v[EVAL_INPUT]))
+    return say_usage("eval", "--format takes %s, not '%s'",
+                     v[EVAL_INPUT] ? "json with --input" : "text or json",
+                     v[EVAL_FORMAT]);
+  if (v[EVAL_RESOLVE])
+    status = eval_ip(e);
+  if (status == STATUS_OK && v[EVAL_META])
+    status = eval_meta(e);
+  return status;
+}
+
+/* A status, or -1 to go on. */
+static int eval_arguments(struct eval *e, int argc, char **argv) {
+  struct options o = {.command = "eval",
+                      .table = eval_options,
+                      .argc = argc,
+                      .argv = argv,
+                      .at = 1};
+  const char *value;
+  int got, status;
+  while ((got = options_next(&o, &value)) != OPTION_END) {
+    if (got == OPTION_BAD)
+      return STATUS_USAGE;
+    if (got == OPTION_HELP)
+      return help_print(command_find("eval"));
+    if (got == OPTION_WORD)
+      return say_usage("eval", "unexpected '%s'", value);
+    if (got < SUBJECT_OPTION_COUNT)
+      subject_option(&e->subject, got, value);
+    else if (got == EVAL_QUIET)
+      e->quiet = true;
+    else
+      e->value[got] = value;
+  }
+  status = eval_together(e);
+  return status == STATUS_OK ? -1 : status;
+}
+
+static int eval_decide(struct eval *e) {
+  struct subject *s = &e->subject;
+  cordon_scope *scope = NULL;
+  cordon_error err;
+  int status = subject_load(s);
+  if (status != STATUS_OK)
+    return status;
+  if (cordon_scope_new(&scope, s->policies.set, s->scope.items, s->scope.len,
+                       NULL, &err) != CORDON_OK)
+    return say_usage("eval", "--scope: %s", err.message);
+  status = e->value[EVAL_INPUT] ? eval_batch(s, scope, e->value[EVAL_INPUT])
+                                : eval_single(e, scope);
+  cordon_scope_free(scope);
+  return status;
+}
+
+int command_eval(int argc, char **argv) {
+  struct eval *e = must_alloc(1, sizeof *e);
+  int status;
+  subject_init(&e->subject, "eval", argc);
+  status = eval_arguments(e, argc, argv);
+  if (status < 0)
+    status = eval_decide(e);
+  cordon_value_free(e->meta);
+  subject_deinit(&e->subject);
+  free(e);
+  return status;
+}

@@ -1,0 +1,247 @@
+/* help.c - cordon help: what the program says about itself. */
+#include "cli/cli.h"
+
+#include "cli/options.h"
+#include "cli/print.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char overview_head[] =
+    "usage: cordon COMMAND ...\n"
+    "\n"
+    "Runs Lua scripts that nobody has to trust: every connection they open is\n"
+    "decided by a policy.\n"
+    "\n"
+    "commands:\n";
+
+static const char overview_tail[] =
+    "\n"
+    "  cordon help COMMAND   its options, with examples\n"
+    "  cordon --version      the version\n"
+    "\n"
+    "examples:\n"
+    "  cordon run -p policy.yaml script.lua\n"
+    "  cordon run --allow 'wss://stream.example.com/prices/*' script.lua\n"
+    "  cordon check policies/\n"
+    "  cordon eval -p policy.yaml --url wss://stream.example.com/prices/btc\n"
+    "\n"
+    "Answers go to standard output, words to standard error.\n"
+    "Exit status: 0 done, allow, clean; 1 the script failed, or the answer is\n"
+    "no; 2 usage, or a file that cannot be read; 3 a policy or a script does "
+    "not\n"
+    "load; 4 the answer was forced by an evaluation error; 10 CPU limit;\n"
+    "11 memory limit; 12 deadline; 13 another limit; 20 isolation could not "
+    "be\n"
+    "set up; 130 and 143 after SIGINT and SIGTERM.\n";
+
+#define SUBJECT_HELP                                                           \
+  "  -p, --policy PATH     a policy file, or a folder: every *.yaml and "      \
+  "*.yml\n"                                                                    \
+  "                        below it, in order (but not policy tests,\n"        \
+  "                        *_test.yaml); may be given more than once\n"        \
+  "      --allow PATTERN   allow connections to the URLs that match, such "    \
+  "as\n"                                                                       \
+  "                        'wss://api.example.com/chat/*'; weakens no deny;\n" \
+  "                        may be given more than once\n"                      \
+  "      --scope ID        only the policies of this group, or this policy, "  \
+  "are\n"                                                                      \
+  "                        in force ('ns:name'; a bare name where only one\n"  \
+  "                        fits); may be given more than once; without it,\n"  \
+  "                        every policy is\n"                                  \
+  "      --actor ID        for whom it is done; 'local' without it\n"          \
+  "      --actor-meta K=V  an attribute of the actor; V is YAML:\n"            \
+  "                        role=admin, level=3, teams=[a, b]; may be given\n"  \
+  "                        more than once\n"
+
+const char help_run[] =
+    "usage: cordon run [OPTION...] SCRIPT [ARG...]\n"
+    "\n"
+    "Runs a Lua script under policy.  '-' reads it from standard input.  What\n"
+    "stands behind SCRIPT is the script's.  Without a policy every connection "
+    "is\n"
+    "refused; each refusal is told once, with what would allow it.\n"
+    "\n"
+    "policy:\n" SUBJECT_HELP "\n"
+    "limits:\n"
+    "      --memory SIZE     of the script; 64MiB without it\n"
+    "      --cpu DURATION    CPU time of all its tasks; 10s without it\n"
+    "      --deadline DURATION\n"
+    "                        time on the wall, until all output is gone; none\n"
+    "                        without it\n"
+    "      --max-connections N\n"
+    "                        open at a time; 64 without it\n"
+    "      --max-connects-per-minute N\n"
+    "                        600 without it\n"
+    "      --max-tasks N     alive at a time; 10000 without it\n"
+    "      --max-timers N    pending at a time; 10000 without it\n"
+    "      --max-output SIZE what it prints in all; 64MiB without it\n"
+    "                        (sizes: 4096, 64KiB, 10MB, 1GiB; durations: "
+    "500ms,\n"
+    "                        10s, 1m30s, 2h)\n"
+    "\n"
+    "others:\n"
+    "      --ca FILE         PEM certificates to trust beside the system's\n"
+    "      --isolation LEVEL 'inprocess', which is what this version has, and\n"
+    "                        does without it: for scripts whose authors do "
+    "not\n"
+    "                        attack the Lua interpreter itself; 'process' is "
+    "not\n"
+    "                        in this version: status 20\n"
+    "  -q, --quiet           do not tell refusals\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "require finds the modules websocket, time, json, channel and errors,\n"
+    "and Lua files beside the script: require 'a.b' is a/b.lua or a/b/init.lua "
+    "in\n"
+    "the script's folder, where symbolic links are not followed.  A script "
+    "from\n"
+    "standard input has the modules only.\n"
+    "\n"
+    "Standard output is what the script prints, byte for byte; on a terminal,\n"
+    "escape sequences are made visible.  If it cannot be written (a full disk, "
+    "a\n"
+    "pipe whose reader is gone), the script is stopped in good order: status "
+    "1.\n"
+    "SIGINT and SIGTERM stop it in good order too, a second one at once.\n"
+    "\n"
+    "examples:\n"
+    "  cordon run -p policy.yaml prices.lua BTC ETH\n"
+    "  cordon run --allow 'wss://echo.example.com' --deadline 1m - < "
+    "script.lua\n"
+    "  cordon run -p policies/ --scope app.security:default --memory 128MiB "
+    "x.lua\n"
+    "\n"
+    "status: 0 done; 1 the script failed; 2 usage, or a file that cannot be "
+    "read;\n"
+    "3 a policy or the script does not load; 10 CPU limit; 11 memory limit;\n"
+    "12 deadline; 13 another limit; 20 isolation; 130 SIGINT; 143 SIGTERM\n";
+
+const char help_check[] =
+    "usage: cordon check [OPTION...] PATH...\n"
+    "\n"
+    "Loads policy files, or every *.yaml and *.yml below a folder, as one set "
+    "and\n"
+    "prints everything wrong with them on standard output, one line a "
+    "mistake:\n"
+    "file:line:column: message\n"
+    "\n"
+    "  -q, --quiet           no summary on standard error\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "examples:\n"
+    "  cordon check policy.yaml\n"
+    "  cordon check policies/ && echo fine\n"
+    "\n"
+    "status: 0 clean; 2 usage, or a path that cannot be read; 3 the policies "
+    "do\n"
+    "not load\n";
+
+const char help_eval[] =
+    "usage: cordon eval [OPTION...] --url URL [--resolve IP]\n"
+    "       cordon eval [OPTION...] --action A [--resource R] [--meta JSON]\n"
+    "       cordon eval [OPTION...] --input FILE\n"
+    "\n"
+    "Asks the policies for a decision.  Nothing is resolved or connected.\n"
+    "\n"
+    "question:\n"
+    "      --url URL         what websocket.connect asks: the actions\n"
+    "                        websocket.connect and websocket.connect.url; the\n"
+    "                        first refusal is the answer\n"
+    "      --resolve IP      and websocket.connect.address, as if the host "
+    "had\n"
+    "                        this address\n"
+    "      --action A        one action,\n"
+    "      --resource R      on this resource; empty without it\n"
+    "      --meta JSON       with these attributes, an object\n"
+    "      --input FILE      many: a JSON object a line, '-' is standard "
+    "input\n"
+    "\n"
+    "policy:\n" SUBJECT_HELP "\n"
+    "others:\n"
+    "      --format FORMAT   text or json; text without it; --input is "
+    "answered\n"
+    "                        in json\n"
+    "  -q, --quiet           no explanation of a refusal on standard error\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "The first line of the answer is allow, deny, undefined (no policy "
+    "speaks:\n"
+    "refused) or invalid (the URL is refused, its reason is a code).\n"
+    "\n"
+    "Lines of --input: {\"id\": any, \"url\": \"...\"}, with \"address\": "
+    "\"ip:port\" if\n"
+    "wanted, or {\"id\", \"action\", \"resource\", \"meta\"}; both may have\n"
+    "\"actor\": {\"id\", \"meta\"} and \"scope\": [\"...\"].  Each is answered "
+    "by one\n"
+    "line, in the same order: {\"v\": 1, \"id\", \"decision\", \"policy\", "
+    "\"canonical\",\n"
+    "\"reason\", \"errors\"}.  A line that is no question is answered invalid, "
+    "with a\n"
+    "message in errors.  A line may hold 1 MiB.\n"
+    "\n"
+    "examples:\n"
+    "  cordon eval -p policy.yaml --url wss://stream.example.com/prices/btc\n"
+    "  cordon eval -p policy.yaml --url wss://api.example.com --resolve "
+    "10.0.0.7\n"
+    "  cordon eval -p policies/ --actor user:1 --actor-meta role=admin \\\n"
+    "      --action read --resource document:7\n"
+    "  cordon eval -p policies/ --input questions.jsonl > answers.jsonl\n"
+    "\n"
+    "status: 0 allow, or every line of --input was answered; 1 deny, undefined "
+    "or\n"
+    "invalid; 2 usage, or a file that cannot be read; 3 a policy does not "
+    "load;\n"
+    "4 the refusal was forced by an evaluation error\n";
+
+const char help_help[] = "usage: cordon help [COMMAND]\n"
+                         "\n"
+                         "Prints an overview, or the help of one command.\n";
+
+static void overview(struct out *o) {
+  char line[96];
+  out_text(o, overview_head);
+  for (const struct command *c = commands; c->name; c++) {
+    snprintf(line, sizeof line, "  %-8s %s\n", c->name, c->brief);
+    out_text(o, line);
+  }
+  out_text(o, overview_tail);
+}
+
+int help_print(const struct command *command) {
+  struct out o;
+  out_init(&o, STDOUT_FILENO);
+  if (command)
+    out_text(&o, command->help);
+  else
+    overview(&o);
+  return out_finish(&o, STATUS_OK);
+}
+
+void help_overview_words(void) {
+  struct out o;
+  out_init(&o, STDERR_FILENO);
+  overview(&o);
+  out_flush(&o);
+}
+
+int command_help(int argc, char **argv) {
+  static const struct option none[] = {{NULL, 0, NULL, false, false}};
+  struct options o = {
+      .command = "help", .table = none, .argc = argc, .argv = argv, .at = 1};
+  const struct command *command = NULL;
+  const char *value;
+  int got;
+  while ((got = options_next(&o, &value)) != OPTION_END) {
+    if (got == OPTION_BAD)
+      return STATUS_USAGE;
+    if (got == OPTION_HELP)
+      return help_print(command_find("help"));
+    if (command)
+      return say_usage("help", "unexpected '%s'", value);
+    command = command_find(value);
+    if (!command)
+      return command_unknown(value);
+  }
+  return help_print(command);
+}

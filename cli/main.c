@@ -1,0 +1,92 @@
+/* main.c - finds the command and starts it. */
+#include "cli/cli.h"
+
+#include "cli/options.h"
+#include "cli/print.h"
+
+#include <cordon/cordon.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct command commands[] = {
+    {"run", command_run, "run a script under policy", help_run},
+    {"check", command_check, "find everything wrong with policies", help_check},
+    {"eval", command_eval, "one decision, or a stream of them", help_eval},
+    {"help", command_help, "this overview, or the help of a command",
+     help_help},
+    {NULL, NULL, NULL, NULL},
+};
+
+const char *const later_commands[] = {"explain", "test",   "fmt",    "diff",
+                                      "suggest", "schema", "doctor", NULL};
+
+const struct command *command_find(const char *name) {
+  for (const struct command *c = commands; c->name; c++)
+    if (strcmp(c->name, name) == 0)
+      return c;
+  return NULL;
+}
+
+int command_unknown(const char *name) {
+  const char *names[sizeof commands / sizeof *commands];
+  size_t n = 0;
+  const char *near;
+  for (const char *const *later = later_commands; *later; later++)
+    if (strcmp(*later, name) == 0) {
+      say("command '%s' is not in this version", name);
+      return STATUS_USAGE;
+    }
+  for (const struct command *c = commands; c->name; c++)
+    names[n++] = c->name;
+  names[n] = NULL;
+  near = nearest(name, names);
+  if (near)
+    say("unknown command '%s', did you mean '%s'?", name, near);
+  else
+    say("unknown command '%s'", name);
+  words_text("  try 'cordon help'\n");
+  return STATUS_USAGE;
+}
+
+/* Without one of them, the next file or socket would become standard output.
+ * Each is opened the wrong way round: using it is an error, as it would have
+ * been. */
+static void hold_standard_fds(void) {
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+        open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+      _exit(STATUS_USAGE);
+}
+
+static int print_version(void) {
+  struct out o;
+  out_init(&o, STDOUT_FILENO);
+  out_text(&o, "cordon ");
+  out_text(&o, cordon_version());
+  out_text(&o, "\n");
+  return out_finish(&o, STATUS_OK);
+}
+
+int main(int argc, char **argv) {
+  const struct command *command;
+  hold_standard_fds();
+  signal(SIGPIPE, SIG_IGN); /* a write that fails is reported where it is */
+  if (argc < 2) {
+    help_overview_words();
+    return STATUS_USAGE;
+  }
+  if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+    return print_version();
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    return help_print(NULL);
+  if (argv[1][0] == '-') {
+    say("unknown option '%s'\n  try 'cordon help'", argv[1]);
+    return STATUS_USAGE;
+  }
+  command = command_find(argv[1]);
+  return command ? command->run(argc - 1, argv + 1) : command_unknown(argv[1]);
+}

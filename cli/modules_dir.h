@@ -1,0 +1,25 @@
+/* modules_dir.h - the Lua files beside the main script, for require.  Nothing
+ * outside its folder can be reached: no "..", no symbolic link. */
+#ifndef CLI_MODULES_DIR_H
+#define CLI_MODULES_DIR_H
+
+#include <cordon/cordon.h>
+
+struct modules_dir {
+  int fd;       /* the folder; -1: there is none, nothing is found */
+  char *prefix; /* how the folder is called in messages: "" or "lib/" */
+  char *name;   /* of the last file found, and its text */
+  char *text;
+  unsigned told; /* how many words about unreadable files have been said */
+};
+
+/* Opens the folder of |script|; 0, or -1 with errno. */
+int modules_dir_init(struct modules_dir *m, const char *script);
+void modules_dir_deinit(struct modules_dir *m);
+
+/* A cordon_require_fn, but |m| comes typed: "a.b" is a/b.lua, else
+ * a/b/init.lua. */
+int modules_dir_find(struct modules_dir *m, const char *name,
+                     cordon_source *ret_source);
+
+#endif

@@ -1,0 +1,29 @@
+/* policies.h - policy files and folders into one set, and all their mistakes
+ * told. */
+#ifndef CLI_POLICIES_H
+#define CLI_POLICIES_H
+
+#include "cli/print.h"
+
+#include <cordon/cordon.h>
+
+struct policies {
+  cordon_policy *set; /* owned; finished when policies_finish said OK */
+  struct out *told;   /* where mistakes go, one line each */
+  size_t files;       /* that were read */
+  size_t mistakes;
+  size_t unreadable; /* paths, which have been named on standard error */
+};
+
+void policies_init(struct policies *p, struct out *told);
+void policies_deinit(struct policies *p);
+
+/* Adds a file, or every *.yaml and *.yml below a folder in the order of their
+ * paths.  A file that was added before is passed over. */
+void policies_add(struct policies *p, const char *const *paths, size_t n);
+
+/* STATUS_OK and the set is finished; STATUS_USAGE when something could not be
+ * read; STATUS_LOAD when there were mistakes. */
+int policies_finish(struct policies *p);
+
+#endif

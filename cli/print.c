@@ -1,0 +1,232 @@
+/* print.c - bytes to standard output, words to standard error. */
+#include "cli/print.h"
+
+#include "cli/cli.h"
+
+#include <cordon/cordon.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -------------------------------------------------------------- buffers --- */
+
+void out_init(struct out *o, int fd) {
+  o->fd = fd;
+  o->error = 0;
+  o->len = 0;
+}
+
+/* Writes everything, however slow the other side is. */
+static void write_all(struct out *o, const char *data, size_t len) {
+  while (len > 0 && o->error == 0) {
+    ssize_t n = write(o->fd, data, len);
+    if (n >= 0) {
+      data += n;
+      len -= (size_t)n;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      /* somebody we share the description with made it non-blocking */
+      struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+      if (poll(&p, 1, -1) < 0 && errno != EINTR)
+        o->error = errno;
+    } else if (errno != EINTR) {
+      o->error = errno;
+    }
+  }
+}
+
+int out_flush(struct out *o) {
+  size_t len = o->len;
+  o->len = 0;
+  write_all(o, o->buf, len);
+  return o->error ? -1 : 0;
+}
+
+void out_add(struct out *o, const char *data, size_t len) {
+  if (len == 0)
+    return;
+  if (len > sizeof o->buf - o->len)
+    out_flush(o);
+  if (len > sizeof o->buf) {
+    write_all(o, data, len);
+    return;
+  }
+  memcpy(o->buf + o->len, data, len);
+  o->len += len;
+}
+
+void out_text(struct out *o, const char *text) {
+  out_add(o, text, strlen(text));
+}
+
+void out_write(void *ud, const char *data, size_t len) {
+  out_add(ud, data, len);
+}
+
+int out_finish(struct out *o, int status) {
+  if (out_flush(o) == 0)
+    return status;
+  say("standard output: %s", strerror(o->error));
+  return STATUS_NEGATIVE;
+}
+
+/* ------------------------------------------------------------- visible --- */
+
+/* A byte grows to at most 8: "\u{xxxxx}" stands for two or more. */
+#define PIECE_BYTES 256
+
+/* How much of |data| can be escaped at once without cutting a character. */
+static size_t piece(const char *data, size_t len) {
+  size_t n = 0;
+  while (n < len && n < PIECE_BYTES && data[n] != '\n' && data[n] != '\t')
+    n++;
+  if (n < PIECE_BYTES || n == len)
+    return n;
+  for (size_t back = 0; back < 3; back++)
+    if (((unsigned char)data[n - back] & 0xc0u) != 0x80u)
+      return n - back;
+  return n; /* no UTF-8 anyway */
+}
+
+void out_visible(struct out *o, const char *data, size_t len) {
+  char shown[PIECE_BYTES * 8 + 16];
+  while (len > 0) {
+    size_t n = piece(data, len);
+    if (n > 0)
+      out_add(o, shown, cordon_escape(shown, sizeof shown, data, n));
+    if (n < len && (data[n] == '\n' || data[n] == '\t'))
+      out_add(o, data + n++, 1);
+    data += n;
+    len -= n;
+  }
+}
+
+void out_write_visible(void *ud, const char *data, size_t len) {
+  out_visible(ud, data, len);
+}
+
+/* --------------------------------------------------------------- words --- */
+
+/* Words that cannot be said are lost: there is nobody left to tell. */
+static void words_out(const char *prefix, const char *text, const char *end) {
+  struct out o;
+  out_init(&o, STDERR_FILENO);
+  out_visible(&o, prefix, strlen(prefix));
+  out_visible(&o, text, strlen(text));
+  out_text(&o, end);
+  out_flush(&o);
+}
+
+__attribute__((format(printf, 3, 0))) static void
+words_format(const char *prefix, const char *end, const char *fmt,
+             va_list args) {
+  char text[8192];
+  int n = vsnprintf(text, sizeof text, fmt, args);
+  if (n < 0)
+    return;
+  if ((size_t)n >= sizeof text)
+    memcpy(text + sizeof text - 4, "...", 4);
+  words_out(prefix, text, end);
+}
+
+void say(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  words_format("cordon: ", "\n", fmt, args);
+  va_end(args);
+}
+
+void words(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  words_format("", "", fmt, args);
+  va_end(args);
+}
+
+void words_text(const char *text) {
+  words_out("", text, "");
+}
+
+int say_usage(const char *command, const char *fmt, ...) {
+  char prefix[64], end[96];
+  va_list args;
+  snprintf(prefix, sizeof prefix, "cordon %s: ", command);
+  snprintf(end, sizeof end, "\n  try 'cordon help %s'\n", command);
+  va_start(args, fmt);
+  words_format(prefix, end, fmt, args);
+  va_end(args);
+  return STATUS_USAGE;
+}
+
+const char *show_bytes(char out[32], uint64_t bytes) {
+  static const char *const units[] = {"KiB", "MiB", "GiB"};
+  double n = (double)bytes;
+  size_t unit = 0;
+  if (bytes < 1024) {
+    snprintf(out, 32, "%u bytes", (unsigned)bytes);
+    return out;
+  }
+  for (n /= 1024; n >= 1024 && unit < 2; unit++)
+    n /= 1024;
+  snprintf(out, 32, n == (double)(uint64_t)n ? "%.0f %s" : "%.1f %s", n,
+           units[unit]);
+  return out;
+}
+
+const char *show_ms(char out[32], uint64_t ms) {
+  if (ms < 1000)
+    snprintf(out, 32, "%u ms", (unsigned)ms);
+  else
+    snprintf(out, 32, "%.*f s", ms % 1000 == 0 ? 0 : 3, (double)ms / 1000);
+  return out;
+}
+
+/* -------------------------------------------------------------- memory --- */
+
+_Noreturn static void memory_gone(void) {
+  static const char text[] = "cordon: out of memory\n";
+  ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)n;
+  _exit(STATUS_NEGATIVE);
+}
+
+void *must_alloc(size_t n, size_t size) {
+  void *p = calloc(n ? n : 1, size ? size : 1);
+  if (!p)
+    memory_gone();
+  return p;
+}
+
+void *must_resize(void *ptr, size_t n, size_t size) {
+  void *p = reallocarray(ptr, n ? n : 1, size ? size : 1);
+  if (!p)
+    memory_gone();
+  return p;
+}
+
+char *must_format(const char *fmt, ...) {
+  char *text = NULL;
+  va_list args;
+  int n;
+  va_start(args, fmt);
+  n = vasprintf(&text, fmt, args);
+  va_end(args);
+  if (n < 0)
+    memory_gone();
+  return text;
+}
+
+void text_write(void *ud, const char *data, size_t len) {
+  struct text *t = ud;
+  if (len > t->cap - t->len) {
+    t->cap = (t->len + len) * 2 + 64; /* what is kept is bounded far below */
+    t->p = must_resize(t->p, t->cap, 1);
+  }
+  if (len > 0)
+    memcpy(t->p + t->len, data, len);
+  t->len += len;
+}

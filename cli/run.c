@@ -1,0 +1,614 @@
+/* run.c - cordon run: a script under policy. */
+#include "cli/cli.h"
+
+#include "cli/files.h"
+#include "cli/modules_dir.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "cli/script_output.h"
+#include "cli/subject.h"
+
+#include <cordon/cordon.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINGER_MS 1000   /* for closing handshakes after the end */
+#define REFUSALS_MAX 256 /* distinct ones that are told in a run */
+
+/* The script's limits where the command line names none; the library's own
+ * defaults, for messages. */
+#define CPU_DEFAULT_MS 10000
+#define MEMORY_DEFAULT_BYTES (64u * 1024 * 1024)
+#define OUTPUT_DEFAULT_BYTES (64u * 1024 * 1024)
+
+enum {
+  RUN_MEMORY = SUBJECT_OPTION_COUNT,
+  RUN_CPU,
+  RUN_DEADLINE,
+  RUN_CONNECTIONS,
+  RUN_CONNECTS,
+  RUN_TASKS,
+  RUN_TIMERS,
+  RUN_OUTPUT,
+  RUN_ISOLATION,
+  RUN_CA,
+  RUN_QUIET
+};
+
+static const struct option run_options[] = {
+    SUBJECT_OPTIONS,
+    {"memory", 0, "SIZE", false, false},
+    {"cpu", 0, "DURATION", false, false},
+    {"deadline", 0, "DURATION", false, false},
+    {"max-connections", 0, "N", false, false},
+    {"max-connects-per-minute", 0, "N", false, false},
+    {"max-tasks", 0, "N", false, false},
+    {"max-timers", 0, "N", false, false},
+    {"max-output", 0, "SIZE", false, false},
+    {"isolation", 0, "LEVEL", false, false},
+    {"ca", 0, "FILE", false, false},
+    {"quiet", 'q', NULL, false, false},
+    {"audit", 0, "FILE", false, true},
+    {"audit-query", 0, NULL, false, true},
+    {"mode", 0, "MODE", false, true},
+    {"dry-run", 0, NULL, false, true},
+    {"format", 0, "FORMAT", false, true},
+    {NULL, 0, NULL, false, false},
+};
+
+struct run {
+  struct subject subject;
+  cordon_limits limits;
+  const char *isolation;
+  const char *ca_file;
+  bool quiet;
+
+  const char *script; /* as given; "-" is standard input */
+  const char *const *args;
+  size_t nargs;
+  char *text;
+  size_t text_len;
+
+  struct script_output output;
+  struct modules_dir modules;
+  uint64_t told[REFUSALS_MAX]; /* hashes of the refusals told */
+  size_t ntold;
+  uint64_t begin_ms;
+
+  cordon_host *host;
+  cordon_sandbox *sandbox;
+};
+
+/* -------------------------------------------------------------- signals --- */
+
+/* All that the handler knows.  The sandbox is there from its birth until just
+ * before it is freed. */
+static _Atomic(cordon_sandbox *) running;
+static volatile sig_atomic_t signal_got;
+
+/* The first one stops the script in good order, the second one does not wait
+ * for that. */
+static void on_signal(int number) {
+  int saved = errno;
+  cordon_sandbox *sb = atomic_load(&running);
+  if (signal_got)
+    _exit(STATUS_SIGNAL + number);
+  signal_got = number;
+  if (sb)
+    cordon_sandbox_cancel(sb);
+  errno = saved;
+}
+
+static void catch_signals(void) {
+  struct sigaction sa = {.sa_handler = on_signal};
+  struct sigaction old;
+  const int numbers[] = {SIGINT, SIGTERM};
+  sigemptyset(&sa.sa_mask);
+  sigaddset(&sa.sa_mask, SIGINT);
+  sigaddset(&sa.sa_mask, SIGTERM);
+  for (size_t i = 0; i < 2; i++)
+    /* nohup and shells that start us in the background ignore them for us */
+    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+      sigaction(numbers[i], &sa, NULL);
+}
+
+/* -------------------------------------------------------------- options --- */
+
+static int run_limit(struct run *r, int option, const char *value) {
+  static const char size_form[] = "a size such as 64MiB, 10MB or 4096";
+  static const char time_form[] = "a duration such as 10s, 1m30s or 500ms";
+  static const char count_form[] = "a whole number from 1 on";
+  const char *form = count_form;
+  bool ok = false;
+  switch (option) {
+  case RUN_MEMORY:
+    form = size_form;
+    ok = parse_size(value, &r->limits.memory_bytes);
+    break;
+  case RUN_OUTPUT:
+    form = size_form;
+    ok = parse_size(value, &r->limits.output_bytes);
+    break;
+  case RUN_CPU:
+    form = time_form;
+    ok = parse_duration(value, &r->limits.cpu_ms);
+    break;
+  case RUN_DEADLINE:
+    form = time_form;
+    ok = parse_duration(value, &r->limits.deadline_ms);
+    break;
+  case RUN_CONNECTIONS:
+    ok = parse_count(value, &r->limits.connections);
+    break;
+  case RUN_CONNECTS:
+    ok = parse_count(value, &r->limits.connects_per_minute);
+    break;
+  case RUN_TASKS:
+    ok = parse_count(value, &r->limits.tasks);
+    break;
+  case RUN_TIMERS:
+    ok = parse_count(value, &r->limits.timers);
+    break;
+  }
+  return ok ? STATUS_OK
+            : say_usage("run", "--%s takes %s, not '%s'",
+                        run_options[option].name, form, value);
+}
+
+static int run_option(struct run *r, int option, const char *value) {
+  if (option < SUBJECT_OPTION_COUNT) {
+    subject_option(&r->subject, option, value);
+    return STATUS_OK;
+  }
+  switch (option) {
+  case RUN_ISOLATION:
+    if (strcmp(value, "process") != 0 && strcmp(value, "inprocess") != 0)
+      return say_usage("run",
+                       "--isolation takes process or inprocess, not "
+                       "'%s'",
+                       value);
+    r->isolation = value;
+    return STATUS_OK;
+  case RUN_CA:
+    r->ca_file = value;
+    return STATUS_OK;
+  case RUN_QUIET:
+    r->quiet = true;
+    return STATUS_OK;
+  default:
+    return run_limit(r, option, value);
+  }
+}
+
+/* Reads the command line up to the script; a status, or -1 to go on. */
+static int run_arguments(struct run *r, int argc, char **argv) {
+  struct options o = {.command = "run",
+                      .table = run_options,
+                      .argc = argc,
+                      .argv = argv,
+                      .at = 1};
+  const char *value;
+  int got, status;
+  while ((got = options_next(&o, &value)) != OPTION_END) {
+    if (got == OPTION_BAD)
+      return STATUS_USAGE;
+    if (got == OPTION_HELP)
+      return help_print(command_find("run"));
+    if (got == OPTION_WORD) {
+      r->script = value;
+      r->args = (const char *const *)argv + o.at;
+      r->nargs = (size_t)(argc - o.at);
+      return -1; /* what follows is the script's */
+    }
+    if ((status = run_option(r, got, value)) != STATUS_OK)
+      return status;
+  }
+  return say_usage("run", "which script?");
+}
+
+/* --------------------------------------------------------------- script --- */
+
+static bool has_end(const char *text, const char *end) {
+  size_t len = strlen(text), elen = strlen(end);
+  return len >= elen && strcmp(text + len - elen, end) == 0;
+}
+
+static int script_read(struct run *r) {
+  bool ok;
+  if (has_end(r->script, ".yaml") || has_end(r->script, ".yml"))
+    return say_usage("run", "%s: manifests are not in this version", r->script);
+  if (strcmp(r->script, "-") == 0)
+    ok = read_fd(STDIN_FILENO, FILE_MAX_BYTES, &r->text, &r->text_len);
+  else
+    ok = read_path(r->script, FILE_MAX_BYTES, &r->text, &r->text_len);
+  if (ok && strcmp(r->script, "-") != 0)
+    ok = modules_dir_init(&r->modules, r->script) == 0;
+  if (!ok) {
+    say("%s: %s", r->script, strerror(errno));
+    return STATUS_USAGE;
+  }
+  if (r->text_len > FILE_MAX_BYTES) {
+    say("%s: the script is larger than 1 MiB", r->script);
+    return STATUS_LOAD;
+  }
+  return STATUS_OK;
+}
+
+/* ------------------------------------------------------------ callbacks --- */
+
+static void on_output(void *ud, const char *data, size_t len) {
+  struct run *r = ud;
+  script_output_add(&r->output, data, len);
+}
+
+static int on_require(void *ud, const char *name, cordon_source *ret_source) {
+  struct run *r = ud;
+  return modules_dir_find(&r->modules, name, ret_source);
+}
+
+/* FNV-1a: a refusal that collides with another is not told, no more. */
+static uint64_t hash(uint64_t h, const char *data, size_t len) {
+  for (size_t i = 0; i < len; i++)
+    h = (h ^ (unsigned char)data[i]) * 0x100000001b3u;
+  return h;
+}
+
+/* True the first time, and for as many different ones as are told. */
+static bool refusal_is_new(struct run *r, const cordon_request *q,
+                           const char *resource, size_t len) {
+  uint64_t h = hash(0xcbf29ce484222325u, q->action, strlen(q->action) + 1);
+  h = hash(h, resource, len);
+  for (size_t i = 0; i < r->ntold && i < REFUSALS_MAX; i++)
+    if (r->told[i] == h)
+      return false;
+  if (r->ntold >= REFUSALS_MAX) {
+    if (r->ntold++ == REFUSALS_MAX)
+      say("further refusals are not told");
+    r->ntold = REFUSALS_MAX + 1;
+    return false;
+  }
+  r->told[r->ntold++] = h;
+  return true;
+}
+
+static void tell_refusal(struct run *r, const cordon_audit_event *e) {
+  const cordon_request *q = e->request;
+  const cordon_decision *d = e->decision;
+  const char *resource = q->resource ? q->resource : "";
+  size_t len = q->resource ? q->resource_len_bytes : 0;
+  struct out o;
+  char *line;
+  if (d->canonical[0] && strcmp(q->action, "websocket.connect.url") == 0) {
+    resource = d->canonical;
+    len = strlen(resource);
+  }
+  if (!refusal_is_new(r, q, resource, len))
+    return;
+  out_init(&o, STDERR_FILENO);
+  out_text(&o, "cordon: denied ");
+  out_visible(&o, q->action, strlen(q->action));
+  out_text(&o, len ? " " : "");
+  out_visible(&o, resource, len);
+  if (e->script && e->script[0]) {
+    line = must_format(e->line ? " (%s:%" PRIu32 ")" : " (%s)", e->script,
+                       e->line);
+    out_visible(&o, line, strlen(line));
+    free(line);
+  }
+  out_text(&o, "\n");
+  (void)cordon_explain(e->scope, q, d, out_write_visible, &o);
+  if (cordon_policy_count(r->subject.policies.set) == 0) {
+    out_text(&o, "  no policy was given: use --allow ");
+    out_visible(&o, d->canonical[0] ? d->canonical : "URL-PATTERN",
+                strlen(d->canonical[0] ? d->canonical : "URL-PATTERN"));
+    out_text(&o, ", or -p FILE with the rule above\n");
+  }
+  out_flush(&o);
+}
+
+/* Nothing is recorded in this version, and nothing is held back by it. */
+static int on_audit(void *ud, const cordon_audit_event *e) {
+  struct run *r = ud;
+  if (!r->quiet && e->decision->verdict != CORDON_ALLOW)
+    tell_refusal(r, e);
+  return 0;
+}
+
+/* ----------------------------------------------------------------- life --- */
+
+static uint64_t now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int run_host(struct run *r) {
+  cordon_host_config cfg;
+  cordon_error err;
+  int rv;
+  cordon_host_config_init(&cfg);
+  cfg.ca_file = r->ca_file;
+  rv = cordon_host_new(&r->host, &cfg, &err);
+  if (rv == CORDON_OK)
+    return STATUS_OK;
+  if (r->ca_file && (rv == CORDON_E_INVALID || rv == CORDON_E_SYSTEM)) {
+    say("--ca %s: %s", r->ca_file, err.message);
+    return STATUS_USAGE;
+  }
+  say("%s", err.message);
+  return STATUS_NEGATIVE;
+}
+
+static int run_sandbox(struct run *r) {
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  int rv;
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = r->isolation && strcmp(r->isolation, "process") == 0
+                      ? CORDON_ISOLATION_PROCESS
+                      : CORDON_ISOLATION_INPROCESS;
+  cfg.policy = r->subject.policies.set;
+  cfg.scope = r->subject.scope.items;
+  cfg.scope_len = r->subject.scope.len;
+  cfg.actor_id = r->subject.actor;
+  cfg.actor_meta_json = r->subject.meta_json;
+  cfg.limits = r->limits;
+  cfg.output = on_output;
+  cfg.audit = on_audit;
+  cfg.require = r->modules.fd >= 0 ? on_require : NULL;
+  cfg.ud = r;
+  rv = cordon_sandbox_new(&r->sandbox, r->host, &cfg, &err);
+  if (rv == CORDON_OK) {
+    atomic_store(&running, r->sandbox);
+    if (signal_got) /* it came while there was nothing to cancel */
+      cordon_sandbox_cancel(r->sandbox);
+    return STATUS_OK;
+  }
+  switch (rv) {
+  case CORDON_E_UNSUPPORTED:
+    say("--isolation=%s: %s", r->isolation ? r->isolation : "inprocess",
+        err.message);
+    words_text("  this version has --isolation=inprocess only\n");
+    return STATUS_ISOLATION;
+  case CORDON_E_NOT_FOUND:
+    return say_usage("run", "--scope: %s", err.message);
+  case CORDON_E_NOMEM:
+  case CORDON_E_LIMIT:
+    say("stopped: the memory limit is too small to start a script: %s",
+        err.message);
+    return STATUS_MEMORY;
+  default:
+    say("%s", err.message);
+    return STATUS_NEGATIVE;
+  }
+}
+
+/* "prices.lua:12: message", whether or not the message begins with that. */
+static void say_error(const char *what, const cordon_error *err) {
+  char *at = must_format("%s:%" PRIu32 ":", err->source, err->line);
+  if (err->source[0] && err->line && strncmp(err->message, at, strlen(at)) != 0)
+    say("%s%s %s", what, at, err->message);
+  else
+    say("%s%s", what, err->message);
+  free(at);
+}
+
+static void words_traceback(const struct run *r) {
+  const char *text = cordon_sandbox_traceback(r->sandbox);
+  size_t len = strlen(text);
+  words_text(text);
+  if (len > 0 && text[len - 1] != '\n')
+    words_text("\n");
+}
+
+static uint64_t or_default(uint64_t limit, uint64_t preset) {
+  return limit ? limit : preset;
+}
+
+/* Which limit it was, and how much was used. */
+static int say_limit(const struct run *r, const cordon_error *err) {
+  char limit[32], used[32];
+  cordon_usage u;
+  cordon_sandbox_usage(r->sandbox, &u);
+  switch (u.stop) {
+  case CORDON_STOP_CPU:
+    say("stopped: CPU limit of %s reached, %s used",
+        show_ms(limit, or_default(r->limits.cpu_ms, CPU_DEFAULT_MS)),
+        show_ms(used, u.cpu_ns / 1000000));
+    return STATUS_CPU;
+  case CORDON_STOP_MEMORY:
+    say("stopped: memory limit of %s reached, %s used at the highest",
+        show_bytes(limit,
+                   or_default(r->limits.memory_bytes, MEMORY_DEFAULT_BYTES)),
+        show_bytes(used, u.memory_peak_bytes));
+    return STATUS_MEMORY;
+  case CORDON_STOP_DEADLINE:
+    say("stopped: deadline of %s passed, after %s",
+        show_ms(limit, r->limits.deadline_ms),
+        show_ms(used, u.wall_ns / 1000000));
+    return STATUS_DEADLINE;
+  case CORDON_STOP_OUTPUT:
+    say("stopped: output limit of %s reached, %s printed",
+        show_bytes(limit,
+                   or_default(r->limits.output_bytes, OUTPUT_DEFAULT_BYTES)),
+        show_bytes(used, u.output_bytes));
+    return STATUS_LIMIT;
+  case CORDON_STOP_NONE:
+    break;
+  }
+  say("stopped: %s", err->message);
+  return STATUS_LIMIT;
+}
+
+static int run_load(struct run *r) {
+  const char *name = strcmp(r->script, "-") == 0 ? "stdin" : r->script;
+  cordon_source source = {
+      .name = name, .text = r->text, .len_bytes = r->text_len};
+  cordon_error err;
+  int rv = cordon_sandbox_load(r->sandbox, &source, r->args, r->nargs, &err);
+  switch (rv) {
+  case CORDON_OK:
+    return STATUS_OK;
+  case CORDON_E_LIMIT:
+    return say_limit(r, &err);
+  case CORDON_E_NOMEM:
+    say("stopped: %s", err.message);
+    return STATUS_MEMORY;
+  case CORDON_E_CANCELLED:
+    return STATUS_SIGNAL + (signal_got ? signal_got : SIGTERM);
+  default:
+    say_error("", &err);
+    return STATUS_LOAD;
+  }
+}
+
+/* Runs to the end; returns the result. */
+static int run_loop(struct run *r, cordon_error *reterr) {
+  bool lost = false;
+  int rv;
+  while ((rv = cordon_sandbox_result(r->sandbox, reterr)) == CORDON_AGAIN) {
+    struct pollfd p[2] = {
+        {.fd = cordon_host_fd(r->host), .events = POLLIN},
+        {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
+         .events = POLLOUT}};
+    /* a signal makes the host's fd readable: no need to look at EINTR */
+    poll(p, 2, cordon_host_timeout_ms(r->host));
+    if (script_output_waits(&r->output))
+      script_output_flush(&r->output);
+    rv = cordon_host_dispatch(r->host, reterr);
+    if (rv != CORDON_OK)
+      return rv;
+    if (r->output.error && !lost) {
+      lost = true; /* nobody listens: the script ends in good order */
+      cordon_sandbox_cancel(r->sandbox);
+    }
+  }
+  return rv;
+}
+
+/* Waits until everything printed is gone.  The limits hold until then: false
+ * when the deadline passed, or a signal came, before. */
+static bool run_drain(struct run *r) {
+  sigset_t block, before;
+  bool gone = true;
+  sigemptyset(&block);
+  sigaddset(&block, SIGINT);
+  sigaddset(&block, SIGTERM);
+  sigprocmask(SIG_BLOCK, &block, &before);
+  while (gone && script_output_waits(&r->output)) {
+    struct pollfd p = {.fd = r->output.fd, .events = POLLOUT};
+    struct timespec left = {0};
+    uint64_t used = now_ms() - r->begin_ms;
+    if (r->limits.deadline_ms > used) {
+      left.tv_sec = (time_t)((r->limits.deadline_ms - used) / 1000);
+      left.tv_nsec = (long)((r->limits.deadline_ms - used) % 1000) * 1000000;
+    }
+    if (ppoll(&p, 1, r->limits.deadline_ms ? &left : NULL, &before) > 0)
+      script_output_flush(&r->output);
+    else
+      gone = !(signal_got || (r->limits.deadline_ms &&
+                              now_ms() - r->begin_ms >= r->limits.deadline_ms));
+  }
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return gone;
+}
+
+/* Says how it ended. */
+static int run_report(struct run *r, int rv, const cordon_error *err) {
+  int status = STATUS_OK;
+  switch (rv) {
+  case CORDON_OK:
+    return STATUS_OK;
+  case CORDON_E_LIMIT:
+    status = say_limit(r, err);
+    break;
+  case CORDON_E_CANCELLED:
+    if (!signal_got)
+      return STATUS_NEGATIVE; /* standard output was lost, which is said */
+    say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
+    return STATUS_SIGNAL + signal_got;
+  case CORDON_E_NOMEM:
+    say("stopped: %s", err->message);
+    status = STATUS_MEMORY;
+    break;
+  default:
+    say_error("", err);
+    status = STATUS_NEGATIVE;
+    break;
+  }
+  words_traceback(r);
+  return status;
+}
+
+static int run_end(struct run *r, int rv, const cordon_error *err) {
+  cordon_error ignored;
+  char limit[32];
+  int status;
+  bool gone;
+  script_output_flush(&r->output);
+  if (rv != CORDON_E_SYSTEM) {
+    /* it has ended: this only waits for closing handshakes */
+    int again = cordon_sandbox_run(r->sandbox, LINGER_MS, &ignored);
+    (void)again;
+  }
+  gone = run_drain(r);
+  status = run_report(r, rv, err);
+  if (r->output.error) {
+    say("standard output: %s", strerror(r->output.error));
+    return status == STATUS_OK ? STATUS_NEGATIVE : status;
+  }
+  if (gone || status != STATUS_OK)
+    return status;
+  if (signal_got)
+    return STATUS_SIGNAL + signal_got;
+  say("stopped: deadline of %s passed before all output was taken",
+      show_ms(limit, r->limits.deadline_ms));
+  return STATUS_DEADLINE;
+}
+
+static int run_script(struct run *r) {
+  cordon_error err = {0};
+  int status = run_host(r);
+  if (status == STATUS_OK)
+    status = run_sandbox(r);
+  if (status != STATUS_OK)
+    return status;
+  r->begin_ms = now_ms();
+  status = run_load(r);
+  return status == STATUS_OK ? run_end(r, run_loop(r, &err), &err) : status;
+}
+
+int command_run(int argc, char **argv) {
+  /* not on the stack: buffers inside */
+  struct run *r = must_alloc(1, sizeof *r);
+  int status;
+  r->modules.fd = -1;
+  subject_init(&r->subject, "run", argc);
+  script_output_init(&r->output, STDOUT_FILENO);
+  status = run_arguments(r, argc, argv);
+  if (status < 0)
+    status = script_read(r);
+  if (status == STATUS_OK && r->script) {
+    catch_signals();
+    status = subject_load(&r->subject);
+    if (status == STATUS_OK)
+      status = signal_got ? STATUS_SIGNAL + signal_got : run_script(r);
+  }
+  atomic_store(&running, NULL);
+  cordon_sandbox_free(r->sandbox);
+  cordon_host_free(r->host);
+  subject_deinit(&r->subject);
+  modules_dir_deinit(&r->modules);
+  script_output_deinit(&r->output);
+  free(r->text);
+  free(r);
+  return status;
+}
