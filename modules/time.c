@@ -1,0 +1,1240 @@
+/* time.c - durations, times and zones for scripts; sleeping, timers and tickers
+ * on the loop. */
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "modules/channel.h"
+#include "modules/errors.h"
+#include "modules/modules.h"
+#include "modules/time_format.h"
+#include "runtime/base/clock.h"
+#include "runtime/vm/arg.h"
+#include "runtime/vm/sched.h"
+#include "runtime/vm/state.h"
+
+#define DURATION_META "time.Duration"
+#define TIME_META "time.Time"
+#define LOCATION_META "time.Location"
+#define TIMER_META "time.Timer"
+#define TICKER_META "time.Ticker"
+#define AFTER_META "time.after" /* never handed out */
+
+#define CHUNKS_PER_CHECK 256
+#define PARSE_MAX_BYTES 4096 /* of a layout or a text */
+#define OFFSET_MAX_SECONDS (24 * 3600)
+
+#define LAYOUT_RFC3339 "2006-01-02T15:04:05Z07:00"
+#define LAYOUT_STRING "2006-01-02 15:04:05.999999999 -0700 MST"
+
+static const int64_t ns_per_s = 1000000000;
+/* About CIVIL_MAX_YEAR; sums of two such never overflow. */
+static const int64_t max_seconds = INT64_C(31556952) * CIVIL_MAX_YEAR;
+static const int64_t zero_seconds = INT64_C(-62135596800); /* year 1, as Go */
+
+/* Keys of the registry, by address. */
+static const char utc_key, local_key;
+
+/* Arguments */
+
+static lua_Integer arg_between(lua_State *L, int arg, lua_Integer min,
+                               lua_Integer max) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, n >= min && n <= max, arg, "out of range");
+  return n;
+}
+
+/* Durations */
+
+static int64_t *test_duration(lua_State *L, int idx) {
+  return luaL_testudata(L, idx, DURATION_META);
+}
+
+static int push_duration(lua_State *L, int64_t ns) {
+  int64_t *d = lua_newuserdatauv(L, sizeof *d, 0);
+  *d = ns;
+  luaL_setmetatable(L, DURATION_META);
+  return 1;
+}
+
+/* What is wrong with a duration. */
+struct bad_duration {
+  char why[96];
+};
+
+static bool bad_duration(struct bad_duration *bad, const char *why) {
+  snprintf(bad->why, sizeof bad->why, "%s", why);
+  return false;
+}
+
+/* The value at |idx| as nanoseconds: a number of them, a text as Go writes it,
+ * or a Duration.  Never raises. */
+static bool get_duration(lua_State *L, int idx, int64_t *ret_ns,
+                         struct bad_duration *bad) {
+  struct slice text;
+  lua_Number n;
+  int rv;
+  if (lua_type(L, idx) == LUA_TNUMBER) {
+    if (lua_isinteger(L, idx)) {
+      *ret_ns = lua_tointeger(L, idx);
+      return true;
+    }
+    n = lua_tonumber(L, idx);
+    if (!isfinite(n))
+      return bad_duration(bad, "duration is not finite");
+    if (n < -0x1p63 || n >= 0x1p63)
+      return bad_duration(bad, "duration is out of range");
+    *ret_ns = (int64_t)n;
+    return true;
+  }
+  if (value_slice(L, idx, &text)) {
+    rv = str_duration(text, ret_ns);
+    if (rv == 0)
+      return true;
+    if (rv == ERR_RANGE)
+      return bad_duration(bad, "duration is out of range");
+    snprintf(bad->why, sizeof bad->why,
+             "bad duration '%.*s', expected one like '1h30m' or '250ms'",
+             text.len < 32 ? (int)text.len : 32, text.p);
+    return false;
+  }
+  const int64_t *d = test_duration(L, idx);
+  if (d) {
+    *ret_ns = *d;
+    return true;
+  }
+  snprintf(bad->why, sizeof bad->why,
+           "duration must be a number of nanoseconds, a string or a Duration, "
+           "got %s",
+           lua_type(L, idx) == LUA_TNONE ? "nothing" : luaL_typename(L, idx));
+  return false;
+}
+
+static int fail_duration(lua_State *L, const char *what,
+                         const struct bad_duration *bad) {
+  return fail_nil(L, KIND_INVALID, false, "%s: %s", what, bad->why);
+}
+
+static int64_t check_duration(lua_State *L, int arg) {
+  return *(int64_t *)luaL_checkudata(L, arg, DURATION_META);
+}
+
+static int duration_hours(lua_State *L) {
+  int64_t d = check_duration(L, 1);
+  /* whole and rest apart, as Go does: exact where a double can be */
+  lua_pushnumber(L, (lua_Number)(d / (3600 * ns_per_s)) +
+                        (lua_Number)(d % (3600 * ns_per_s)) / 3600e9);
+  return 1;
+}
+
+static int duration_minutes(lua_State *L) {
+  int64_t d = check_duration(L, 1);
+  lua_pushnumber(L, (lua_Number)(d / (60 * ns_per_s)) +
+                        (lua_Number)(d % (60 * ns_per_s)) / 60e9);
+  return 1;
+}
+
+static int duration_seconds(lua_State *L) {
+  int64_t d = check_duration(L, 1);
+  lua_pushnumber(L,
+                 (lua_Number)(d / ns_per_s) + (lua_Number)(d % ns_per_s) / 1e9);
+  return 1;
+}
+
+static int duration_milliseconds(lua_State *L) {
+  lua_pushinteger(L, check_duration(L, 1) / 1000000);
+  return 1;
+}
+
+static int duration_microseconds(lua_State *L) {
+  lua_pushinteger(L, check_duration(L, 1) / 1000);
+  return 1;
+}
+
+static int duration_nanoseconds(lua_State *L) {
+  lua_pushinteger(L, check_duration(L, 1));
+  return 1;
+}
+
+static int duration_tostring(lua_State *L) {
+  char text[DURATION_TEXT_MAX];
+  lua_pushlstring(L, text, duration_write(text, check_duration(L, 1)));
+  return 1;
+}
+
+/* An operand of a metamethod; raises. */
+static int64_t operand(lua_State *L, int idx) {
+  struct bad_duration bad;
+  int64_t ns = 0;
+  if (!get_duration(L, idx, &ns, &bad))
+    luaL_error(L, "%s", bad.why);
+  return ns;
+}
+
+static int duration_add(lua_State *L) {
+  int64_t a = operand(L, 1), b = operand(L, 2), sum;
+  if (__builtin_add_overflow(a, b, &sum))
+    return luaL_error(L, "duration is out of range");
+  return push_duration(L, sum);
+}
+
+static int duration_sub(lua_State *L) {
+  int64_t a = operand(L, 1), b = operand(L, 2), difference;
+  if (__builtin_sub_overflow(a, b, &difference))
+    return luaL_error(L, "duration is out of range");
+  return push_duration(L, difference);
+}
+
+static int duration_eq(lua_State *L) {
+  const int64_t *a = test_duration(L, 1), *b = test_duration(L, 2);
+  lua_pushboolean(L, a && b && *a == *b);
+  return 1;
+}
+
+static int duration_lt(lua_State *L) {
+  lua_pushboolean(L, operand(L, 1) < operand(L, 2));
+  return 1;
+}
+
+static int duration_le(lua_State *L) {
+  lua_pushboolean(L, operand(L, 1) <= operand(L, 2));
+  return 1;
+}
+
+static const luaL_Reg duration_methods[] = {
+    {"hours", duration_hours},
+    {"minutes", duration_minutes},
+    {"seconds", duration_seconds},
+    {"milliseconds", duration_milliseconds},
+    {"microseconds", duration_microseconds},
+    {"nanoseconds", duration_nanoseconds},
+    {NULL, NULL},
+};
+
+static const luaL_Reg duration_metamethods[] = {
+    {"__tostring", duration_tostring},
+    {"__add", duration_add},
+    {"__sub", duration_sub},
+    {"__eq", duration_eq},
+    {"__lt", duration_lt},
+    {"__le", duration_le},
+    {NULL, NULL},
+};
+
+/* Locations */
+
+enum location_kind { LOCATION_UTC, LOCATION_LOCAL, LOCATION_FIXED };
+
+struct location {
+  enum location_kind kind;
+  int32_t offset; /* LOCATION_FIXED */
+  size_t len;
+  char name[];
+};
+
+static const struct location *check_location(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, LOCATION_META);
+}
+
+static void push_location(lua_State *L, enum location_kind kind,
+                          struct slice name, int32_t offset) {
+  struct location *loc = lua_newuserdatauv(L, sizeof *loc + name.len, 0);
+  loc->kind = kind;
+  loc->offset = offset;
+  loc->len = name.len;
+  if (name.len)
+    memcpy(loc->name, name.p, name.len);
+  luaL_setmetatable(L, LOCATION_META);
+}
+
+/* The zone of |loc| in force at |sec|.  |names| may hold its name. */
+static struct zone zone_at(const struct location *loc, int64_t sec,
+                           char names[ZONE_NAME_MAX + 1]) {
+  struct zone zone = {{loc->name, loc->len}, loc->offset};
+  if (loc->kind == LOCATION_LOCAL) {
+    time_t t = (time_t)sec;
+    struct tm tm;
+    zone = (struct zone){SLICE("UTC"), 0};
+    if (localtime_r(&t, &tm)) {
+      snprintf(names, ZONE_NAME_MAX + 1, "%s", tm.tm_zone ? tm.tm_zone : "");
+      zone.name = slice_of(names);
+      zone.offset = (int32_t)tm.tm_gmtoff;
+    }
+  }
+  return zone;
+}
+
+/* Seconds since 1970 of a clock in |loc| that shows |clock| such seconds. Where
+ * clocks jump, one of the two answers, as Go: the offset that is in force at
+ * the result of the first guess. */
+static int64_t seconds_in(const struct location *loc, int64_t clock) {
+  char names[ZONE_NAME_MAX + 1];
+  int32_t offset = zone_at(loc, clock, names).offset;
+  if (loc->kind == LOCATION_LOCAL && offset != 0)
+    offset = zone_at(loc, clock - offset, names).offset;
+  return clock - offset;
+}
+
+static int location_string(lua_State *L) {
+  const struct location *loc = check_location(L, 1);
+  lua_pushlstring(L, loc->name, loc->len);
+  return 1;
+}
+
+static int location_eq(lua_State *L) {
+  const struct location *a = luaL_testudata(L, 1, LOCATION_META);
+  const struct location *b = luaL_testudata(L, 2, LOCATION_META);
+  lua_pushboolean(L, a && b && a->kind == b->kind && a->offset == b->offset &&
+                         slice_eq((struct slice){a->name, a->len},
+                                  (struct slice){b->name, b->len}));
+  return 1;
+}
+
+static const luaL_Reg location_methods[] = {
+    {"string", location_string},
+    {NULL, NULL},
+};
+
+static const luaL_Reg location_metamethods[] = {
+    {"__tostring", location_string},
+    {"__eq", location_eq},
+    {NULL, NULL},
+};
+
+/* Times */
+
+/* User value 1 is the Location. */
+struct moment {
+  int64_t sec; /* since 1970 */
+  int32_t nsec;
+  bool has_mono;
+  int64_t mono_ns; /* a monotonic reading, for differences */
+};
+
+static struct moment *check_time(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, TIME_META);
+}
+
+/* Pops a Location, pushes a Time in it. */
+static int push_time_in(lua_State *L, const struct moment *m) {
+  if (m->sec < -max_seconds || m->sec > max_seconds)
+    return luaL_error(L, "time is out of range");
+  struct moment *t = lua_newuserdatauv(L, sizeof *t, 1);
+  *t = *m;
+  luaL_setmetatable(L, TIME_META);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+/* In the location of the Time at |idx|. */
+static int push_time_like(lua_State *L, const struct moment *m, int idx) {
+  lua_getiuservalue(L, idx, 1);
+  return push_time_in(L, m);
+}
+
+static int push_time_local(lua_State *L, const struct moment *m) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+  return push_time_in(L, m);
+}
+
+static struct moment moment_now(void) {
+  int64_t wall = clock_wall_ns();
+  struct moment m = {.sec = wall / ns_per_s, .has_mono = true};
+  m.nsec = (int32_t)(wall % ns_per_s);
+  if (m.nsec < 0) {
+    m.sec--;
+    m.nsec += (int32_t)ns_per_s;
+  }
+  m.mono_ns = (int64_t)clock_mono_ns();
+  return m;
+}
+
+/* |sec| and |nsec|, which may be any, without a monotonic reading. */
+static struct moment moment_of(int64_t sec, int64_t nsec) {
+  struct moment m = {.sec = sec + nsec / ns_per_s};
+  m.nsec = (int32_t)(nsec % ns_per_s);
+  if (m.nsec < 0) {
+    m.sec--;
+    m.nsec += (int32_t)ns_per_s;
+  }
+  return m;
+}
+
+static struct moment moment_add(const struct moment *t, int64_t ns) {
+  struct moment m = moment_of(t->sec + ns / ns_per_s, t->nsec + ns % ns_per_s);
+  m.has_mono =
+      t->has_mono && !__builtin_add_overflow(t->mono_ns, ns, &m.mono_ns);
+  return m;
+}
+
+static int64_t moment_sub(const struct moment *a, const struct moment *b) {
+  int64_t ns;
+  if (a->has_mono && b->has_mono) {
+    if (!__builtin_sub_overflow(a->mono_ns, b->mono_ns, &ns))
+      return ns;
+    return a->mono_ns < b->mono_ns ? INT64_MIN : INT64_MAX;
+  }
+  if (__builtin_mul_overflow(a->sec - b->sec, ns_per_s, &ns) ||
+      __builtin_add_overflow(ns, (int64_t)(a->nsec - b->nsec), &ns))
+    return a->sec < b->sec ? INT64_MIN : INT64_MAX; /* Go saturates, too */
+  return ns;
+}
+
+/* Negative, zero or positive, as a is before, at or after b. */
+static int moment_cmp(const struct moment *a, const struct moment *b) {
+  if (a->has_mono && b->has_mono)
+    return (a->mono_ns > b->mono_ns) - (a->mono_ns < b->mono_ns);
+  if (a->sec != b->sec)
+    return a->sec < b->sec ? -1 : 1;
+  return (a->nsec > b->nsec) - (a->nsec < b->nsec);
+}
+
+/* The Time at |idx| as the clock of its location shows it.  |names| as in
+ * zone_at; |ret_zone| may be NULL. */
+static void civil_of(lua_State *L, int idx, struct civil *ret,
+                     struct zone *ret_zone, char names[ZONE_NAME_MAX + 1]) {
+  const struct moment *t = check_time(L, idx);
+  lua_getiuservalue(L, idx, 1);
+  /* the Time keeps its location, and with it the name, alive */
+  struct zone zone = zone_at(lua_touserdata(L, -1), t->sec, names);
+  lua_pop(L, 1);
+  civil_from_seconds(ret, t->sec + zone.offset, t->nsec);
+  if (ret_zone)
+    *ret_zone = zone;
+}
+
+static struct civil civil_at(lua_State *L, int idx) {
+  char names[ZONE_NAME_MAX + 1];
+  struct civil c;
+  civil_of(L, idx, &c, NULL, names);
+  return c;
+}
+
+static int time_add(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  struct bad_duration bad;
+  int64_t ns;
+  if (!get_duration(L, 2, &ns, &bad))
+    return fail_duration(L, "Time:add", &bad);
+  struct moment m = moment_add(t, ns);
+  return push_time_like(L, &m, 1);
+}
+
+static int time_sub(lua_State *L) {
+  return push_duration(L, moment_sub(check_time(L, 1), check_time(L, 2)));
+}
+
+static int time_add_date(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  lua_Integer years = arg_between(L, 2, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  lua_Integer months = arg_between(L, 3, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  lua_Integer days = arg_between(L, 4, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  struct civil c = civil_at(L, 1);
+  int64_t clock =
+      civil_days(c.year + years, c.month + months, c.day + days) * 86400 +
+      c.hour * 3600 + c.minute * 60 + c.second;
+  if (clock < -2 * max_seconds || clock > 2 * max_seconds)
+    return luaL_error(L, "time is out of range");
+  lua_getiuservalue(L, 1, 1);
+  struct moment m =
+      moment_of(seconds_in(lua_touserdata(L, -1), clock), t->nsec);
+  return push_time_in(L, &m);
+}
+
+static int time_before(lua_State *L) {
+  lua_pushboolean(L, moment_cmp(check_time(L, 1), check_time(L, 2)) < 0);
+  return 1;
+}
+
+static int time_after_other(lua_State *L) {
+  lua_pushboolean(L, moment_cmp(check_time(L, 1), check_time(L, 2)) > 0);
+  return 1;
+}
+
+static int time_equal(lua_State *L) {
+  lua_pushboolean(L, moment_cmp(check_time(L, 1), check_time(L, 2)) == 0);
+  return 1;
+}
+
+/* "==": unlike the method it never raises. */
+static int time_eq(lua_State *L) {
+  const struct moment *a = luaL_testudata(L, 1, TIME_META);
+  const struct moment *b = luaL_testudata(L, 2, TIME_META);
+  lua_pushboolean(L, a && b && moment_cmp(a, b) == 0);
+  return 1;
+}
+
+static int time_le(lua_State *L) {
+  lua_pushboolean(L, moment_cmp(check_time(L, 1), check_time(L, 2)) <= 0);
+  return 1;
+}
+
+/* Pushes the Time at 1 by |layout|. */
+static int format(lua_State *L, struct slice layout) {
+  char names[ZONE_NAME_MAX + 1], part[LAYOUT_PART_MAX];
+  struct layout_chunk chunk;
+  struct civil civil;
+  struct zone zone;
+  unsigned chunks = 0;
+  luaL_Buffer b;
+  civil_of(L, 1, &civil, &zone, names);
+  luaL_buffinit(L, &b);
+  do {
+    layout_next(&layout, &chunk);
+    luaL_addlstring(&b, chunk.literal.p, chunk.literal.len);
+    luaL_addlstring(&b, part, layout_write(part, &chunk, &civil, &zone));
+    if (++chunks % CHUNKS_PER_CHECK == 0)
+      state_check(L);
+  } while (chunk.part != LAYOUT_END);
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static int time_format(lua_State *L) {
+  check_time(L, 1);
+  return format(L, arg_slice(L, 2));
+}
+
+static int time_format_rfc3339(lua_State *L) {
+  check_time(L, 1);
+  return format(L, SLICE(LAYOUT_RFC3339));
+}
+
+static int time_tostring(lua_State *L) {
+  check_time(L, 1);
+  return format(L, SLICE(LAYOUT_STRING));
+}
+
+static int time_unix(lua_State *L) {
+  lua_pushinteger(L, check_time(L, 1)->sec);
+  return 1;
+}
+
+static int time_unix_nano(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  /* seconds are rounded down, so the earliest moment needs the sum, not the
+   * product, to fit */
+  __int128 ns = (__int128)t->sec * ns_per_s + t->nsec;
+  if (ns < INT64_MIN || ns > INT64_MAX)
+    return luaL_error(L, "time is out of the range of unix_nano");
+  lua_pushinteger(L, (lua_Integer)ns);
+  return 1;
+}
+
+static int time_date_parts(lua_State *L) {
+  struct civil c = civil_at(L, 1);
+  lua_pushinteger(L, c.year);
+  lua_pushinteger(L, c.month);
+  lua_pushinteger(L, c.day);
+  return 3;
+}
+
+static int time_clock(lua_State *L) {
+  struct civil c = civil_at(L, 1);
+  lua_pushinteger(L, c.hour);
+  lua_pushinteger(L, c.minute);
+  lua_pushinteger(L, c.second);
+  return 3;
+}
+
+static int time_year(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).year);
+  return 1;
+}
+
+static int time_month(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).month);
+  return 1;
+}
+
+static int time_day(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).day);
+  return 1;
+}
+
+static int time_hour(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).hour);
+  return 1;
+}
+
+static int time_minute(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).minute);
+  return 1;
+}
+
+static int time_second(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).second);
+  return 1;
+}
+
+static int time_nanosecond(lua_State *L) {
+  lua_pushinteger(L, check_time(L, 1)->nsec);
+  return 1;
+}
+
+static int time_weekday(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).weekday);
+  return 1;
+}
+
+static int time_year_day(lua_State *L) {
+  lua_pushinteger(L, civil_at(L, 1).year_day);
+  return 1;
+}
+
+static int time_is_zero(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  lua_pushboolean(L, t->sec == zero_seconds && t->nsec == 0);
+  return 1;
+}
+
+static int time_utc(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+  return push_time_in(L, t);
+}
+
+static int time_in_local(lua_State *L) {
+  return push_time_local(L, check_time(L, 1));
+}
+
+static int time_in_location(lua_State *L) {
+  const struct moment *t = check_time(L, 1);
+  check_location(L, 2);
+  lua_pushvalue(L, 2);
+  return push_time_in(L, t);
+}
+
+static int time_location(lua_State *L) {
+  check_time(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* How far the Time is above a multiple of |d| since year 1. */
+static int64_t above_multiple(const struct moment *t, int64_t d) {
+  __int128 ns = (__int128)(t->sec - zero_seconds) * ns_per_s + t->nsec;
+  int64_t rest = (int64_t)(ns % d);
+  return rest < 0 ? rest + d : rest;
+}
+
+static int round_time(lua_State *L, const char *what, bool nearest) {
+  const struct moment *t = check_time(L, 1);
+  struct bad_duration bad;
+  struct moment m = *t;
+  int64_t d;
+  if (!get_duration(L, 2, &d, &bad))
+    return fail_duration(L, what, &bad);
+  m.has_mono = false; /* as Go */
+  if (d > 0) {
+    int64_t rest = above_multiple(t, d);
+    if (nearest && rest >= d - rest) /* halves go up */
+      rest -= d;
+    m = moment_of(t->sec - rest / ns_per_s, t->nsec - rest % ns_per_s);
+  }
+  return push_time_like(L, &m, 1);
+}
+
+static int time_round(lua_State *L) {
+  return round_time(L, "Time:round", true);
+}
+
+static int time_truncate(lua_State *L) {
+  return round_time(L, "Time:truncate", false);
+}
+
+static const luaL_Reg time_methods[] = {
+    {"add", time_add},
+    {"sub", time_sub},
+    {"add_date", time_add_date},
+    {"before", time_before},
+    {"after", time_after_other},
+    {"equal", time_equal},
+    {"format", time_format},
+    {"format_rfc3339", time_format_rfc3339},
+    {"unix", time_unix},
+    {"unix_nano", time_unix_nano},
+    {"date", time_date_parts},
+    {"clock", time_clock},
+    {"year", time_year},
+    {"month", time_month},
+    {"day", time_day},
+    {"hour", time_hour},
+    {"minute", time_minute},
+    {"second", time_second},
+    {"nanosecond", time_nanosecond},
+    {"weekday", time_weekday},
+    {"year_day", time_year_day},
+    {"is_zero", time_is_zero},
+    {"utc", time_utc},
+    {"in_local", time_in_local},
+    {"in_location", time_in_location},
+    {"location", time_location},
+    {"round", time_round},
+    {"truncate", time_truncate},
+    {NULL, NULL},
+};
+
+static const luaL_Reg time_metamethods[] = {
+    {"__tostring", time_tostring},
+    {"__eq", time_eq},
+    {"__lt", time_before},
+    {"__le", time_le},
+    {NULL, NULL},
+};
+
+/* Making times */
+
+static int lib_now(lua_State *L) {
+  struct moment m = moment_now();
+  return push_time_local(L, &m);
+}
+
+static int lib_unix(lua_State *L) {
+  lua_Integer sec = arg_between(L, 1, -max_seconds, max_seconds);
+  struct moment m = moment_of(sec, luaL_optinteger(L, 2, 0));
+  return push_time_local(L, &m);
+}
+
+/* Pushes the location of argument |arg|, "Local" if there is none. */
+static const struct location *push_location_arg(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+  } else {
+    check_location(L, arg);
+    lua_pushvalue(L, arg);
+  }
+  return lua_touserdata(L, -1);
+}
+
+static lua_Integer optional_between(lua_State *L, int arg, lua_Integer limit) {
+  return lua_isnoneornil(L, arg) ? 0 : arg_between(L, arg, -limit, limit);
+}
+
+static int lib_date(lua_State *L) {
+  const lua_Integer limit = INT64_C(1000000000000);
+  lua_Integer year = arg_between(L, 1, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  lua_Integer month = arg_between(L, 2, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  lua_Integer day = arg_between(L, 3, -CIVIL_MAX_YEAR, CIVIL_MAX_YEAR);
+  lua_Integer hour = optional_between(L, 4, limit);
+  lua_Integer minute = optional_between(L, 5, limit);
+  lua_Integer second = optional_between(L, 6, limit);
+  /* nanoseconds carry over before the zone is looked up */
+  struct moment m = moment_of(0, luaL_optinteger(L, 7, 0));
+  int64_t clock = civil_days(year, month, day) * 86400 + hour * 3600 +
+                  minute * 60 + second + m.sec;
+  const struct location *loc = push_location_arg(L, 8);
+  if (clock < -2 * max_seconds || clock > 2 * max_seconds)
+    return luaL_error(L, "time is out of range");
+  m.sec = seconds_in(loc, clock);
+  return push_time_in(L, &m);
+}
+
+static int lib_parse_duration(lua_State *L) {
+  struct bad_duration bad;
+  int64_t ns;
+  if (!get_duration(L, 1, &ns, &bad))
+    return fail_duration(L, "time.parse_duration", &bad);
+  return push_duration(L, ns);
+}
+
+static int lib_load_location(lua_State *L) {
+  struct slice name = arg_slice(L, 1);
+  if (name.len == 0)
+    return fail_nil(L, KIND_INVALID, false,
+                    "time.load_location: the name is empty");
+  if (slice_is(name, "UTC")) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+    return 1;
+  }
+  if (slice_is(name, "Local")) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+    return 1;
+  }
+  return fail_nil(L, KIND_NOT_FOUND, false,
+                  "time.load_location: no zone '%.*s', only 'UTC' and 'Local' "
+                  "are known",
+                  name.len < 64 ? (int)name.len : 64, name.p);
+}
+
+static int lib_fixed_zone(lua_State *L) {
+  struct slice name = arg_slice(L, 1);
+  int32_t offset =
+      (int32_t)arg_between(L, 2, -OFFSET_MAX_SECONDS, OFFSET_MAX_SECONDS);
+  luaL_argcheck(L, name.len <= ZONE_NAME_MAX, 1, "name is too long");
+  push_location(L, LOCATION_FIXED, name, offset);
+  return 1;
+}
+
+/* Pushes the Time that |p| says, in |loc| (on top of the stack) unless the text
+ * named another zone. */
+static int push_parsed(lua_State *L, const struct parsed_time *p,
+                       const struct location *loc) {
+  char names[ZONE_NAME_MAX + 1];
+  const struct civil *c = &p->civil;
+  int64_t clock = civil_days(c->year, c->month, c->day) * 86400 +
+                  c->hour * 3600 + c->minute * 60 + c->second;
+  struct moment m = {.sec = clock, .nsec = c->nanosecond};
+  struct slice name = p->zone_name;
+  struct zone there;
+  int32_t offset = 0;
+  int sign;
+  switch (p->zone) {
+  case PARSED_NO_ZONE:
+    m.sec = seconds_in(loc, clock);
+    return push_time_in(L, &m);
+  case PARSED_UTC:
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+    return push_time_in(L, &m);
+  case PARSED_OFFSET:
+    m.sec = clock - p->offset;
+    there = zone_at(loc, m.sec, names);
+    if (there.offset == p->offset &&
+        (name.len == 0 || slice_eq(name, there.name)))
+      return push_time_in(L, &m);
+    push_location(L, LOCATION_FIXED, name, p->offset);
+    return push_time_in(L, &m);
+  case PARSED_NAME:
+    there = zone_at(loc, seconds_in(loc, clock), names);
+    if (slice_eq(name, there.name)) {
+      m.sec = clock - there.offset;
+      return push_time_in(L, &m);
+    }
+    /* an abbreviation means nothing by itself: Go makes up a zone of that name
+     * at UTC, except for "GMT+3" */
+    if (name.len > 4 && slice_starts(name, SLICE("GMT"))) {
+      sign = name.p[3] == '-' ? -1 : 1;
+      for (size_t i = 4; i < name.len; i++)
+        offset = offset * 10 + (name.p[i] - '0');
+      offset *= sign * 3600;
+    }
+    push_location(L, LOCATION_FIXED, name, offset);
+    return push_time_in(L, &m);
+  }
+  return 0;
+}
+
+static int lib_parse(lua_State *L) {
+  struct slice layout = arg_slice(L, 1), text = arg_slice(L, 2);
+  const struct location *loc = push_location_arg(L, 3);
+  struct parsed_time parsed;
+  struct parse_fault fault;
+  if (layout.len > PARSE_MAX_BYTES || text.len > PARSE_MAX_BYTES)
+    return fail_nil(L, KIND_INVALID, false,
+                    "time.parse: layout or text is longer than %d bytes",
+                    PARSE_MAX_BYTES);
+  if (layout_parse(&parsed, layout, text, &fault) == 0)
+    return push_parsed(L, &parsed, loc);
+  const int text_max = 64;
+  if (fault.why)
+    return fail_nil(L, KIND_INVALID, false, "time.parse: '%.*s': %s",
+                    (int)text.len < text_max ? (int)text.len : text_max, text.p,
+                    fault.why);
+  return fail_nil(
+      L, KIND_INVALID, false, "time.parse: cannot read '%.*s' as '%.*s'",
+      (int)fault.got.len < text_max ? (int)fault.got.len : text_max,
+      fault.got.p,
+      (int)fault.want.len < text_max ? (int)fault.want.len : text_max,
+      fault.want.p);
+}
+
+/* Sleeping */
+
+/* In the scratch memory of the task, which outlives the wait. */
+struct sleeper {
+  struct wait wait;
+  struct timer timer;
+  struct state *st;
+};
+
+static void sleeper_release(struct sleeper *s) {
+  if (!s->st)
+    return;
+  state_timer_release(s->st);
+  s->st = NULL;
+}
+
+static void sleeper_fired(struct timer *t, void *ud) {
+  struct sleeper *s = ud;
+  (void)t;
+  sleeper_release(s);
+  wait_wake(&s->wait);
+}
+
+static void sleeper_cancel(struct wait *w) {
+  struct sleeper *s = list_entry(w, struct sleeper, wait);
+  timer_stop(&s->timer);
+  sleeper_release(s);
+}
+
+static int sleep_done(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int fail_timers(lua_State *L, const char *what) {
+  return fail_nil(L, KIND_RATE_LIMITED, true,
+                  "%s: as many timers as are allowed are running", what);
+}
+
+/* |ns| from now on, as monotonic time. */
+static uint64_t due_ns(int64_t ns) {
+  uint64_t now = clock_mono_ns(), d = ns > 0 ? (uint64_t)ns : 0;
+  return d < UINT64_MAX - now ? now + d : UINT64_MAX;
+}
+
+static int lib_sleep(lua_State *L) {
+  struct state *st = state_of(L);
+  struct bad_duration bad;
+  struct sleeper *s;
+  int64_t ns;
+  if (!get_duration(L, 1, &ns, &bad))
+    return fail_duration(L, "time.sleep", &bad);
+  if (ns <= 0) {
+    if (!task_can_wait(L))
+      return sleep_done(L, LUA_OK, 0);
+    return task_yield(L, 0, sleep_done);
+  }
+  task_check_wait(L, "time.sleep");
+  s = task_scratch(L, sizeof *s);
+  memset(s, 0, sizeof *s);
+  if (!state_timer_acquire(st))
+    return fail_timers(L, "time.sleep");
+  s->st = st;
+  s->wait.what = "time.sleep";
+  s->wait.cancel = sleeper_cancel;
+  timer_init(&s->timer, state_loop(st), sleeper_fired, s);
+  if (timer_start_at(&s->timer, due_ns(ns)) != 0) {
+    sleeper_release(s);
+    return luaL_error(L, "not enough memory");
+  }
+  return task_wait(L, &s->wait, 0, sleep_done);
+}
+
+/* Timers and tickers */
+
+enum source_kind { SOURCE_AFTER, SOURCE_TIMER, SOURCE_TICKER };
+
+/* What feeds a channel with times.  User value 1 is the channel, which in turn
+ * owns this: either keeps the other, and when no script can reach them both go.
+ * A source that is collected stops its timer. */
+struct source {
+  enum source_kind kind;
+  struct state *st;
+  struct channel *ch; /* NULL while it is built */
+  struct timer timer;
+  bool running;     /* counted by state_timer_acquire */
+  uint64_t next_ns; /* SOURCE_TICKER: the tick that comes next */
+  uint64_t period_ns;
+  struct channel_item item;
+  bool item_used;   /* in the channel, or on its way to a receiver */
+  struct moment at; /* what the item says */
+};
+
+static bool source_live(void *ud) {
+  const struct source *s = ud;
+  return s->running;
+}
+
+static void source_halt(struct source *s) {
+  timer_stop(&s->timer);
+  if (s->running) {
+    s->running = false;
+    state_timer_release(s->st);
+  }
+}
+
+/* A ticker with an unread tick rests: ticks that nobody could get would cost
+ * the host, not the script.  It goes on, in step, when the tick is gone. */
+static void ticker_next(struct source *s) {
+  uint64_t now = clock_mono_ns();
+  if (s->next_ns <= now)
+    s->next_ns += ((now - s->next_ns) / s->period_ns + 1) * s->period_ns;
+  if (timer_start_at(&s->timer, s->next_ns) != 0) {
+    source_halt(s); /* no memory: readers must not wait for what never comes */
+    channel_host_close(s->ch);
+  }
+}
+
+static void source_fired(struct timer *t, void *ud) {
+  struct source *s = ud;
+  (void)t;
+  if (s->kind != SOURCE_TICKER)
+    source_halt(s);
+  if (s->item_used) {
+    if (s->kind == SOURCE_TICKER)
+      ticker_next(s);
+    return; /* a timer that was reset before its last value was read */
+  }
+  s->at = moment_now();
+  s->item_used = true;
+  channel_host_put(s->ch, &s->item);
+  if (s->kind == SOURCE_AFTER)
+    channel_host_close(s->ch);
+}
+
+static void source_push(lua_State *L, struct channel_item *it) {
+  const struct source *s = list_entry(it, struct source, item);
+  push_time_local(L, &s->at);
+}
+
+static void source_drop(struct channel_item *it) {
+  struct source *s = list_entry(it, struct source, item);
+  s->item_used = false;
+  if (s->kind == SOURCE_TICKER && s->running && !timer_active(&s->timer))
+    ticker_next(s);
+}
+
+static int source_gc(lua_State *L) {
+  struct source *s = lua_touserdata(L, 1);
+  source_halt(s);
+  if (s->ch)
+    channel_host_detach(s->ch);
+  return 0;
+}
+
+/* (Re)starts |s|, |ns| > 0 or, for time.after, any; false: too many timers. */
+static bool source_start(lua_State *L, struct source *s, int64_t ns) {
+  if (!s->running && !state_timer_acquire(s->st))
+    return false;
+  s->running = true;
+  s->next_ns = due_ns(ns);
+  if (timer_start_at(&s->timer, s->next_ns) != 0) {
+    source_halt(s);
+    luaL_error(L, "not enough memory");
+  }
+  return true;
+}
+
+/* Pushes a source and, above it, its channel. */
+static struct source *source_new(lua_State *L, enum source_kind kind,
+                                 const char *meta) {
+  struct channel_host host = {.live = source_live};
+  struct state *st = state_of(L);
+  struct source *s = lua_newuserdatauv(L, sizeof *s, 1);
+  int self = lua_gettop(L);
+  memset(s, 0, sizeof *s);
+  s->kind = kind;
+  s->st = st;
+  s->item.push = source_push;
+  s->item.drop = source_drop;
+  list_init(&s->item.node);
+  timer_init(&s->timer, state_loop(st), source_fired, s);
+  luaL_setmetatable(L, meta);
+  host.ud = s;
+  s->ch = channel_new_host(L, 1, self, &host);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, self, 1);
+  return s;
+}
+
+static int lib_after(lua_State *L) {
+  struct bad_duration bad;
+  int64_t ns;
+  if (!get_duration(L, 1, &ns, &bad))
+    return fail_duration(L, "time.after", &bad);
+  struct source *s = source_new(L, SOURCE_AFTER, AFTER_META);
+  if (!source_start(L, s, ns))
+    return fail_timers(L, "time.after");
+  return 1; /* the channel */
+}
+
+/* The duration of argument |arg| for a timer, which must be above 0. */
+static bool get_delay(lua_State *L, int arg, int64_t *ret_ns,
+                      struct bad_duration *bad) {
+  if (!get_duration(L, arg, ret_ns, bad))
+    return false;
+  return *ret_ns > 0 || bad_duration(bad, "duration must be above 0");
+}
+
+static int lib_timer(lua_State *L) {
+  struct bad_duration bad;
+  int64_t ns;
+  if (!get_delay(L, 1, &ns, &bad))
+    return fail_duration(L, "time.timer", &bad);
+  struct source *s = source_new(L, SOURCE_TIMER, TIMER_META);
+  if (!source_start(L, s, ns))
+    return fail_timers(L, "time.timer");
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int lib_ticker(lua_State *L) {
+  struct bad_duration bad;
+  int64_t ns;
+  if (!get_delay(L, 1, &ns, &bad))
+    return fail_duration(L, "time.ticker", &bad);
+  struct source *s = source_new(L, SOURCE_TICKER, TICKER_META);
+  s->period_ns = (uint64_t)ns;
+  if (!source_start(L, s, ns))
+    return fail_timers(L, "time.ticker");
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int timer_channel(lua_State *L) {
+  luaL_checkudata(L, 1, TIMER_META);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+static int timer_stop_method(lua_State *L) {
+  struct source *s = luaL_checkudata(L, 1, TIMER_META);
+  lua_pushboolean(L, s->running);
+  source_halt(s);
+  return 1;
+}
+
+static int timer_reset(lua_State *L) {
+  struct source *s = luaL_checkudata(L, 1, TIMER_META);
+  struct bad_duration bad;
+  bool was = s->running;
+  int64_t ns;
+  if (!get_delay(L, 2, &ns, &bad))
+    return fail_duration(L, "Timer:reset", &bad);
+  if (!source_start(L, s, ns))
+    return fail_timers(L, "Timer:reset");
+  lua_pushboolean(L, was);
+  return 1;
+}
+
+static int ticker_channel(lua_State *L) {
+  luaL_checkudata(L, 1, TICKER_META);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* No tick can come any more, so the channel ends. */
+static int ticker_stop(lua_State *L) {
+  struct source *s = luaL_checkudata(L, 1, TICKER_META);
+  source_halt(s);
+  channel_host_close(s->ch);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const luaL_Reg timer_methods[] = {
+    {"channel", timer_channel},
+    {"response", timer_channel},
+    {"stop", timer_stop_method},
+    {"reset", timer_reset},
+    {NULL, NULL},
+};
+
+static const luaL_Reg ticker_methods[] = {
+    {"channel", ticker_channel},
+    {"response", ticker_channel},
+    {"stop", ticker_stop},
+    {NULL, NULL},
+};
+
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+
+static const luaL_Reg source_metamethods[] = {
+    {"__gc", source_gc},
+    {NULL, NULL},
+};
+
+/* Opening */
+
+static const luaL_Reg library[] = {
+    {"now", lib_now},
+    {"unix", lib_unix},
+    {"date", lib_date},
+    {"parse", lib_parse},
+    {"parse_duration", lib_parse_duration},
+    {"load_location", lib_load_location},
+    {"fixed_zone", lib_fixed_zone},
+    {"sleep", lib_sleep},
+    {"after", lib_after},
+    {"timer", lib_timer},
+    {"ticker", lib_ticker},
+    {NULL, NULL},
+};
+
+static void fill(lua_State *L) {
+  static const struct {
+    const char *name;
+    lua_Integer value;
+  } numbers[] = {
+      {"NANOSECOND", 1},
+      {"MICROSECOND", 1000},
+      {"MILLISECOND", 1000000},
+      {"SECOND", 1000000000},
+      {"MINUTE", INT64_C(60000000000)},
+      {"HOUR", INT64_C(3600000000000)},
+      {"JANUARY", 1},
+      {"FEBRUARY", 2},
+      {"MARCH", 3},
+      {"APRIL", 4},
+      {"MAY", 5},
+      {"JUNE", 6},
+      {"JULY", 7},
+      {"AUGUST", 8},
+      {"SEPTEMBER", 9},
+      {"OCTOBER", 10},
+      {"NOVEMBER", 11},
+      {"DECEMBER", 12},
+      {"SUNDAY", 0},
+      {"MONDAY", 1},
+      {"TUESDAY", 2},
+      {"WEDNESDAY", 3},
+      {"THURSDAY", 4},
+      {"FRIDAY", 5},
+      {"SATURDAY", 6},
+  };
+  static const struct {
+    const char *name, *layout;
+  } layouts[] = {
+      {"RFC3339", LAYOUT_RFC3339},
+      {"RFC3339NANO", "2006-01-02T15:04:05.999999999Z07:00"},
+      {"RFC822", "02 Jan 06 15:04 MST"},
+      {"RFC822Z", "02 Jan 06 15:04 -0700"},
+      {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"},
+      {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},
+      {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"},
+      {"DATE_TIME", "2006-01-02 15:04:05"},
+      {"DATE_ONLY", "2006-01-02"},
+      {"TIME_ONLY", "15:04:05"},
+      {"KITCHEN", "3:04PM"},
+      {"STAMP", "Jan _2 15:04:05"},
+      {"STAMP_MILLI", "Jan _2 15:04:05.000"},
+      {"STAMP_MICRO", "Jan _2 15:04:05.000000"},
+      {"STAMP_NANO", "Jan _2 15:04:05.000000000"},
+  };
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    lua_pushinteger(L, numbers[i].value);
+    lua_setfield(L, -2, numbers[i].name);
+  }
+  for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+    lua_pushstring(L, layouts[i].layout);
+    lua_setfield(L, -2, layouts[i].name);
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+  lua_setfield(L, -2, "utc");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+  lua_setfield(L, -2, "localtz");
+}
+
+int luaopen_time(lua_State *L) {
+  meta_new(L, DURATION_META, duration_methods, duration_metamethods);
+  meta_new(L, LOCATION_META, location_methods, location_metamethods);
+  meta_new(L, TIME_META, time_methods, time_metamethods);
+  meta_new(L, TIMER_META, timer_methods, source_metamethods);
+  meta_new(L, TICKER_META, ticker_methods, source_metamethods);
+  meta_new(L, AFTER_META, no_methods, source_metamethods);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key) == LUA_TNIL) {
+    push_location(L, LOCATION_UTC, SLICE("UTC"), 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &utc_key);
+    push_location(L, LOCATION_LOCAL, SLICE("Local"), 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &local_key);
+  }
+  lua_pop(L, 1);
+  lib_new(L, "time", library, fill);
+  return 1;
+}
