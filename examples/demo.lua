@@ -16,6 +16,7 @@ if err then
 end
 client:send("Grüße, 世界")
 print("   the server answers: " .. client:channel():receive().data)
+client:close()
 
 -- 2. What it does not allow is refused before a name is resolved, and explained
 --    to whoever runs the script.
@@ -24,40 +25,42 @@ local other, refusal = websocket.connect(server .. "/admin")
 assert(other == nil and errors.is(refusal, errors.PERMISSION_DENIED))
 print("   refused: " .. refusal:message())
 
--- 3. A stream, and a heartbeat when it is quiet.  The server is an echo, so a
---    second task plays the market.
+-- 3. A stream, with a heartbeat beside it.
 print("3. prices, with a heartbeat")
-coroutine.spawn(function()
-    for i, pause in ipairs({"50ms", "50ms", "500ms", "50ms"}) do
-        time.sleep(pause)
-        client:send(json.encode({symbol = "BTC-USD", value = 64000 + 125 * i}))
-    end
-    time.sleep("50ms")
-    client:close(websocket.CLOSE_CODES.NORMAL, "market closed")
-end)
+local stream, failure = websocket.connect(server .. "/prices")
+if failure then
+    return nil, failure
+end
+stream:send(json.encode({action = "subscribe", symbols = {"BTC-USD"}}))
 
-local ch = client:channel()
-local heartbeat = time.after("200ms")
-while true do
+local ch = stream:channel()
+local heartbeat = time.after("250ms")
+local seen = 0
+while seen < 6 do
     local r = channel.select {
         ch:case_receive(),
         heartbeat:case_receive()
     }
 
     if r.channel == heartbeat then
-        print("   quiet: ping")
-        client:ping()
-        heartbeat = time.after("200ms")
+        print("   heartbeat: ping")
+        stream:ping()
+        heartbeat = time.after("250ms")
     elseif not r.ok then
         break -- the connection is closed
     else
         local price = json.decode(r.value.data)
-        print("   " .. price.symbol .. " " .. price.value)
-        heartbeat = time.after("200ms")
+        if price.symbol then
+            print("   " .. price.symbol .. " " .. price.value)
+            seen = seen + 1
+        end
     end
 end
 
--- 4. Both sides have said goodbye.
-local info = client:close_info()
+-- 4. A close with a reason; the channel ends when the server has answered.
+stream:close(websocket.CLOSE_CODES.NORMAL, "seen enough")
+while select(2, ch:receive()) do
+end
+local info = stream:close_info()
 print(string.format("4. closed with %d, %s", info.code,
     info.clean and "cleanly" or "not cleanly"))

@@ -17,7 +17,7 @@ import unittest
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("top_builddir") or os.path.join(TOP, "build")
 BLOCK = re.compile(
-    r"^<!-- test: (file|run) ?(.*?) -->\n```\w*\n(.*?)^```$", re.M | re.S)
+    r"^<!-- test: (file|run)(?: (\S+))? -->\n```\w*\n(.*?)^```$", re.M | re.S)
 
 
 class Readme(unittest.TestCase):
