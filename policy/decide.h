@@ -32,13 +32,20 @@ struct request {
 
 struct decision {
   enum verdict verdict;
-  const struct policy *policy; /* that decided; NULL: none applied */
-  const struct policy_rule *rule; /* of it; NULL: none */
-  unsigned nerrors;               /* policies whose evaluation failed */
-  /* An applicable allow named the URL's host literally in a way that also
-   * answers for non-public addresses (policy.md, "Addresses"). */
-  bool any_address;
-  /* The class default of websocket.connect.address decided, no policy. */
+  const struct policy *policy;    /* that decided; NULL: none applied */
+  const struct policy_rule *rule; /* of it, that matched; NULL: none */
+  unsigned nerrors;               /* policies whose evaluation failed, or 1 when
+                                     the request itself is no good */
+  bool by_error;                  /* a deny: because its evaluation failed */
+  /*
+   * Of an allowed websocket.connect.url, for the addresses of its host: which
+   * of them the applicable allows answer for by naming the host literally
+   * (policy.md, "Addresses").
+   */
+  bool any_address;      /* a full name and "address: any": every address */
+  bool loopback_address; /* "localhost": loopback addresses */
+  struct ip literal;     /* an IP literal: this very address; family 0: none */
+  /* Of websocket.connect.address: no policy decided but the address's class. */
   bool by_address_class;
   const char *reason; /* static: "allowed by policy", "no actor", ... */
 };
@@ -47,6 +54,10 @@ struct decision {
  * Decides.  |scope| NULL is refused, as is an actor NULL.  The deciding policy
  * is the applicable one that comes first by (id), so that the order of files
  * never matters.
+ *
+ * For websocket.connect.url |request->url| may be NULL: the resource is then
+ * parsed, and refused when it is no URL.  The same for
+ * websocket.connect.address and |request->ip|.
  *
  * For action websocket.connect.address pass in |url_decision| the decision that
  * allowed the URL (else NULL): the default for addresses no allow speaks on
@@ -57,10 +68,11 @@ struct decision policy_decide(const struct policy_set *set,
                               const struct request *request,
                               const struct decision *url_decision);
 
-/* Says for people, in lines of text appended to |out|, why |d| is the answer: the
- * deciding policy with file and line, or the nearest miss and the smallest
+/* Says for people, in lines of text appended to |out|, why |d| is the answer:
+ * the deciding policy with file and line, or the nearest miss and the smallest
  * rule that would allow it; the lines of cli.md, "A refusal is friendly", after
- * the first.  0, ERR_FULL, ERR_NOMEM */
+ * the first, each with two blanks in front and a newline behind.  Nothing for
+ * an allow.  Safe to print on a terminal.  0, ERR_FULL, ERR_NOMEM */
 int policy_explain_refusal(const struct policy_set *set,
                            const struct policy_scope *scope,
                            const struct request *request,

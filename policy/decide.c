@@ -1,0 +1,248 @@
+/* decide.c - the plain loop that defines what policies mean. */
+#include "policy/decide.h"
+
+#define CONNECT_URL "websocket.connect.url"
+#define CONNECT_ADDRESS "websocket.connect.address"
+
+const char *verdict_name(enum verdict v) {
+  switch (v) {
+  case VERDICT_DENY:
+    return "deny";
+  case VERDICT_ALLOW:
+    return "allow";
+  case VERDICT_UNDEFINED:
+    return "undefined";
+  }
+  return "deny";
+}
+
+static bool action_matches(const struct policy_rule *r, struct slice action) {
+  for (size_t i = 0; i < r->nactions; i++)
+    if (pattern_match_text(&r->actions[i], action))
+      return true;
+  return false;
+}
+
+/* 1, 0 or ERR_INVALID: it cannot be told */
+static int resource_matches(const struct policy_rule *r,
+                            const struct pattern_subject *s) {
+  int result = 0;
+
+  for (size_t i = 0; i < r->nresources; i++) {
+    int rv = pattern_match(&r->resources[i], s);
+    if (rv == 1)
+      return 1;
+    if (rv != 0)
+      result = ERR_INVALID;
+  }
+  return result;
+}
+
+/* Does |p| apply?  1 with the rule, 0, or ERR_INVALID. */
+static int policy_matches(const struct policy *p, struct slice action,
+                          const struct pattern_subject *s,
+                          const struct policy_rule **ret_rule) {
+  int result = 0;
+
+  for (size_t i = 0; i < p->nrules; i++) {
+    const struct policy_rule *r = &p->rules[i];
+    int rv = action_matches(r, action) ? resource_matches(r, s) : 0;
+    if (rv == 0)
+      continue;
+    if (rv == 1 || result == 0)
+      *ret_rule = r;
+    if (rv == 1)
+      return 1;
+    result = ERR_INVALID;
+  }
+  return result;
+}
+
+/* What |p|, an allow that applies to |s|, says about addresses by the way it
+ * names the host. */
+static void note_naming(struct decision *d, const struct policy *p,
+                        struct slice action, const struct pattern_subject *s) {
+  for (size_t i = 0; i < p->nrules; i++) {
+    const struct policy_rule *r = &p->rules[i];
+    if (!action_matches(r, action))
+      continue;
+    for (size_t j = 0; j < r->nresources; j++) {
+      enum pattern_naming naming = pattern_naming(&r->resources[j]);
+      if (naming == PATTERN_NAMES_NONE ||
+          pattern_match(&r->resources[j], s) != 1)
+        continue;
+      if (r->any_address)
+        d->any_address = true;
+      if (s->url->host_kind != URL_HOST_NAME)
+        d->literal = s->url->ip;
+      else if (naming == PATTERN_NAMES_LOCAL)
+        d->loopback_address = true;
+    }
+  }
+}
+
+/* Deny overrides, then allow; |scope| is in the order of the ids, so the first
+ * of its kind decides. */
+static struct decision decide(const struct policy_scope *scope,
+                              struct slice action,
+                              const struct pattern_subject *s) {
+  struct decision d = {.verdict = VERDICT_UNDEFINED,
+                       .reason = "no policy applies"};
+
+  for (size_t i = 0; i < policy_scope_len(scope); i++) {
+    const struct policy *p = policy_scope_at(scope, i);
+    const struct policy_rule *rule = NULL;
+    int rv = policy_matches(p, action, s, &rule);
+    if (rv == 0)
+      continue;
+    if (rv != 1)
+      d.nerrors++;
+    /* what cannot be evaluated denies in a deny, unless another deny is sure,
+     * and allows in no allow */
+    if (p->deny ? d.verdict == VERDICT_DENY && (rv != 1 || !d.by_error)
+                : d.verdict == VERDICT_DENY || rv != 1)
+      continue;
+    if (!p->deny && s->url)
+      note_naming(&d, p, action, s);
+    if (!p->deny && d.verdict == VERDICT_ALLOW)
+      continue;
+    d.verdict = p->deny ? VERDICT_DENY : VERDICT_ALLOW;
+    d.policy = p;
+    d.rule = rule;
+    d.by_error = rv != 1;
+    d.reason = !p->deny  ? "allowed by policy"
+               : rv == 1 ? "denied by policy"
+                         : "denied: a deny could not be evaluated";
+  }
+  if (d.verdict == VERDICT_UNDEFINED && d.nerrors)
+    d.reason = "no policy applies, and some could not be evaluated";
+  if (d.verdict != VERDICT_ALLOW) {
+    d.any_address = d.loopback_address = false;
+    d.literal = (struct ip){0};
+  }
+  return d;
+}
+
+/* ------------------------------------------------------------ addresses --- */
+
+static bool allows_addresses(const struct policy *p) {
+  for (size_t i = 0; !p->deny && i < p->nrules; i++) {
+    const struct policy_rule *r = &p->rules[i];
+    if (!action_matches(r, SLICE(CONNECT_ADDRESS)))
+      continue;
+    for (size_t j = 0; j < r->nresources; j++)
+      if (r->resources[j].kind == PATTERN_ADDRESS ||
+          r->resources[j].kind == PATTERN_CLASS ||
+          r->resources[j].kind == PATTERN_ANY)
+        return true;
+  }
+  return false;
+}
+
+static bool ip_equal(const struct ip *a, const struct ip *b) {
+  return a->family != 0 && a->family == b->family &&
+         memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
+}
+
+static const char *class_reason(enum ip_class c) {
+  switch (c) {
+  case IP_PUBLIC:
+    return "public address";
+  case IP_PRIVATE:
+    return "private address that no policy opens";
+  case IP_LOOPBACK:
+    return "loopback address that no policy opens";
+  case IP_LINK_LOCAL:
+    return "link-local address that no policy opens";
+  case IP_CGNAT:
+    return "shared (CGNAT) address that no policy opens";
+  case IP_MULTICAST:
+    return "multicast address that no policy opens";
+  case IP_RESERVED:
+    return "reserved address that no policy opens";
+  case IP_EMBEDDED_V4:
+    return "address with an IPv4 address inside that no policy opens";
+  }
+  return "address that no policy opens";
+}
+
+/* Where no policy speaks: the class decides, or the way the URL's host was
+ * named. */
+static void decide_class(struct decision *d, const struct ip *ip,
+                         const struct decision *named) {
+  enum ip_class c = ip_classify(ip);
+
+  d->by_address_class = true;
+  d->verdict = VERDICT_DENY;
+  d->reason = class_reason(c);
+  if (c == IP_PUBLIC) {
+    d->verdict = VERDICT_ALLOW;
+  } else if (named && named->verdict == VERDICT_ALLOW &&
+             (named->any_address ||
+              (named->loopback_address && c == IP_LOOPBACK) ||
+              ip_equal(&named->literal, ip))) {
+    d->verdict = VERDICT_ALLOW;
+    d->reason = "address of a host that a policy names";
+  }
+}
+
+static struct decision decide_address(const struct policy_scope *scope,
+                                      const struct request *request,
+                                      const struct decision *named) {
+  struct pattern_subject s = {
+      .text = request->resource, .ip = request->ip, .port = request->port};
+  struct decision d;
+  struct ip ip;
+
+  if (!s.ip) {
+    if (ip_parse_port(request->resource, &ip, &s.port) != 0)
+      return (struct decision){.verdict = VERDICT_DENY,
+                               .nerrors = 1,
+                               .by_error = true,
+                               .reason = "the resource is no address"};
+    s.ip = &ip;
+  }
+  d = decide(scope, request->action, &s);
+  if (d.verdict != VERDICT_UNDEFINED)
+    return d;
+  for (size_t i = 0; i < policy_scope_len(scope); i++)
+    if (allows_addresses(policy_scope_at(scope, i)))
+      return d; /* an allow-list of addresses closes all others */
+  decide_class(&d, s.ip, named);
+  return d;
+}
+
+static struct decision decide_url(const struct policy_scope *scope,
+                                  const struct request *request) {
+  struct pattern_subject s = {.url = request->url};
+  struct url url;
+
+  if (!s.url) {
+    if (url_parse(&url, request->resource, NULL, NULL) != 0)
+      return (struct decision){.verdict = VERDICT_DENY,
+                               .nerrors = 1,
+                               .by_error = true,
+                               .reason = "the resource is no URL"};
+    s.url = &url;
+  }
+  s.text = (struct slice){s.url->text, s.url->len};
+  return decide(scope, request->action, &s);
+}
+
+struct decision policy_decide(const struct policy_set *set,
+                              const struct policy_scope *scope,
+                              const struct request *request,
+                              const struct decision *url_decision) {
+  struct pattern_subject s = {.text = request->resource};
+
+  (void)set; /* the scope holds what is in force */
+  if (!request->actor)
+    return (struct decision){.verdict = VERDICT_DENY, .reason = "no actor"};
+  if (!scope)
+    return (struct decision){.verdict = VERDICT_DENY, .reason = "no scope"};
+  if (slice_is(request->action, CONNECT_URL))
+    return decide_url(scope, request);
+  if (slice_is(request->action, CONNECT_ADDRESS))
+    return decide_address(scope, request, url_decision);
+  return decide(scope, request->action, &s);
+}

@@ -1,0 +1,280 @@
+/* explain.c - a refusal in words: who denied, or what came nearest and the rule
+ * that would have allowed it. */
+#include "policy/decide.h"
+
+#define CONNECT "websocket.connect"
+#define CONNECT_URL "websocket.connect.url"
+#define CONNECT_ADDRESS "websocket.connect.address"
+
+/* The rule of an allow that came nearest to a request. */
+struct miss {
+  const struct policy *policy;
+  const struct pattern *pattern; /* of the resource; NULL: none of them fits */
+  const struct pattern
+      *action; /* the action failed and would have to be this */
+  unsigned parts;
+  unsigned closeness; /* 0: no miss */
+};
+
+static int write_where(const struct policy *p, struct buf *out) {
+  char file[256], id[320];
+
+  str_escape(file, sizeof file, slice_of(p->file));
+  str_escape(id, sizeof id, p->id);
+  if (p->line == 0)
+    return buf_addf(out, "%s (%s)", id, file);
+  return buf_addf(out, "%s (%s:%u)", id, file, p->line);
+}
+
+/* ----------------------------------------------------------------- YAML --- */
+
+/* The code point at |p|, of valid UTF-8. */
+static uint32_t decode(const char *p, size_t *ret_len) {
+  unsigned char c = (unsigned char)*p;
+  size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+  uint32_t cp = n == 1 ? c : c & (0xFFU >> (n + 1));
+
+  for (size_t i = 1; i < n; i++)
+    cp = cp << 6 | ((unsigned char)p[i] & 0x3F);
+  *ret_len = n;
+  return cp;
+}
+
+/* |s| as a YAML string in double quotes, ASCII only. */
+static int write_quoted(struct slice s, struct buf *out) {
+  int rv = buf_addc(out, '"');
+  size_t n;
+
+  for (size_t i = 0; rv == 0 && i < s.len; i += n) {
+    uint32_t cp = decode(s.p + i, &n);
+    if (cp == '"' || cp == '\\')
+      rv = buf_addf(out, "\\%c", (char)cp);
+    else if (cp >= 0x20 && cp < 0x7F)
+      rv = buf_addc(out, (char)cp);
+    else if (cp < 0x100)
+      rv = buf_addf(out, "\\x%02X", cp);
+    else if (cp < 0x10000)
+      rv = buf_addf(out, "\\u%04X", cp);
+    else
+      rv = buf_addf(out, "\\U%08X", cp);
+  }
+  return rv == 0 ? buf_addc(out, '"') : rv;
+}
+
+/* Plain where YAML takes it for a string in every place: dotted words. */
+static int write_action(struct slice s, struct buf *out) {
+  bool plain = s.len > 0 && ascii_alpha(s.p[0]) && memchr(s.p, '.', s.len);
+
+  for (size_t i = 0; plain && i < s.len; i++)
+    plain = ascii_alpha(s.p[i]) || ascii_digit(s.p[i]) || s.p[i] == '_' ||
+            s.p[i] == '-' || s.p[i] == '.';
+  return plain ? buf_add(out, s.p, s.len) : write_quoted(s, out);
+}
+
+/* Can |s| stand in a policy as the pattern of itself? */
+static bool expressible(struct slice s) {
+  return utf8_valid(s) && (s.len == 0 || !memchr(s.p, '*', s.len)) &&
+         s.len <= URL_TEXT_MAX;
+}
+
+/* The pattern of one URL: its text, but a path holds eight stars at most and
+ * "*" is an ordinary byte in a URL, so one star then stands for the rest. */
+static struct slice url_pattern(const struct url *url) {
+  struct slice s = {url->text, url->len};
+  unsigned stars = 0;
+
+  for (size_t i = 0; i < s.len; i++)
+    if (s.p[i] == '*' && ++stars == PATTERN_MAX_STARS)
+      return (struct slice){s.p, i + 1};
+  return s;
+}
+
+static int write_rule(const struct request *q, const char *more,
+                      struct buf *out) {
+  char address[IP_TEXT_MAX + 8];
+  struct slice resource = q->resource;
+  int rv;
+
+  if (slice_is(q->action, CONNECT_URL) && q->url)
+    resource = url_pattern(q->url);
+  if (slice_is(q->action, CONNECT_ADDRESS) && q->ip)
+    resource = (struct slice){address, ip_format_port(q->ip, q->port, address)};
+  if ((rv = buf_adds(out, "  to allow it: {action: ")) != 0 ||
+      (rv = write_action(q->action, out)) != 0)
+    return rv;
+  if (!slice_is(q->action, CONNECT) &&
+      ((rv = buf_adds(out, ", resource: ")) != 0 ||
+       (rv = write_quoted(resource, out)) != 0))
+    return rv;
+  return buf_addf(out, "%s}\n", more);
+}
+
+static int write_advice(const struct request *q, struct buf *out) {
+  struct request url = *q;
+  int rv;
+
+  if (slice_is(q->action, CONNECT) && q->resource.len == 0) {
+    rv = write_rule(q, "", out);
+    if (rv != 0 || !q->url)
+      return rv;
+    /* the next question, so that one change is enough */
+    url.action = SLICE(CONNECT_URL);
+    return write_rule(&url, "", out);
+  }
+  if (slice_is(q->action, CONNECT))
+    return 0; /* nothing but "" can be asked about */
+  if (slice_is(q->action, CONNECT_URL)
+          ? !q->url
+          : !expressible(q->action) || !expressible(q->resource))
+    return 0;
+  return q->action.len ? write_rule(q, "", out) : 0;
+}
+
+/* --------------------------------------------------------- nearest miss --- */
+
+static void consider(struct miss *best, const struct miss *m) {
+  /* the first of equals: scopes are in the order of the ids */
+  if (m->closeness > best->closeness)
+    *best = *m;
+}
+
+/* The words before the last dot agree: websocket.connect.url and
+ * websocket.connect are of a kind. */
+static bool related(const struct pattern *p, struct slice action) {
+  struct slice a = p->source, b = action;
+  size_t i = 0;
+
+  while (i < a.len && i < b.len && a.p[i] == b.p[i] && a.p[i] != '.')
+    i++;
+  return i > 0 && i < a.len && i < b.len && a.p[i] == '.' && b.p[i] == '.';
+}
+
+static void rule_miss(struct miss *best, const struct policy *p,
+                      const struct policy_rule *r, struct slice action,
+                      const struct pattern_subject *s) {
+  const struct pattern *other = NULL;
+  bool acts = false;
+
+  for (size_t i = 0; i < r->nactions && !acts; i++) {
+    acts = pattern_match_text(&r->actions[i], action);
+    if (!acts && !other && related(&r->actions[i], action))
+      other = &r->actions[i];
+  }
+  if (!acts) {
+    if (other)
+      consider(best,
+               &(struct miss){.policy = p, .action = other, .closeness = 1});
+    return;
+  }
+  if (slice_is(action, CONNECT) && s->text.len == 0) {
+    /* its patterns are for the questions that follow this one */
+    consider(best, &(struct miss){.policy = p, .closeness = 500});
+    return;
+  }
+  for (size_t i = 0; i < r->nresources; i++) {
+    struct miss m = {.policy = p, .pattern = &r->resources[i]};
+    m.parts = pattern_miss(m.pattern, s, &m.closeness);
+    m.closeness += 2; /* nearer than another action */
+    if (m.parts)
+      consider(best, &m);
+  }
+}
+
+static struct miss find_miss(const struct policy_scope *scope,
+                             const struct request *q) {
+  struct pattern_subject s = {.text = q->resource};
+  struct miss best = {.closeness = 0};
+
+  if (slice_is(q->action, CONNECT_URL))
+    s.url = q->url;
+  if (slice_is(q->action, CONNECT_ADDRESS)) {
+    s.ip = q->ip;
+    s.port = q->port;
+  }
+  for (size_t i = 0; i < policy_scope_len(scope); i++) {
+    const struct policy *p = policy_scope_at(scope, i);
+    for (size_t j = 0; !p->deny && j < p->nrules; j++)
+      rule_miss(&best, p, &p->rules[j], q->action, &s);
+  }
+  return best;
+}
+
+static int write_miss(const struct miss *m, struct buf *out) {
+  char action[128];
+  int rv;
+
+  if ((rv = buf_adds(out, "; nearest: ")) != 0 ||
+      (rv = write_where(m->policy, out)) != 0)
+    return rv;
+  if (m->action) {
+    str_escape(action, sizeof action, m->action->source);
+    return buf_addf(out, " is for action %s", action);
+  }
+  if (!m->pattern)
+    return buf_adds(out, " lacks the resource \"\" of websocket.connect");
+  if ((rv = buf_adds(out, " wants ")) != 0)
+    return rv;
+  return pattern_write_wants(m->pattern, m->parts, out);
+}
+
+static int explain_undefined(const struct policy_scope *scope,
+                             const struct request *q, struct buf *out) {
+  struct miss m = find_miss(scope, q);
+  int rv = buf_adds(out, policy_scope_len(scope) ? "  no policy allows it"
+                                                 : "  there is no policy");
+
+  if (rv == 0 && m.closeness)
+    rv = write_miss(&m, out);
+  if (rv == 0)
+    rv = buf_addc(out, '\n');
+  return rv == 0 ? write_advice(q, out) : rv;
+}
+
+/* A rule for the address would close all other addresses, so the advice is to
+ * say it where the host is named. */
+static int explain_class(const struct request *q, const struct decision *d,
+                         struct buf *out) {
+  struct request url = *q;
+  int rv = buf_addf(out, "  %s\n", d->reason);
+
+  if (rv != 0 || !q->url)
+    return rv == 0 ? write_advice(q, out) : rv;
+  url.action = SLICE(CONNECT_URL);
+  return write_rule(
+      &url, q->url->host_kind == URL_HOST_NAME ? ", address: any" : "", out);
+}
+
+int policy_explain_refusal(const struct policy_set *set,
+                           const struct policy_scope *scope,
+                           const struct request *request,
+                           const struct decision *d, struct buf *out) {
+  struct request q = *request;
+  struct url url;
+  struct ip ip;
+  uint16_t port;
+  int rv;
+
+  (void)set;
+  if (d->verdict == VERDICT_ALLOW)
+    return 0;
+  if (d->policy) {
+    if ((rv = buf_adds(out, "  denied by ")) != 0 ||
+        (rv = write_where(d->policy, out)) != 0)
+      return rv;
+    return buf_adds(out,
+                    d->by_error ? ", which could not be evaluated\n" : "\n");
+  }
+  if (slice_is(q.action, CONNECT_URL) && !q.url &&
+      url_parse(&url, q.resource, NULL, NULL) == 0)
+    q.url = &url;
+  if (slice_is(q.action, CONNECT_ADDRESS) && !q.ip &&
+      ip_parse_port(q.resource, &ip, &port) == 0) {
+    q.ip = &ip;
+    q.port = port;
+  }
+  if (d->by_address_class)
+    return explain_class(&q, d, out);
+  if (d->verdict == VERDICT_DENY || !scope)
+    return buf_addf(out, "  %s\n", d->reason);
+  return explain_undefined(scope, &q, out);
+}
