@@ -144,6 +144,10 @@ int policy_set_add_allow(struct policy_set *set, struct slice pattern,
       (rv = allow_rule(set, &p->rules[1], SLICE("websocket.connect.url"),
                        pattern, e)) != 0)
     return rv;
+  if (p->rules[1].resources->kind == PATTERN_EXACT)
+    return err_setf(e, ERR_SYNTAX,
+                    "no URL pattern, expected 'wss://' or "
+                    "'ws://' and a host");
   if ((rv = append(set, p)) != 0)
     return err_set(e, rv);
   set->nallows++;

@@ -1,0 +1,678 @@
+/* check_model.c - policy files to sets and scopes, and each mistake in them. */
+#include "tests/unit.h"
+
+#include <pthread.h>
+
+#include "policy/model.h"
+#include "policy/parse.h"
+#include "runtime/base/buf.h"
+
+/* Mistakes as lines: "f.yaml:1:2: message". */
+static void on_mistake(void *ud, const struct err *e) {
+  struct buf *b = ud;
+
+  ck_assert_int_eq(e->code, ERR_SYNTAX);
+  ck_assert_int_eq(
+      buf_addf(b, "%s:%u:%u: %s\n", e->source, e->line, e->column, e->message),
+      0);
+}
+
+/* Loads one file and finishes; the mistakes in |out|. */
+static int load(struct policy_set **ret, const char *text, struct buf *out,
+                const struct mem *m) {
+  struct policy_set *set;
+  int rv;
+
+  if ((rv = policy_set_new(&set, m)) != 0)
+    return rv;
+  rv = policy_set_add(set, "f.yaml", slice_of(text), on_mistake, out);
+  if (rv == 0)
+    rv = policy_set_finish(set, on_mistake, out);
+  else if (rv == ERR_SYNTAX)
+    ck_assert_int_eq(policy_set_finish(set, NULL, NULL), ERR_SYNTAX);
+  if (rv == 0)
+    *ret = set;
+  else
+    policy_set_unref(set);
+  return rv;
+}
+
+#define HEAD "version: \"1.0\"\nnamespace: app\nentries:\n"
+#define ENTRY "  - name: p\n    kind: security.policy\n"
+#define BODY "    policy: {actions: a.b, resources: \"*\", effect: allow}\n"
+
+static const char *const good[] = {
+    HEAD ENTRY BODY,
+    "namespace: app\nentries: []\n",
+    "version: 1.0\nnamespace: a.b-c_d/e\nentries: []\nmeta: {x: [1]}\n",
+    "version: \"1\"\nnamespace: app\nrequirements: ~\nentries: []\n",
+    /* other kinds are left alone, whatever is in them */
+    HEAD "  - {name: x, kind: process.lua, source: 1, source: 2, ? [] : 3}\n"
+         "  - {kind: http.router}\n"
+         "  - {kind: service.policy}\n"
+         "  - {kind: policy}\n",
+    HEAD ENTRY "    meta: {a: 1, a: 2}\n    groups: default\n" BODY,
+    HEAD ENTRY "    groups: [a, 'x.y:b', a]\n" BODY,
+    HEAD ENTRY "    groups: []\n" BODY,
+    HEAD ENTRY "    policy:\n"
+               "      actions: [websocket.connect, websocket.connect.url]\n"
+               "      resources: ['', 'wss://a.example/*']\n"
+               "      effect: deny\n",
+    HEAD ENTRY
+    "    policy:\n"
+    "      effect: allow\n"
+    "      rules:\n"
+    "        - {action: websocket.connect}\n"
+    "        - {action: websocket.connect.url, resource: 'wss://a.example/'}\n"
+    "        - action: websocket.connect.url\n"
+    "          resource: wss://b.example\n"
+    "          address: any\n"
+    "        - {action: websocket.connect.address, resource: 10.0.0.0/8}\n",
+    /* anchors */
+    "namespace: app\nlists:\n  hosts: &h ['', 'wss://a.example']\nentries:\n"
+    "  - name: p\n    kind: security.policy\n    policy: &p\n"
+    "      actions: [websocket.connect, websocket.connect.url]\n"
+    "      resources: *h\n      effect: allow\n"
+    "  - {name: q, kind: security.policy, policy: *p}\n",
+    /* a file that is one entry */
+    "version: '1.0'\nnamespace: app\nname: p\nkind: security.policy\n"
+    "policy: {actions: '*', resources: '*', effect: allow}\n",
+    "namespace: app\nname: p\nkind: process.lua\nsource: x\n",
+};
+
+START_TEST(loads) {
+  unit_each(text, good) {
+    struct policy_set *set;
+    struct buf out;
+    int rv;
+    buf_init(&out, &mem_libc, 1 << 16);
+    rv = load(&set, *text, &out, &mem_libc);
+    ck_assert_msg(rv == 0, "%s\n%.*s", *text, (int)out.len,
+                  (const char *)buf_bytes(&out));
+    policy_set_unref(set);
+    buf_deinit(&out);
+  }
+}
+END_TEST
+
+static const struct {
+  const char *text;
+  const char *mistakes;
+} bad[] = {
+    /* files */
+    {"", "f.yaml:1:1: empty, expected a YAML document\n"},
+    {"a", "f.yaml:1:1: file is a string, expected a map with version, "
+          "namespace and entries\n"},
+    {"[]", "f.yaml:1:1: file is a list, expected a map with version, "
+           "namespace and entries\n"},
+    {"a: 1", "f.yaml:1:1: file without a namespace, expected 'namespace'\n"
+             "f.yaml:1:1: file without entries, expected 'entries'\n"},
+    {"version: 2\nnamespace: 7\nentries: {}\n",
+     "f.yaml:1:10: unknown version '2', expected \"1.0\"\n"
+     "f.yaml:2:12: namespace is a number, expected a string in quotes\n"
+     "f.yaml:3:10: 'entries' is a map, expected a list\n"},
+    {"version: []\nnamespace: a:b\nentires: []\n",
+     "f.yaml:1:1: file without entries, expected 'entries'\n"
+     "f.yaml:1:10: version is a list, expected \"1.0\"\n"
+     "f.yaml:2:12: bad namespace 'a:b', expected letters, digits and _ - . / "
+     "@ +, at most 128\n"
+     "f.yaml:3:1: unknown key 'entires', expected 'entries'\n"},
+    {"namespace: cli\nentries: []\nentries: []\n",
+     "f.yaml:1:12: namespace 'cli' is reserved, expected another\n"
+     "f.yaml:3:1: duplicate key 'entries'\n"},
+    {"namespace: app\nname: a\nkind: process.lua\nentries: []\n",
+     "f.yaml:3:1: 'kind' beside 'entries', expected one or the other\n"},
+    {HEAD "  - a: [\n", NULL},
+    /* entries */
+    {HEAD "  - x\n  - {name: a}\n  - {kind: [a]}\n  - {kind: 3}\n"
+          "  - {kind: a, kind: security.policy}\n",
+     "f.yaml:4:5: entry is a string, expected a map with name and kind\n"
+     "f.yaml:5:5: entry without a kind, expected 'kind'\n"
+     "f.yaml:6:12: kind is a list, expected a string\n"
+     "f.yaml:7:12: kind is a number, expected a string in quotes\n"
+     "f.yaml:8:15: duplicate key 'kind'\n"},
+    {HEAD "  - {kind: security.polcy}\n  - {kind: security.token_store}\n"
+          "  - {kind: Security.Policy}\n  - {kind: securty.policy}\n"
+          "  - {kind: security.policy.expr}\n  - {kind: securtiy.policy}\n",
+     "f.yaml:4:12: unknown kind 'security.polcy', expected 'security.policy'\n"
+     "f.yaml:5:12: unknown kind 'security.token_store', expected "
+     "'security.policy' or 'security.policy.expr'\n"
+     "f.yaml:6:12: unknown kind 'Security.Policy', expected "
+     "'security.policy'\n"
+     "f.yaml:7:12: unknown kind 'securty.policy', expected 'security.policy'\n"
+     "f.yaml:8:12: kind 'security.policy.expr' is not supported in this "
+     "version, expected 'security.policy'\n"
+     "f.yaml:9:12: unknown kind 'securtiy.policy', expected "
+     "'security.policy'\n"},
+    {HEAD "  - {kind: security.policy}\n",
+     "f.yaml:4:5: policy without a name, expected 'name'\n"
+     "f.yaml:4:5: entry of kind 'security.policy' without a policy, expected "
+     "'policy'\n"},
+    {HEAD "  - {kind: security.policy, name: 'a b', policy: x, polcy: 1, "
+          "groups: {}, name: b, 7: 1, [x]: 1, <<: {}, ~: 1}\n",
+     "f.yaml:4:35: bad name 'a b', expected letters, digits and _ - . / @ +, "
+     "at most 128\n"
+     "f.yaml:4:50: 'policy' is a string, expected a map\n"
+     "f.yaml:4:53: unknown key 'polcy', expected 'policy'\n"
+     "f.yaml:4:71: 'groups' is a map, expected a list of names\n"
+     "f.yaml:4:75: duplicate key 'name'\n"
+     "f.yaml:4:84: unknown key '7', expected 'name', 'kind', 'meta', 'policy' "
+     "or 'groups'\n"
+     "f.yaml:4:90: a list as a key, expected a name\n"
+     "f.yaml:4:98: merge key '<<' is not supported, expected the keys written "
+     "out\n"
+     "f.yaml:4:106: unknown key '~', expected 'name', 'kind', 'meta', "
+     "'policy' or 'groups'\n"},
+    {HEAD ENTRY "    groups: ['', 'a:', ':b', 'a:b:c', 1, 'a b', [x]]\n" BODY,
+     "f.yaml:6:14: bad group '', expected 'name' or 'ns:name'; a name is "
+     "letters, digits and _ - . / @ +, at most 128\n"
+     "f.yaml:6:18: bad group 'a:', expected 'name' or 'ns:name'; a name is "
+     "letters, digits and _ - . / @ +, at most 128\n"
+     "f.yaml:6:24: bad group ':b', expected 'name' or 'ns:name'; a name is "
+     "letters, digits and _ - . / @ +, at most 128\n"
+     "f.yaml:6:30: bad group 'a:b:c', expected 'name' or 'ns:name'; a name is "
+     "letters, digits and _ - . / @ +, at most 128\n"
+     "f.yaml:6:39: group is a number, expected a string in quotes\n"
+     "f.yaml:6:42: bad group 'a b', expected 'name' or 'ns:name'; a name is "
+     "letters, digits and _ - . / @ +, at most 128\n"
+     "f.yaml:6:49: group is a list, expected a string\n"},
+    {HEAD ENTRY BODY ENTRY BODY ENTRY BODY,
+     "f.yaml:7:5: duplicate id 'app:p', first at line 4\n"
+     "f.yaml:10:5: duplicate id 'app:p', first at line 7\n"},
+    /* policies */
+    {HEAD ENTRY "    policy: {}\n",
+     "f.yaml:6:13: policy without an effect, expected 'effect: allow' or "
+     "'effect: deny'\n"
+     "f.yaml:6:13: policy without actions, expected 'actions' or 'rules'\n"
+     "f.yaml:6:13: policy without resources, expected 'resources'\n"},
+    {HEAD ENTRY "    policy:\n"
+                "      action: a\n"
+                "      resorces: b\n"
+                "      effect: alow\n",
+     "f.yaml:7:7: unknown key 'action', expected 'actions'\n"
+     "f.yaml:7:7: policy without actions, expected 'actions' or 'rules'\n"
+     "f.yaml:7:7: policy without resources, expected 'resources'\n"
+     "f.yaml:8:7: unknown key 'resorces', expected 'resources'\n"
+     "f.yaml:9:15: unknown effect 'alow', expected 'allow'\n"},
+    {HEAD ENTRY "    policy: {actions: [], resources: {}, effect: true}\n",
+     "f.yaml:6:23: 'actions' is empty, expected at least one pattern\n"
+     "f.yaml:6:50: effect is a boolean, expected a string in quotes\n"},
+    {HEAD ENTRY "    policy: {actions: [a, 1, [b]], resources: [a], "
+                "effect: Allow, effect: deny}\n",
+     "f.yaml:6:27: action is a number, expected a string in quotes\n"
+     "f.yaml:6:30: action is a list, expected a string\n"
+     "f.yaml:6:60: unknown effect 'Allow', expected 'allow'\n"
+     "f.yaml:6:67: duplicate key 'effect'\n"},
+    {HEAD ENTRY "    policy: {actions: a, resources: ~, effect: deny}\n",
+     "f.yaml:6:37: resource is nothing, expected a string in quotes\n"},
+    {HEAD ENTRY "    policy: {actions: a, resources: {}, effect: !x deny}\n",
+     "f.yaml:6:37: 'resources' is a map, expected a string or a list\n"
+     "f.yaml:6:49: effect is a value with a tag, expected a string\n"},
+    {HEAD ENTRY "    policy: !p {actions: a, resources: a, effect: deny}\n",
+     "f.yaml:6:13: tags are not supported\n"},
+    {HEAD ENTRY "    policy:\n"
+                "      actions: a\n"
+                "      resources: b\n"
+                "      effect: allow\n"
+                "      conditions: []\n"
+                "      expression: 'true'\n",
+     "f.yaml:10:7: 'conditions' is not supported in this version\n"
+     "f.yaml:11:7: 'expression' is not supported in this version\n"},
+    /* rules */
+    {HEAD ENTRY "    policy: {effect: allow, rules: x}\n",
+     "f.yaml:6:36: 'rules' is a string, expected a list\n"},
+    {HEAD ENTRY "    policy: {effect: allow, rules: []}\n",
+     "f.yaml:6:36: 'rules' is empty, expected at least one rule\n"},
+    {HEAD ENTRY
+     "    policy: {effect: allow, rules: [{action: a, resource: b}], "
+     "actions: a}\n",
+     "f.yaml:6:29: 'rules' beside 'actions' or 'resources', expected one or "
+     "the other\n"},
+    {HEAD ENTRY
+     "    policy:\n"
+     "      effect: allow\n"
+     "      rules:\n"
+     "        - x\n"
+     "        - {}\n"
+     "        - {action: a}\n"
+     "        - {action: [a], resource: b}\n"
+     "        - {action: a, resource: [b]}\n"
+     "        - {action: a, resources: b, resource: c}\n"
+     "        - {action: websocket.connect.url, resource: 'wss://a', address: "
+     "all}\n"
+     "        - {action: websocket.connect.url, resource: 'wss://*.a', "
+     "address: "
+     "any}\n"
+     "        - {action: websocket.connect, address: any}\n",
+     "f.yaml:9:11: rule is a string, expected a map like {action: ..., "
+     "resource: ...}\n"
+     "f.yaml:10:11: rule without an action, expected 'action'\n"
+     "f.yaml:11:11: rule without a resource, expected 'resource'\n"
+     "f.yaml:12:20: action is a list, expected a string: a rule has one "
+     "action\n"
+     "f.yaml:13:33: resource is a list, expected a string: a rule has one "
+     "resource\n"
+     "f.yaml:14:23: unknown key 'resources', expected 'resource'\n"
+     "f.yaml:15:73: unknown address 'all', expected 'any'\n"
+     "f.yaml:16:75: 'address: any' without a host, expected a resource that "
+     "names one host without a wildcard\n"
+     "f.yaml:17:48: 'address: any' without a host, expected a resource that "
+     "names one host without a wildcard\n"},
+    {HEAD ENTRY "    policy: {effect: deny, rules: [{action: "
+                "websocket.connect.url, resource: 'wss://a', address: any}]}\n",
+     "f.yaml:6:98: 'address' in a deny, expected it in an allow\n"},
+};
+
+START_TEST(finds_every_mistake) {
+  unit_each(row, bad) {
+    struct policy_set *set;
+    struct buf out;
+    int rv;
+    buf_init(&out, &mem_libc, 1 << 16);
+    rv = load(&set, row->text, &out, &mem_libc);
+    ck_assert_msg(rv == ERR_SYNTAX, "%s\ngives %d", row->text, rv);
+    ck_assert_uint_gt(out.len, 0);
+    if (row->mistakes)
+      ck_assert_slice_eq(buf_slice(&out), row->mistakes);
+    buf_deinit(&out);
+  }
+}
+END_TEST
+
+/* Mistakes inside patterns stand at their byte. */
+START_TEST(places_pattern_mistakes) {
+  static const struct {
+    const char *resource;
+    uint32_t column; /* of the mistake, the value begins at 1 */
+  } rows[] = {
+      {"wss://a b", 8},         {"'wss://a b'", 9}, {"\"wss://a b\"", 9},
+      {"\"wss:\\x2F/a b\"", 1}, {"wss://a:x", 9},   {"&a wss://a:x", 1},
+  };
+  unit_each(row, rows) {
+    char text[512];
+    struct policy_set *set;
+    struct buf out;
+    unsigned column = 0;
+    sprintf(text,
+            HEAD ENTRY "    policy:\n      effect: allow\n"
+                       "      actions: websocket.connect.url\n"
+                       "      resources: %s\n",
+            row->resource);
+    buf_init(&out, &mem_libc, 1 << 16);
+    ck_assert_int_eq(load(&set, text, &out, &mem_libc), ERR_SYNTAX);
+    ck_assert_int_eq(buf_terminate(&out), 0);
+    ck_assert_int_eq(
+        sscanf((const char *)buf_bytes(&out), "f.yaml:9:%u:", &column), 1);
+    ck_assert_msg(column == 17 + row->column, "%s: %s", row->resource,
+                  (const char *)buf_bytes(&out));
+    buf_deinit(&out);
+  }
+}
+END_TEST
+
+START_TEST(bounds_its_messages) {
+  struct policy_set *set;
+  struct buf text, out;
+  size_t lines = 0;
+
+  buf_init(&text, &mem_libc, 1 << 20);
+  buf_init(&out, &mem_libc, 1 << 20);
+  ck_assert_int_eq(buf_adds(&text, HEAD), 0);
+  for (int i = 0; i < 1000; i++)
+    ck_assert_int_eq(buf_adds(&text, "  - {kind: security.x}\n"), 0);
+  ck_assert_int_eq(buf_terminate(&text), 0);
+  ck_assert_int_eq(load(&set, (const char *)buf_bytes(&text), &out, &mem_libc),
+                   ERR_SYNTAX);
+  for (size_t i = 0; i < out.len; i++)
+    lines += buf_bytes(&out)[i] == '\n';
+  ck_assert_uint_eq(lines, 101);
+  ck_assert(memmem(buf_bytes(&out), out.len, "900 more are not shown", 22));
+  buf_deinit(&text);
+  buf_deinit(&out);
+}
+END_TEST
+
+START_TEST(refuses_long_text) {
+  struct policy_set *set;
+  struct buf text, out;
+
+  buf_init(&text, &mem_libc, 1 << 20);
+  buf_init(&out, &mem_libc, 1 << 20);
+  ck_assert_int_eq(buf_adds(&text, HEAD ENTRY "    policy: {effect: allow, "
+                                              "actions: a, resources: "),
+                   0);
+  for (int i = 0; i < 5000; i++)
+    ck_assert_int_eq(buf_addc(&text, 'x'), 0);
+  ck_assert_int_eq(buf_adds(&text, "}\n"), 0);
+  ck_assert_int_eq(buf_terminate(&text), 0);
+  ck_assert_int_eq(load(&set, (const char *)buf_bytes(&text), &out, &mem_libc),
+                   ERR_SYNTAX);
+  ck_assert_slice_eq(buf_slice(&out), "f.yaml:6:52: resource is too long, "
+                                      "expected at most 4096 bytes\n");
+  buf_deinit(&text);
+  buf_deinit(&out);
+}
+END_TEST
+
+/* --------------------------------------------------------------- sets --- */
+
+static const char one[] = "namespace: one\nentries:\n"
+                          "- {name: b, kind: security.policy, groups: [g, "
+                          "'two:h'], policy: {actions: a, resources: '*', "
+                          "effect: allow}}\n"
+                          "- {name: a, kind: security.policy, policy: "
+                          "{actions: a, resources: '*', effect: deny}}\n";
+static const char two[] = "namespace: two\nentries:\n"
+                          "- {name: c, kind: security.policy, groups: g, "
+                          "policy: {actions: a, resources: '*', effect: "
+                          "allow}}\n"
+                          "- {name: a, kind: security.policy, groups: [x, "
+                          "a], policy: {actions: a, resources: '*', effect: "
+                          "allow}}\n";
+
+static struct policy_set *both(const char *first, const char *second) {
+  struct policy_set *set;
+  struct err e;
+
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  ck_assert_int_eq(policy_set_add(set, "1", slice_of(first), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_add_allow(set, SLICE("wss://a.example/*"), &e),
+                   0);
+  ck_assert_int_eq(policy_set_add(set, "2", slice_of(second), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_add_allow(set, SLICE("wss://b.example"), &e), 0);
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), 0);
+  return set;
+}
+
+START_TEST(keeps_policies_by_id) {
+  static const char *const ids[] = {"cli:allow", "cli:allow-2", "one:a",
+                                    "one:b",     "two:a",       "two:c"};
+  for (int turn = 0; turn < 2; turn++) {
+    struct policy_set *set = turn ? both(two, one) : both(one, two);
+    ck_assert_uint_eq(policy_set_len(set), unit_len(ids));
+    for (size_t i = 0; i < unit_len(ids); i++) {
+      const struct policy *p = policy_set_at(set, i);
+      ck_assert_slice_eq(p->id, ids[i]);
+      ck_assert_uint_eq(p->index, i);
+      ck_assert_ptr_eq(policy_set_find(set, slice_of(ids[i])), p);
+    }
+    ck_assert_ptr_null(policy_set_find(set, SLICE("one:c")));
+    ck_assert_ptr_null(policy_set_find(set, SLICE("")));
+    ck_assert(policy_set_find(set, SLICE("one:a"))->deny);
+    ck_assert_uint_eq(policy_set_find(set, SLICE("one:a"))->line, 4);
+    ck_assert_str_eq(policy_set_find(set, SLICE("two:a"))->file,
+                     turn ? "1" : "2");
+    policy_set_unref(set);
+  }
+}
+END_TEST
+
+static const struct {
+  const char *names[3];
+  const char *ids; /* of the scope, behind the two of --allow; NULL: an error */
+  const char *message;
+} scopes[] = {
+    {{NULL}, "one:a one:b two:a two:c ", NULL},
+    {{"one:a"}, "one:a ", NULL},
+    {{"two:g"}, "two:c ", NULL},
+    {{"one:g", "two:h"}, "one:b ", NULL},
+    {{"x"}, "two:a ", NULL},
+    {{"b", "c"}, "one:b two:c ", NULL},
+    {{"c", "c", "two:c"}, "two:c ", NULL},
+    {{"cli:allow"}, "", NULL},
+    {{"g"}, NULL, "'g' is ambiguous, expected 'one:g' or 'two:g'"},
+    {{"a"}, NULL, "'a' is ambiguous, expected 'one:a' or 'two:a'"},
+    {{"two:a"},
+     NULL,
+     "'two:a' is both a group and a policy, expected a name of one"},
+    {{"three:a"}, NULL, NULL},
+    {{"one:a", "nix"}, NULL, "no group or policy 'nix'"},
+    {{"cli:alow"},
+     NULL,
+     "no group or policy 'cli:alow', did you mean 'cli:allow'"},
+    {{""}, NULL, "no group or policy ''"},
+    {{":"}, NULL, NULL},
+    {{"\x1b[31m"}, NULL, "no group or policy '\\x1b[31m'"},
+};
+
+START_TEST(picks_scopes) {
+  struct policy_set *set = both(one, two);
+
+  unit_each(row, scopes) {
+    struct slice names[3];
+    struct policy_scope *scope = NULL;
+    struct buf ids;
+    struct err e;
+    size_t n = 0;
+    int rv;
+    for (; n < 3 && row->names[n]; n++)
+      names[n] = slice_of(row->names[n]);
+    rv = policy_scope_new(&scope, set, names, n, &mem_libc, &e);
+    if (!row->ids) {
+      ck_assert_int_eq(rv, ERR_NOT_FOUND);
+      ck_assert_int_eq(e.code, ERR_NOT_FOUND);
+      if (row->message)
+        ck_assert_str_eq(e.message, row->message);
+      continue;
+    }
+    ck_assert_msg(rv == 0, "%s: %s", row->names[0], e.message);
+    buf_init(&ids, &mem_libc, 1024);
+    ck_assert_slice_eq(policy_scope_at(scope, 0)->id, "cli:allow");
+    ck_assert_slice_eq(policy_scope_at(scope, 1)->id, "cli:allow-2");
+    for (size_t i = 2; i < policy_scope_len(scope); i++)
+      ck_assert_int_eq(buf_addf(&ids, "%s ", policy_scope_at(scope, i)->id.p),
+                       0);
+    ck_assert_slice_eq(buf_slice(&ids), row->ids);
+    buf_deinit(&ids);
+    policy_scope_free(scope);
+  }
+  policy_scope_free(NULL);
+  policy_set_unref(set);
+  policy_set_unref(NULL);
+}
+END_TEST
+
+START_TEST(scopes_of_an_empty_set) {
+  struct policy_set *set;
+  struct policy_scope *scope;
+  struct slice name = SLICE("a");
+  struct err e;
+
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  ck_assert_int_eq(policy_scope_new(&scope, set, NULL, 0, &mem_libc, &e),
+                   ERR_INVALID);
+  ck_assert_ptr_null(policy_set_find(set, name));
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), 0);
+  ck_assert_int_eq(policy_scope_new(&scope, set, &name, 1, &mem_libc, &e),
+                   ERR_NOT_FOUND);
+  ck_assert_int_eq(policy_scope_new(&scope, set, NULL, 0, &mem_libc, &e), 0);
+  ck_assert_uint_eq(policy_scope_len(scope), 0);
+  policy_set_unref(set); /* the scope keeps it */
+  ck_assert_uint_eq(policy_scope_len(scope), 0);
+  policy_scope_free(scope);
+}
+END_TEST
+
+START_TEST(guards_its_life) {
+  struct policy_set *set;
+  struct buf out;
+  struct err e;
+
+  buf_init(&out, &mem_libc, 4096);
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  /* ids clash over files */
+  ck_assert_int_eq(policy_set_add(set, "1", slice_of(one), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_add(set, "2", slice_of(one), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_finish(set, on_mistake, &out), ERR_SYNTAX);
+  ck_assert_slice_eq(buf_slice(&out),
+                     "2:4:3: duplicate id 'one:a', first in 1 at line 4\n"
+                     "2:3:3: duplicate id 'one:b', first in 1 at line 3\n");
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), ERR_SYNTAX);
+  policy_set_unref(set);
+  /* a mistake stays, and does not hide others */
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  buf_clear(&out);
+  ck_assert_int_eq(policy_set_add(set, "1", SLICE("a"), NULL, NULL),
+                   ERR_SYNTAX);
+  ck_assert_int_eq(policy_set_add(set, "2", SLICE("[]"), on_mistake, &out),
+                   ERR_SYNTAX);
+  ck_assert_uint_gt(out.len, 0);
+  ck_assert_int_eq(policy_set_add(set, "3", slice_of(one), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), ERR_SYNTAX);
+  policy_set_unref(set);
+  /* a bad --allow leaves no trace */
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  ck_assert_int_eq(policy_set_add_allow(set, SLICE("http://x"), &e),
+                   ERR_SYNTAX);
+  ck_assert_int_eq(e.code, ERR_SYNTAX);
+  ck_assert_int_eq(policy_set_add_allow(set, SLICE(""), &e), ERR_SYNTAX);
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), 0);
+  ck_assert_uint_eq(policy_set_len(set), 0);
+  /* finished is finished */
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), ERR_BUSY);
+  ck_assert_int_eq(policy_set_add(set, "1", slice_of(one), NULL, NULL),
+                   ERR_BUSY);
+  ck_assert_int_eq(policy_set_add_allow(set, SLICE("wss://x"), &e), ERR_BUSY);
+  policy_set_unref(set);
+  buf_deinit(&out);
+}
+END_TEST
+
+START_TEST(raises_its_limits) {
+  static const struct tree_limits more = {(size_t)8 << 20, 400000, 64};
+  struct policy_set *set;
+  struct buf text;
+
+  buf_init(&text, &mem_libc, (size_t)8 << 20);
+  ck_assert_int_eq(buf_adds(&text, "namespace: app\nentries:\n"), 0);
+  for (int i = 0; i < 20000; i++)
+    ck_assert_int_eq(
+        buf_addf(&text,
+                 "- {name: p%d, kind: security.policy, policy: {actions: a, "
+                 "resources: b, effect: allow}}\n",
+                 i * 7919 % 20000),
+        0);
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  ck_assert_int_eq(policy_set_add(set, "f", buf_slice(&text), NULL, NULL),
+                   ERR_SYNTAX);
+  policy_set_unref(set);
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  policy_set_limits(set, &more);
+  ck_assert_int_eq(policy_set_add(set, "f", buf_slice(&text), NULL, NULL), 0);
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), 0);
+  ck_assert_uint_eq(policy_set_len(set), 20000);
+  for (size_t i = 1; i < 20000; i++)
+    ck_assert_int_lt(
+        slice_cmp(policy_set_at(set, i - 1)->id, policy_set_at(set, i)->id), 0);
+  policy_set_unref(set);
+  buf_deinit(&text);
+}
+END_TEST
+
+/* ------------------------------------------------------------- threads --- */
+
+static void *use_set(void *ud) {
+  struct policy_set *set = ud;
+  struct slice name = SLICE("one:g");
+
+  for (int i = 0; i < 2000; i++) {
+    struct policy_scope *scope;
+    struct policy_set *mine = policy_set_ref(set);
+    if (policy_scope_new(&scope, mine, &name, i & 1, &mem_libc, NULL) == 0)
+      policy_scope_free(scope);
+    policy_set_unref(mine);
+  }
+  policy_set_unref(set);
+  return NULL;
+}
+
+START_TEST(serves_threads) {
+  struct policy_set *set = both(one, two);
+  pthread_t threads[4];
+
+  for (size_t i = 0; i < unit_len(threads); i++)
+    ck_assert_int_eq(
+        pthread_create(&threads[i], NULL, use_set, policy_set_ref(set)), 0);
+  policy_set_unref(set); /* whichever thread is last frees it */
+  for (size_t i = 0; i < unit_len(threads); i++)
+    pthread_join(threads[i], NULL);
+}
+END_TEST
+
+/* ------------------------------------------------------------- memory --- */
+
+START_TEST(survives_failing_memory) {
+  static const char *const texts[] = {
+      HEAD ENTRY
+      "    groups: [a, b, c, d]\n"
+      "    policy:\n"
+      "      effect: allow\n"
+      "      rules:\n"
+      "        - {action: websocket.connect}\n"
+      "        - {action: websocket.connect.url, resource: 'wss://a:1-9/*?x'}\n"
+      "        - {action: websocket.connect.address, resource: 'class:private'}"
+      "\n"
+      "  - name: q\n    kind: security.policy\n" BODY,
+      HEAD ENTRY BODY ENTRY BODY "  - {kind: security.x}\n", /* mistakes */
+  };
+  unit_each(text, texts) {
+    int rv = ERR_NOMEM;
+    size_t n;
+    for (n = 0; rv == ERR_NOMEM; n++) {
+      struct failing_mem f;
+      struct policy_set *set;
+      struct policy_scope *scope;
+      struct slice names[] = {SLICE("a"), SLICE("app:q")};
+      struct slice missing = SLICE("app:aa");
+      struct buf out;
+      struct err e;
+      failing_mem_init(&f, n);
+      buf_init(&out, &mem_libc, 4096);
+      rv = policy_set_new(&set, &f.mem);
+      if (rv == 0) {
+        rv = policy_set_add_allow(set, SLICE("wss://x.example/*"), &e);
+        if (rv == 0)
+          rv = policy_set_add(set, "f.yaml", slice_of(*text), on_mistake, &out);
+        if (rv == ERR_NOMEM)
+          ck_assert_uint_eq(out.len, 0);
+        if (rv == 0)
+          rv = policy_set_finish(set, on_mistake, &out);
+        if (rv == 0)
+          rv = policy_scope_new(&scope, set, names, 2, &f.mem, &e);
+        if (rv == 0) {
+          ck_assert_uint_eq(policy_scope_len(scope), 3);
+          policy_scope_free(scope);
+          rv = policy_scope_new(&scope, set, &missing, 1, &f.mem, &e);
+          /* the suggestion is a favour, the error is not */
+          ck_assert(rv == ERR_NOT_FOUND || rv == ERR_NOMEM);
+        }
+        policy_set_unref(set);
+      }
+      buf_deinit(&out);
+      ck_assert_uint_eq(f.live_bytes, 0);
+    }
+    ck_assert_int_eq(rv, text == texts ? ERR_NOT_FOUND : ERR_SYNTAX);
+    ck_assert_uint_gt(n, 8);
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *s = suite_create("model");
+  TCase *tc = tcase_create("model");
+
+  tcase_add_test(tc, loads);
+  tcase_add_test(tc, finds_every_mistake);
+  tcase_add_test(tc, places_pattern_mistakes);
+  tcase_add_test(tc, bounds_its_messages);
+  tcase_add_test(tc, refuses_long_text);
+  tcase_add_test(tc, keeps_policies_by_id);
+  tcase_add_test(tc, picks_scopes);
+  tcase_add_test(tc, scopes_of_an_empty_set);
+  tcase_add_test(tc, guards_its_life);
+  tcase_add_test(tc, raises_its_limits);
+  tcase_add_test(tc, serves_threads);
+  tcase_add_test(tc, survives_failing_memory);
+  suite_add_tcase(s, tc);
+  return unit_run(s);
+}
