@@ -390,8 +390,8 @@ static struct select_case *get_case(lua_State *L, int idx, lua_Integer i,
   return c;
 }
 
-/* Pushes {channel=, value=, ok=}: the channel at |channel|, the value at |value|
- * (0: none). */
+/* Pushes {channel=, value=, ok=}: the channel at |channel|, the value at
+ * |value| (0: none). */
 static int push_result(lua_State *L, int channel, int value, bool ok) {
   lua_createtable(L, 0, 3);
   lua_pushvalue(L, channel);
@@ -493,7 +493,8 @@ static int channel_select(lua_State *L) {
   return task_wait(L, &op->wait, (lua_KContext)op, select_done);
 }
 
-/* ------------------------------------------------------------ the host's --- */
+/* ------------------------------------------------------------ the host's ---
+ */
 
 static struct channel *new_channel(lua_State *L, size_t capacity) {
   struct channel *ch = lua_newuserdatauv(L, sizeof *ch, 2);

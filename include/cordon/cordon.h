@@ -372,6 +372,7 @@ typedef struct cordon_decision {
   const char *file;      /* where it stands; NULL without a policy */
   uint32_t line;         /* 0 without a policy */
   uint32_t errors;       /* policies whose evaluation failed */
+  int by_error;          /* 1: the answer was forced by such a failure */
   const char *reason;    /* "allowed by policy", "no policy applies" ...; never
                             NULL */
   char canonical[CORDON_URL_MAX_BYTES]; /* the canonical URL where the request

@@ -1,0 +1,909 @@
+/* api.c - the public functions: check arguments, call inward, map errors. */
+#include "runtime/api.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "modules/errors.h"
+#include "policy/tree.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/json.h"
+#include "runtime/net/connection.h"
+#include "runtime/sandbox.h"
+#include "runtime/vm/env.h"
+#include "runtime/vm/sched.h"
+
+#define ACTION_URL "websocket.connect.url"
+#define ACTION_ADDRESS "websocket.connect.address"
+#define EXPLANATION_MAX (64 * 1024)
+#define JSON_MAX_BYTES (256u << 20)
+
+#define STRING_OF(x) #x
+#define VERSION_TEXT(a, b, c) STRING_OF(a) "." STRING_OF(b) "." STRING_OF(c)
+
+const char *cordon_version(void) {
+  return VERSION_TEXT(CORDON_VERSION_MAJOR, CORDON_VERSION_MINOR,
+                      CORDON_VERSION_PATCH);
+}
+
+/* ----------------------------------------------------------------- errors ---
+ */
+
+static const struct {
+  int public_code;
+  int internal; /* the first that fits is the way back */
+  const char *text;
+} codes[] = {{CORDON_OK, 0, "done"},
+             {CORDON_AGAIN, ERR_AGAIN, "not finished"},
+             {CORDON_E_NOMEM, ERR_NOMEM, "out of memory"},
+             {CORDON_E_INVALID, ERR_INVALID, "invalid argument"},
+             {CORDON_E_BUSY, ERR_BUSY, "called from inside a callback"},
+             {CORDON_E_SYNTAX, ERR_SYNTAX, "syntax error"},
+             {CORDON_E_SCRIPT, ERR_SCRIPT, "the script failed"},
+             {CORDON_E_LIMIT, ERR_LIMIT, "a limit is reached"},
+             {CORDON_E_CANCELLED, ERR_CANCELED, "canceled"},
+             {CORDON_E_UNSUPPORTED, ERR_UNSUPPORTED, "not supported"},
+             {CORDON_E_SYSTEM, ERR_SYSTEM, "system error"},
+             {CORDON_E_NOT_FOUND, ERR_NOT_FOUND, "not found"},
+             {CORDON_E_POLICY, ERR_SYNTAX, "the policy is wrong"},
+             {CORDON_E_URL, ERR_INVALID, "not an acceptable WebSocket URL"},
+             {CORDON_E_LIMIT, ERR_FULL, ""}};
+
+#define NCODES (sizeof codes / sizeof *codes)
+
+const char *cordon_strerror(int code) {
+  for (size_t i = 0; i < NCODES; i++)
+    if (codes[i].public_code == code)
+      return codes[i].text;
+  return "unknown result";
+}
+
+int api_code(int internal) {
+  for (size_t i = 0; i < NCODES; i++)
+    if (codes[i].internal == internal)
+      return codes[i].public_code;
+  return CORDON_E_SYSTEM;
+}
+
+int api_internal_code(int public_code) {
+  for (size_t i = 0; i < NCODES; i++)
+    if (codes[i].public_code == public_code)
+      return codes[i].internal;
+  return ERR_INVALID;
+}
+
+int api_error(cordon_error *out, const struct err *e) {
+  int code = api_code(e->code);
+  _Static_assert(sizeof out->source >= sizeof e->source, "room for a name");
+  _Static_assert(sizeof out->message >= sizeof e->message, "room for a text");
+  if (out) {
+    out->code = code;
+    out->sys_errno = e->sys_errno;
+    out->line = e->line;
+    out->column = e->column;
+    memcpy(out->source, e->source, sizeof e->source);
+    memcpy(out->message, e->message, sizeof e->message);
+  }
+  return code;
+}
+
+/* A broken argument: |what| says which. */
+static int invalid(cordon_error *out, const char *what) {
+  struct err e;
+  err_setf(&e, ERR_INVALID, "%s", what);
+  return api_error(out, &e);
+}
+
+/* |internal| as |public_code|, with |e|'s words. */
+static int fail_as(int public_code, cordon_error *out, const struct err *e) {
+  api_error(out, e);
+  if (out)
+    out->code = public_code;
+  return public_code;
+}
+
+size_t cordon_escape(char *out, size_t cap_bytes, const char *text,
+                     size_t len_bytes) {
+  if (!out || cap_bytes < 8)
+    return 0;
+  return str_escape(out, cap_bytes, (struct slice){text, len_bytes});
+}
+
+static struct mem mem_of(const cordon_allocator *alloc) {
+  return alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
+}
+
+/* ----------------------------------------------------------------- values ---
+ */
+
+struct cordon_value {
+  struct value value; /* first: parts are plain struct values */
+  struct arena arena;
+};
+
+const struct value *api_value(const cordon_value *v) {
+  return (const struct value *)(const void *)v;
+}
+
+static const cordon_value *part(const struct value *v) {
+  return (const cordon_value *)(const void *)v;
+}
+
+static int value_new(cordon_value **ret, const cordon_allocator *alloc) {
+  struct mem m = mem_of(alloc);
+  cordon_value *v = mem_zalloc(&m, sizeof *v);
+  if (!v)
+    return ERR_NOMEM;
+  arena_init(&v->arena, &m, JSON_MAX_BYTES);
+  *ret = v;
+  return 0;
+}
+
+int cordon_value_from_json(cordon_value **ret_value, const char *text,
+                           size_t len_bytes, const cordon_allocator *alloc,
+                           cordon_error *reterr) {
+  cordon_value *v = NULL;
+  struct err e;
+  int rv;
+  if (!ret_value || (!text && len_bytes > 0))
+    return invalid(reterr, "ret_value and text are required");
+  err_set(&e, ERR_NOMEM);
+  if ((rv = value_new(&v, alloc)) != 0 ||
+      (rv = json_parse(&v->value, (struct slice){text, len_bytes}, &v->arena,
+                       &e)) != 0) {
+    cordon_value_free(v);
+    if (rv == ERR_NOMEM)
+      err_set(&e, ERR_NOMEM);
+    return api_error(reterr, &e);
+  }
+  *ret_value = v;
+  return CORDON_OK;
+}
+
+int cordon_value_from_yaml(cordon_value **ret_value, const char *text,
+                           size_t len_bytes, const cordon_allocator *alloc,
+                           cordon_error *reterr) {
+  cordon_value *v = NULL;
+  struct tree_node *tree;
+  struct err e;
+  int rv;
+  if (!ret_value || (!text && len_bytes > 0))
+    return invalid(reterr, "ret_value and text are required");
+  err_set(&e, ERR_NOMEM);
+  if ((rv = value_new(&v, alloc)) != 0 ||
+      (rv = tree_parse(&tree, (struct slice){text, len_bytes},
+                       &tree_limits_default, &v->arena, &e)) != 0 ||
+      (rv = tree_to_value(&v->value, tree, &v->arena, &e)) != 0) {
+    cordon_value_free(v);
+    if (rv == ERR_NOMEM)
+      err_set(&e, ERR_NOMEM);
+    return api_error(reterr, &e);
+  }
+  *ret_value = v;
+  return CORDON_OK;
+}
+
+void cordon_value_free(cordon_value *value) {
+  struct mem m;
+  if (!value)
+    return;
+  m = value->arena.mem;
+  arena_deinit(&value->arena);
+  mem_free(&m, value, sizeof *value);
+}
+
+cordon_type cordon_value_type(const cordon_value *value) {
+  _Static_assert(
+      (int)CORDON_NULL == VALUE_NULL && (int)CORDON_BOOLEAN == VALUE_BOOL &&
+          (int)CORDON_INTEGER == VALUE_INT &&
+          (int)CORDON_NUMBER == VALUE_FLOAT &&
+          (int)CORDON_STRING == VALUE_STRING &&
+          (int)CORDON_LIST == VALUE_LIST && (int)CORDON_MAP == VALUE_MAP,
+      "one order of types");
+  return value ? (cordon_type)api_value(value)->type : CORDON_NULL;
+}
+
+const cordon_value *cordon_value_get(const cordon_value *value,
+                                     const char *key) {
+  if (!value || !key || api_value(value)->type != VALUE_MAP)
+    return NULL;
+  return part(value_get(api_value(value), slice_of(key)));
+}
+
+size_t cordon_value_len(const cordon_value *value) {
+  const struct value *v = api_value(value);
+  if (!v)
+    return 0;
+  return v->type == VALUE_LIST  ? v->as.list.len
+         : v->type == VALUE_MAP ? v->as.map.len
+                                : 0;
+}
+
+const cordon_value *cordon_value_at(const cordon_value *value, size_t i,
+                                    const char **ret_key,
+                                    size_t *ret_key_len_bytes) {
+  const struct value *v = api_value(value);
+  if (i >= cordon_value_len(value))
+    return NULL;
+  if (v->type == VALUE_LIST)
+    return part(&v->as.list.items[i]);
+  if (ret_key)
+    *ret_key = v->as.map.members[i].key.p;
+  if (ret_key_len_bytes)
+    *ret_key_len_bytes = v->as.map.members[i].key.len;
+  return part(&v->as.map.members[i].value);
+}
+
+const char *cordon_value_string(const cordon_value *value,
+                                size_t *ret_len_bytes) {
+  const struct value *v = api_value(value);
+  if (!v || v->type != VALUE_STRING)
+    return NULL;
+  if (ret_len_bytes)
+    *ret_len_bytes = v->as.string.len;
+  return v->as.string.p ? v->as.string.p : "";
+}
+
+int cordon_value_boolean(const cordon_value *value) {
+  const struct value *v = api_value(value);
+  return v && v->type == VALUE_BOOL && v->as.boolean;
+}
+
+int64_t cordon_value_integer(const cordon_value *value) {
+  const struct value *v = api_value(value);
+  return v && v->type == VALUE_INT ? v->as.integer : 0;
+}
+
+double cordon_value_number(const cordon_value *value) {
+  const struct value *v = api_value(value);
+  if (!v)
+    return 0;
+  return v->type == VALUE_FLOAT ? v->as.number
+         : v->type == VALUE_INT ? (double)v->as.integer
+                                : 0;
+}
+
+static int write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud) {
+  if (rv == 0)
+    write(ud, (const char *)buf_bytes(b), b->len);
+  buf_deinit(b);
+  return rv == 0 ? CORDON_OK : CORDON_E_NOMEM;
+}
+
+int cordon_value_write_json(const cordon_value *value, cordon_write_fn *write,
+                            void *ud) {
+  static const struct value null = {.type = VALUE_NULL};
+  struct buf b;
+  if (!write)
+    return CORDON_E_INVALID;
+  buf_init(&b, &mem_libc, SIZE_MAX / 4);
+  return write_out(&b, value_write_json(value ? api_value(value) : &null, &b),
+                   write, ud);
+}
+
+int cordon_write_json_string(const char *text, size_t len_bytes,
+                             cordon_write_fn *write, void *ud) {
+  struct buf b;
+  if (!write || (!text && len_bytes > 0))
+    return CORDON_E_INVALID;
+  buf_init(&b, &mem_libc, SIZE_MAX / 4);
+  return write_out(&b, json_write_string(&b, (struct slice){text, len_bytes}),
+                   write, ud);
+}
+
+/* ----------------------------------------------------------------- policy ---
+ */
+
+static struct policy_set *set_of(const cordon_policy *policy) {
+  return (struct policy_set *)(void *)(uintptr_t)policy;
+}
+
+struct mistakes {
+  cordon_mistake_fn *fn;
+  void *ud;
+  struct err first; /* code 0: none yet */
+};
+
+static void on_mistake(void *ud, const struct err *mistake) {
+  struct mistakes *m = ud;
+  cordon_error out;
+  if (m->first.code == 0)
+    m->first = *mistake;
+  if (m->fn) {
+    fail_as(CORDON_E_POLICY, &out, mistake);
+    m->fn(m->ud, &out);
+  }
+}
+
+static int policy_result(int rv, struct mistakes *m, cordon_error *reterr) {
+  if (rv == 0)
+    return CORDON_OK;
+  if (rv != ERR_SYNTAX) {
+    err_set(&m->first, rv);
+    if (rv == ERR_BUSY)
+      err_setf(&m->first, rv, "the policy set is finished");
+    return api_error(reterr, &m->first);
+  }
+  if (m->first.code == 0)
+    err_setf(&m->first, rv, "an earlier policy text has a mistake");
+  return fail_as(CORDON_E_POLICY, reterr, &m->first);
+}
+
+int cordon_policy_new(cordon_policy **ret_policy, const cordon_allocator *alloc,
+                      cordon_error *reterr) {
+  struct mem m = mem_of(alloc);
+  struct policy_set *set;
+  struct err e;
+  int rv;
+  if (!ret_policy)
+    return invalid(reterr, "ret_policy is required");
+  if ((rv = policy_set_new(&set, &m)) != 0) {
+    err_set(&e, rv);
+    return api_error(reterr, &e);
+  }
+  *ret_policy = (cordon_policy *)(void *)set;
+  return CORDON_OK;
+}
+
+int cordon_policy_add(cordon_policy *policy, const cordon_source *source,
+                      cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
+  struct mistakes m = {.fn = fn, .ud = ud};
+  if (!policy || !source || (!source->text && source->len_bytes > 0))
+    return invalid(reterr, "policy and source are required");
+  return policy_result(
+      policy_set_add(set_of(policy), source->name ? source->name : "?",
+                     (struct slice){source->text, source->len_bytes},
+                     on_mistake, &m),
+      &m, reterr);
+}
+
+int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
+                        cordon_error *reterr) {
+  struct mistakes m = {.fn = NULL};
+  struct err e;
+  int rv;
+  if (!policy || !url_pattern)
+    return invalid(reterr, "policy and url_pattern are required");
+  rv = policy_set_add_allow(set_of(policy), slice_of(url_pattern), &e);
+  if (rv == ERR_SYNTAX)
+    m.first = e;
+  return policy_result(rv, &m, reterr);
+}
+
+int cordon_policy_finish(cordon_policy *policy, cordon_mistake_fn *fn, void *ud,
+                         cordon_error *reterr) {
+  struct mistakes m = {.fn = fn, .ud = ud};
+  if (!policy)
+    return invalid(reterr, "policy is required");
+  return policy_result(policy_set_finish(set_of(policy), on_mistake, &m), &m,
+                       reterr);
+}
+
+cordon_policy *cordon_policy_ref(cordon_policy *policy) {
+  if (policy)
+    policy_set_ref(set_of(policy));
+  return policy;
+}
+
+void cordon_policy_unref(cordon_policy *policy) {
+  policy_set_unref(set_of(policy));
+}
+
+size_t cordon_policy_count(const cordon_policy *policy) {
+  return policy ? policy_set_len(set_of(policy)) : 0;
+}
+
+/* --------------------------------------------------------------- deciding ---
+ */
+
+int cordon_scope_new(cordon_scope **ret_scope, cordon_policy *policy,
+                     const char *const *names, size_t n,
+                     const cordon_allocator *alloc, cordon_error *reterr) {
+  struct mem m = mem_of(alloc);
+  struct slice *slices = NULL;
+  cordon_scope *s;
+  struct err e;
+  int rv = ERR_NOMEM;
+  if (!ret_scope || !policy || (!names && n > 0))
+    return invalid(reterr, "ret_scope, policy and names are required");
+  err_set(&e, ERR_NOMEM);
+  s = mem_zalloc(&m, sizeof *s);
+  if (!s || n > SIZE_MAX / sizeof *slices)
+    goto done;
+  s->mem = m;
+  s->set = set_of(policy);
+  if (n > 0 && !(slices = mem_alloc(&m, n * sizeof *slices)))
+    goto done;
+  for (size_t i = 0; i < n; i++)
+    slices[i] = slice_of(names[i]);
+  rv = policy_scope_new(&s->scope, s->set, slices, n, &m, &e);
+  if (rv == ERR_NOMEM)
+    err_set(&e, rv);
+done:
+  mem_free(&m, slices, n * sizeof *slices);
+  if (rv != 0) {
+    mem_free(&m, s, sizeof *s);
+    return api_error(reterr, &e);
+  }
+  *ret_scope = s;
+  return CORDON_OK;
+}
+
+void cordon_scope_free(cordon_scope *scope) {
+  struct mem m;
+  if (!scope)
+    return;
+  policy_scope_free(scope->scope);
+  m = scope->mem;
+  mem_free(&m, scope, sizeof *scope);
+}
+
+void api_decision(cordon_decision *out, const struct decision *d,
+                  const struct url *url) {
+  _Static_assert((int)CORDON_DENY == VERDICT_DENY &&
+                     (int)CORDON_ALLOW == VERDICT_ALLOW &&
+                     (int)CORDON_UNDEFINED == VERDICT_UNDEFINED,
+                 "one order of verdicts");
+  _Static_assert(CORDON_URL_MAX_BYTES > URL_TEXT_MAX, "room for a URL");
+  out->verdict = (cordon_verdict)d->verdict;
+  out->policy_id = d->policy ? d->policy->id.p : NULL;
+  out->file = d->policy ? d->policy->file : NULL;
+  out->line = d->policy ? d->policy->line : 0;
+  out->errors = d->nerrors;
+  out->by_error = d->by_error;
+  out->reason = d->reason;
+  out->canonical[0] = out->canonical_reason[0] = '\0';
+  if (url)
+    memcpy(out->canonical, url->text, url->len + 1);
+}
+
+/* A request in the words of the inside. */
+struct question {
+  struct request rq;
+  struct actor actor;
+  struct url url;
+  struct ip ip;
+  struct decision url_decision;
+  bool has_url_decision;
+};
+
+static const struct policy_set *scope_set(const cordon_scope *s) {
+  return s ? s->set : NULL;
+}
+
+static const struct policy_scope *scope_scope(const cordon_scope *s) {
+  return s ? s->scope : NULL;
+}
+
+static int parse_url(struct question *q, struct slice text,
+                     cordon_decision *out, struct err *e) {
+  enum url_reason reason = URL_OK;
+  int rv = url_parse(&q->url, text, &reason, e);
+  if (rv != 0) {
+    strncpy(out->canonical_reason, url_reason_text(reason),
+            sizeof out->canonical_reason - 1);
+    return rv;
+  }
+  q->rq.url = &q->url;
+  return 0;
+}
+
+/* 0, or ERR_INVALID with |e| and, for a URL, its reason in |out|. */
+static int question_init(struct question *q, const cordon_scope *scope,
+                         const cordon_request *request, cordon_decision *out,
+                         struct err *e) {
+  int rv;
+  q->rq = (struct request){
+      .action = slice_of(request->action),
+      .resource = {request->resource, request->resource_len_bytes},
+      .meta = api_value(request->meta)};
+  q->has_url_decision = false;
+  if (request->actor_id) {
+    q->actor = (struct actor){slice_of(request->actor_id),
+                              api_value(request->actor_meta)};
+    q->rq.actor = &q->actor;
+  }
+  if (slice_is(q->rq.action, ACTION_URL)) {
+    if ((rv = parse_url(q, q->rq.resource, out, e)) != 0)
+      return rv;
+    q->rq.resource = (struct slice){q->url.text, q->url.len};
+  } else if (slice_is(q->rq.action, ACTION_ADDRESS)) {
+    struct request url_request;
+    if (ip_parse_port(q->rq.resource, &q->ip, &q->rq.port) != 0)
+      return err_setf(e, ERR_INVALID,
+                      "'%.*s' is no address, expected \"ip:port\" or "
+                      "\"[ip]:port\"",
+                      (int)(q->rq.resource.len > 80 ? 80 : q->rq.resource.len),
+                      q->rq.resource.p);
+    q->rq.ip = &q->ip;
+    if (!request->url)
+      return 0;
+    if ((rv = parse_url(q, slice_of(request->url), out, e)) != 0)
+      return rv;
+    url_request = q->rq;
+    url_request.action = SLICE(ACTION_URL);
+    url_request.resource = (struct slice){q->url.text, q->url.len};
+    url_request.ip = NULL;
+    url_request.port = 0;
+    q->url_decision =
+        policy_decide(scope_set(scope), scope_scope(scope), &url_request, NULL);
+    q->has_url_decision = true;
+  }
+  return 0;
+}
+
+static struct decision question_decide(const struct question *q,
+                                       const cordon_scope *scope) {
+  return policy_decide(scope_set(scope), scope_scope(scope), &q->rq,
+                       q->has_url_decision &&
+                               q->url_decision.verdict == VERDICT_ALLOW
+                           ? &q->url_decision
+                           : NULL);
+}
+
+static bool request_ok(const cordon_request *r) {
+  return r && r->action && (r->resource || r->resource_len_bytes == 0) &&
+         (!r->meta || cordon_value_type(r->meta) == CORDON_MAP) &&
+         (!r->actor_meta || cordon_value_type(r->actor_meta) == CORDON_MAP);
+}
+
+int cordon_decide(const cordon_scope *scope, const cordon_request *request,
+                  cordon_decision *ret_decision, cordon_error *reterr) {
+  struct question q;
+  struct decision d;
+  struct err e;
+  int rv;
+  if (!ret_decision)
+    return invalid(reterr, "ret_decision is required");
+  ret_decision->verdict = CORDON_DENY;
+  ret_decision->policy_id = ret_decision->file = NULL;
+  ret_decision->line = ret_decision->errors = 0;
+  ret_decision->by_error = 0;
+  ret_decision->reason = "the request is not valid";
+  memset(ret_decision->canonical, 0, sizeof ret_decision->canonical);
+  memset(ret_decision->canonical_reason, 0,
+         sizeof ret_decision->canonical_reason);
+  if (!request_ok(request))
+    return invalid(reterr,
+                   "action, resource and maps of metadata are required");
+  if ((rv = question_init(&q, scope, request, ret_decision, &e)) != 0)
+    return ret_decision->canonical_reason[0] ? fail_as(CORDON_E_URL, reterr, &e)
+                                             : api_error(reterr, &e);
+  d = question_decide(&q, scope);
+  api_decision(ret_decision, &d, q.rq.url);
+  return CORDON_OK;
+}
+
+int cordon_explain(const cordon_scope *scope, const cordon_request *request,
+                   const cordon_decision *decision, cordon_write_fn *write,
+                   void *ud) {
+  cordon_decision scratch;
+  struct question q;
+  struct decision d;
+  struct buf b;
+  struct err e;
+  if (!request_ok(request) || !decision || !write)
+    return CORDON_E_INVALID;
+  if (decision->verdict == CORDON_ALLOW)
+    return CORDON_OK;
+  buf_init(&b, &mem_libc, EXPLANATION_MAX);
+  if (question_init(&q, scope, request, &scratch, &e) != 0)
+    return write_out(&b, buf_addf(&b, "  %s\n", e.message), write, ud);
+  d = question_decide(&q, scope);
+  if (d.verdict == VERDICT_ALLOW) /* what refused it was not the policy */
+    return write_out(&b, buf_addf(&b, "  %s\n", decision->reason), write, ud);
+  return write_out(&b,
+                   policy_explain_refusal(scope_set(scope), scope_scope(scope),
+                                          &q.rq, &d, &b),
+                   write, ud);
+}
+
+/* ------------------------------------------------------------------- host ---
+ */
+
+/* Copies what caller and library both know of a config. */
+#define TAKE_CONFIG(local, given, init)                                        \
+  do {                                                                         \
+    size_t n_;                                                                 \
+    init(&(local));                                                            \
+    if (given) {                                                               \
+      n_ = (given)->struct_size < sizeof(local) ? (given)->struct_size         \
+                                                : sizeof(local);               \
+      memcpy(&(local), (given), n_);                                           \
+    }                                                                          \
+    (local).struct_size = sizeof(local);                                       \
+  } while (0)
+
+void cordon_host_config_init_sized(cordon_host_config *cfg,
+                                   size_t struct_size) {
+  if (!cfg)
+    return;
+  memset(cfg, 0, struct_size);
+  cfg->struct_size = struct_size;
+}
+
+int cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
+                    cordon_error *reterr) {
+  cordon_host_config cfg;
+  struct host_config hc;
+  struct mem m;
+  struct err e;
+  if (!ret_host)
+    return invalid(reterr, "ret_host is required");
+  TAKE_CONFIG(cfg, config, cordon_host_config_init);
+  m = mem_of(&cfg.alloc);
+  hc = (struct host_config){cfg.ca_file, cfg.dns_servers, cfg.preempt_signal};
+  if (host_new(ret_host, &m, &hc, &e) != 0)
+    return api_error(reterr, &e);
+  return CORDON_OK;
+}
+
+void cordon_host_free(cordon_host *host) {
+  host_free(host);
+}
+
+int cordon_host_fd(const cordon_host *host) {
+  return loop_fd(host->loop);
+}
+
+int cordon_host_timeout_ms(const cordon_host *host) {
+  return loop_timeout_ms(host->loop);
+}
+
+int cordon_host_dispatch(cordon_host *host, cordon_error *reterr) {
+  struct err e;
+  if (!host)
+    return invalid(reterr, "host is required");
+  if (host_dispatch(host, 0, &e) != 0)
+    return api_error(reterr, &e);
+  return CORDON_OK;
+}
+
+/* ---------------------------------------------------------------- sandbox ---
+ */
+
+void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
+                                      size_t struct_size) {
+  if (!cfg)
+    return;
+  memset(cfg, 0, struct_size);
+  cfg->struct_size = struct_size;
+}
+
+int cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
+                       const cordon_sandbox_config *config,
+                       cordon_error *reterr) {
+  cordon_sandbox_config cfg;
+  struct err e;
+  if (!ret_sandbox || !host || !config)
+    return invalid(reterr, "ret_sandbox, host and config are required");
+  TAKE_CONFIG(cfg, config, cordon_sandbox_config_init);
+  if (sandbox_new(ret_sandbox, host, &cfg, &e) != 0)
+    return api_error(reterr, &e);
+  return CORDON_OK;
+}
+
+void cordon_sandbox_free(cordon_sandbox *sandbox) {
+  sandbox_free(sandbox);
+}
+
+struct add_module {
+  const char *name;
+  cordon_lua_fn *open;
+  void *ud;
+  bool taken;
+};
+
+static int add_module_protected(lua_State *L) {
+  struct add_module *a = lua_touserdata(L, 1);
+  a->taken = env_has_module(L, a->name);
+  if (!a->taken)
+    env_add_module(L, a->name, a->open, a->ud);
+  return 0;
+}
+
+int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
+                              cordon_lua_fn *open, void *ud,
+                              cordon_error *reterr) {
+  struct add_module a = {name, open, ud, false};
+  struct err e;
+  lua_State *L;
+  if (!sandbox || !name || !*name || !open)
+    return invalid(reterr, "sandbox, name and open are required");
+  if (sandbox->loaded)
+    return invalid(reterr, "a script is loaded already");
+  if (sandbox->host->busy) {
+    err_setf(&e, ERR_BUSY, "called from inside a callback");
+    return api_error(reterr, &e);
+  }
+  L = sandbox->st->L;
+  lua_settop(L, 0);
+  lua_pushcfunction(L, add_module_protected);
+  lua_pushlightuserdata(L, &a);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_settop(L, 0);
+    err_set(&e, ERR_NOMEM);
+    return api_error(reterr, &e);
+  }
+  if (a.taken) {
+    err_setf(&e, ERR_INVALID, "the module name '%s' is taken", name);
+    return api_error(reterr, &e);
+  }
+  return CORDON_OK;
+}
+
+cordon_sandbox *cordon_sandbox_of(struct lua_State *L) {
+  struct services *sv = services_of(L);
+  return list_entry(sv, struct cordon_sandbox, services);
+}
+
+cordon_verdict cordon_sandbox_guard(struct lua_State *L, const char *action,
+                                    const char *resource,
+                                    size_t resource_len_bytes,
+                                    const cordon_value *meta) {
+  struct request rq = {.action = slice_of(action),
+                       .resource = {resource, resource_len_bytes},
+                       .meta = api_value(meta)};
+  struct guard_place where;
+  struct decision d;
+  guard_here(L, &where);
+  if (!guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d))
+    guard_push_refusal(L, &rq, &d);
+  return (cordon_verdict)d.verdict;
+}
+
+/* ---------------------------------------------------------------- waiting ---
+ */
+
+/* A userdata on the waiting thread's stack. */
+struct cordon_wait {
+  struct wait wait;
+  void (*gone)(void *ud);
+  void *ud;
+  cordon_lua_fn *finish;
+  bool ended; /* before it was yielded */
+};
+
+static void wait_gone(struct wait *w) {
+  cordon_wait *cw = list_entry(w, cordon_wait, wait);
+  if (cw->gone)
+    cw->gone(cw->ud);
+}
+
+cordon_wait *cordon_wait_begin(struct lua_State *L, const char *what) {
+  cordon_wait *w;
+  task_check_wait(L, what);
+  w = lua_newuserdatauv(L, sizeof *w, 0);
+  memset(w, 0, sizeof *w);
+  w->wait.what = what;
+  w->wait.cancel = wait_gone;
+  return w;
+}
+
+void cordon_wait_on_gone(cordon_wait *wait, void (*gone)(void *ud), void *ud) {
+  wait->gone = gone;
+  wait->ud = ud;
+}
+
+static int wait_finished(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return ((cordon_wait *)ctx)->finish(L);
+}
+
+int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
+                      cordon_lua_fn *finish) {
+  wait->finish = finish;
+  if (wait->ended)
+    return finish(L);
+  return task_wait(L, &wait->wait, (lua_KContext)wait, wait_finished);
+}
+
+void cordon_wait_end(cordon_wait *wait) {
+  wait->ended = true;
+  wait_wake(&wait->wait);
+}
+
+/* ----------------------------------------------------------- load and run ---
+ */
+
+int cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
+                        const char *const *args, size_t nargs,
+                        cordon_error *reterr) {
+  struct err e;
+  if (!sandbox || !source || (!source->text && source->len_bytes > 0) ||
+      (!args && nargs > 0))
+    return invalid(reterr, "sandbox, source and args are required");
+  if (sandbox_load(
+          sandbox, source->name ? source->name : "?",
+          (struct slice){source->text ? source->text : "", source->len_bytes},
+          args, nargs, &e) != 0)
+    return api_error(reterr, &e);
+  return CORDON_OK;
+}
+
+int cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr) {
+  const struct script_result *r;
+  if (!sandbox)
+    return invalid(reterr, "sandbox is required");
+  if (!sandbox->st->ended)
+    return CORDON_AGAIN;
+  r = &sandbox->st->result;
+  return r->code == 0 ? CORDON_OK : api_error(reterr, &r->error);
+}
+
+const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox) {
+  return sandbox ? sandbox->escaped_traceback : "";
+}
+
+static int linger(cordon_host *host, int linger_ms, struct err *e) {
+  uint64_t end_ns = clock_mono_ns() + (uint64_t)linger_ms * NS_PER_MS;
+  int rv = 0;
+  while (rv == 0 && connections_released(host->loop) > 0) {
+    uint64_t now_ns = clock_mono_ns();
+    if (now_ns >= end_ns)
+      break;
+    rv = host_dispatch(host, (int)((end_ns - now_ns) / NS_PER_MS) + 1, e);
+  }
+  return rv;
+}
+
+int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
+                       cordon_error *reterr) {
+  struct err e;
+  int rv = 0;
+  if (!sandbox || !sandbox->loaded)
+    return invalid(reterr, "a sandbox with a loaded script is required");
+  while (rv == 0 && !sandbox->st->ended)
+    rv = host_dispatch(sandbox->host, -1, &e);
+  if (rv == 0 && linger_ms > 0)
+    rv = linger(sandbox->host, linger_ms, &e);
+  if (rv != 0)
+    return api_error(reterr, &e);
+  return cordon_sandbox_result(sandbox, reterr);
+}
+
+void cordon_sandbox_cancel(cordon_sandbox *sandbox) {
+  if (!sandbox)
+    return;
+  atomic_store(&sandbox->st->cancel, 1);
+  atomic_store(&sandbox->host->cancel_asked, true);
+  loop_wake(sandbox->host->loop);
+}
+
+void cordon_sandbox_usage(const cordon_sandbox *sandbox,
+                          cordon_usage *ret_usage) {
+  const struct state *st;
+  if (!sandbox || !ret_usage)
+    return;
+  st = sandbox->st;
+  *ret_usage =
+      (cordon_usage){.memory_bytes = st->account.used,
+                     .memory_peak_bytes = st->account.peak,
+                     .cpu_ns = state_cpu_used_ns(st),
+                     .wall_ns = st->started_ns == 0 ? 0
+                                : st->ended ? st->ended_ns - st->started_ns
+                                            : clock_mono_ns() - st->started_ns,
+                     .output_bytes = st->output_bytes,
+                     .allowed = sandbox->services.guard.allowed,
+                     .refused = sandbox->services.guard.refused,
+                     .connections = sandbox->services.nclients};
+  switch (st->stop) {
+  case STOP_CPU:
+    ret_usage->stop = CORDON_STOP_CPU;
+    break;
+  case STOP_MEMORY:
+    ret_usage->stop = CORDON_STOP_MEMORY;
+    break;
+  case STOP_DEADLINE:
+    ret_usage->stop = CORDON_STOP_DEADLINE;
+    break;
+  case STOP_OUTPUT:
+    ret_usage->stop = CORDON_STOP_OUTPUT;
+    break;
+  case STOP_CANCEL:
+  case STOP_NONE:
+    ret_usage->stop = CORDON_STOP_NONE;
+    break;
+  }
+}

@@ -1,0 +1,69 @@
+/* host.c - an event loop, a resolver, a TLS context and a preemption timer. */
+#include "runtime/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "runtime/net/connection.h"
+#include "runtime/sandbox.h"
+
+int host_new(struct cordon_host **ret, const struct mem *m,
+             const struct host_config *config, struct err *e) {
+  struct cordon_host *h = mem_zalloc(m, sizeof *h);
+  int rv;
+  if (!h)
+    return err_set(e, ERR_NOMEM);
+  h->mem = *m;
+  list_init(&h->sandboxes);
+  atomic_init(&h->cancel_asked, false);
+  if ((rv = loop_new(&h->loop, m)) != 0) {
+    err_setf(e, rv, "the event loop could not be made: %s", err_text(rv));
+    goto fail;
+  }
+  if ((rv = resolver_new(&h->resolver, h->loop, m, config->dns_servers)) != 0) {
+    err_setf(e, rv, "the resolver could not be set up: %s", err_text(rv));
+    goto fail;
+  }
+  if ((rv = tls_context_new(&h->tls, m, config->ca_file, e)) != 0 ||
+      (rv = preempt_new(&h->preempt, m, config->preempt_signal, e)) != 0)
+    goto fail;
+  *ret = h;
+  return 0;
+fail:
+  host_free(h);
+  return rv;
+}
+
+void host_free(struct cordon_host *h) {
+  struct mem m;
+  if (!h)
+    return;
+  /* Sandboxes point into the host: going on would be worse than ending. */
+  if (!list_empty(&h->sandboxes) || h->busy)
+    abort();
+  if (h->loop)
+    connections_cut(h->loop);
+  if (h->resolver)
+    resolver_free(h->resolver);
+  if (h->loop)
+    loop_free(h->loop);
+  tls_context_free(h->tls);
+  preempt_free(h->preempt);
+  m = h->mem;
+  mem_free(&m, h, sizeof *h);
+}
+
+int host_dispatch(struct cordon_host *h, int wait_ms, struct err *e) {
+  int rv;
+  if (h->busy)
+    return err_setf(e, ERR_BUSY, "called from inside a callback");
+  h->busy = true;
+  if (atomic_exchange(&h->cancel_asked, false))
+    list_foreach (it, &h->sandboxes)
+      sandbox_look_at_cancel(list_entry(it, struct cordon_sandbox, node));
+  rv = loop_dispatch(h->loop, wait_ms);
+  h->busy = false;
+  if (rv != 0)
+    return err_setf(e, rv, "the event loop failed: %s", err_text(rv));
+  return 0;
+}

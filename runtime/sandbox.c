@@ -1,0 +1,296 @@
+/* sandbox.c - one sandbox: ties vm, loop, policy and modules together. */
+#include "runtime/sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "modules/errors.h"
+#include "modules/modules.h"
+#include "runtime/api.h"
+#include "runtime/base/clock.h"
+#include "runtime/vm/arg.h"
+
+#define ACTOR_MAX_BYTES (1024 * 1024)
+#define TRACEBACK_MAX (64 * 1024)
+
+static char no_text[1];
+
+static const cordon_limits default_limits = {.memory_bytes = UINT64_C(64) << 20,
+                                             .cpu_ms = 10000,
+                                             .deadline_ms = CORDON_UNLIMITED,
+                                             .tasks = 10000,
+                                             .timers = 10000,
+                                             .connections = 64,
+                                             .connects_per_minute = 600,
+                                             .output_bytes = UINT64_C(64) << 20,
+                                             .source_bytes = UINT64_C(1) << 20};
+
+static uint64_t or_default(uint64_t given, uint64_t otherwise) {
+  return given != 0 ? given : otherwise;
+}
+
+static uint64_t ms_to_ns(uint64_t ms) {
+  return ms > UINT64_MAX / NS_PER_MS ? UINT64_MAX : ms * NS_PER_MS;
+}
+
+/* -------------------------------------------------------- asked by the vm ---
+ */
+
+static void on_output(void *ud, const char *data, size_t len) {
+  struct cordon_sandbox *sb = ud;
+  if (sb->output)
+    sb->output(sb->ud, data, len);
+}
+
+/* Letters, digits, "_", "-" and single inner dots: nothing that a path could
+ * be made of. */
+static bool module_name_ok(const char *name) {
+  for (const char *p = name; *p; p++) {
+    if (*p == '.') {
+      if (p == name || p[1] == '.' || p[1] == '\0')
+        return false;
+    } else if (!ascii_alpha(*p) && !ascii_digit(*p) && *p != '_' && *p != '-') {
+      return false;
+    }
+  }
+  return *name != '\0';
+}
+
+static int on_require(void *ud, const char *name, const char **ret_name,
+                      struct slice *ret_text) {
+  struct cordon_sandbox *sb = ud;
+  cordon_source src = {NULL, NULL, 0};
+  int rv;
+  if (!sb->require || !module_name_ok(name))
+    return ERR_NOT_FOUND;
+  rv = sb->require(sb->ud, name, &src);
+  if (rv != CORDON_OK)
+    return rv == CORDON_E_NOT_FOUND ? ERR_NOT_FOUND : ERR_SYSTEM;
+  if (!src.text)
+    return ERR_SYSTEM;
+  *ret_name = src.name ? src.name : name;
+  *ret_text = (struct slice){src.text, src.len_bytes};
+  return 0;
+}
+
+/* The traceback line by line, each made safe to print. */
+static void keep_traceback(struct cordon_sandbox *sb) {
+  struct slice rest = buf_slice(&sb->st->traceback);
+  struct buf b;
+  char line[512];
+  buf_init(&b, &sb->host->mem, TRACEBACK_MAX);
+  while (rest.len > 0) {
+    const char *nl = memchr(rest.p, '\n', rest.len);
+    size_t n = nl ? (size_t)(nl - rest.p) : rest.len, tabs = 0;
+    while (tabs < n && rest.p[tabs] == '\t')
+      tabs++;
+    str_escape(line, sizeof line, (struct slice){rest.p + tabs, n - tabs});
+    if (buf_add(&b, rest.p, tabs) != 0 || buf_adds(&b, line) != 0 ||
+        buf_addc(&b, '\n') != 0)
+      break;
+    n += nl != NULL;
+    rest.p += n;
+    rest.len -= n;
+  }
+  if (b.len > 0) {
+    char *copy =
+        arena_strndup(&sb->arena, (const char *)buf_bytes(&b), b.len - 1);
+    if (copy)
+      sb->escaped_traceback = copy;
+  }
+  buf_deinit(&b);
+}
+
+static void on_ended(void *ud) {
+  struct cordon_sandbox *sb = ud;
+  keep_traceback(sb);
+  websocket_end(&sb->services);
+}
+
+/* ------------------------------------------------------ asked by the guard ---
+ */
+
+static int on_record(void *ud, const struct request *rq,
+                     const struct decision *d,
+                     const struct guard_place *where) {
+  struct cordon_sandbox *sb = ud;
+  cordon_request request;
+  cordon_decision decision;
+  cordon_audit_event event;
+  if (!sb->audit)
+    return 0;
+  request = (cordon_request){
+      .actor_id = sb->services.guard.actor ? sb->actor.id.p : NULL,
+      .actor_meta = sb->actor_meta,
+      .action = rq->action.p,
+      .resource = rq->resource.p,
+      .resource_len_bytes = rq->resource.len,
+      .meta = (const cordon_value *)(const void *)rq->meta,
+      .url = rq->ip ? rq->url->text : NULL};
+  api_decision(&decision, d, rq->ip ? NULL : rq->url);
+  event = (cordon_audit_event){.sequence = ++sb->sequence,
+                               .unix_ns = clock_wall_ns(),
+                               .sandbox = sb,
+                               .scope = sb->scope,
+                               .request = &request,
+                               .decision = &decision,
+                               .script = where->script,
+                               .line = where->line};
+  return sb->audit(sb->ud, &event);
+}
+
+/* ------------------------------------------------------------ life and end ---
+ */
+
+static int take_actor(struct cordon_sandbox *sb,
+                      const struct cordon_sandbox_config *config,
+                      struct err *e) {
+  cordon_error ce;
+  size_t len;
+  int rv;
+  sb->method = config->method ? config->method : "main";
+  sb->method = arena_strndup(&sb->arena, sb->method, strlen(sb->method));
+  if (!sb->method)
+    return err_set(e, ERR_NOMEM);
+  if (!config->actor_id)
+    return 0;
+  len = strlen(config->actor_id);
+  sb->actor.id.p = arena_strndup(&sb->arena, config->actor_id, len);
+  if (!sb->actor.id.p)
+    return err_set(e, ERR_NOMEM);
+  sb->actor.id.len = len;
+  sb->services.guard.actor = &sb->actor;
+  if (!config->actor_meta_json)
+    return 0;
+  cordon_allocator alloc = {sb->host->mem.fn, sb->host->mem.ud};
+  rv = cordon_value_from_json(&sb->actor_meta, config->actor_meta_json,
+                              strlen(config->actor_meta_json), &alloc, &ce);
+  if (rv == CORDON_E_NOMEM)
+    return err_set(e, ERR_NOMEM);
+  if (rv != CORDON_OK)
+    return err_at(e, ERR_SYNTAX, "actor metadata", ce.line, ce.column, "%s",
+                  ce.message);
+  if (cordon_value_type(sb->actor_meta) != CORDON_MAP)
+    return err_setf(e, ERR_INVALID, "actor metadata, expected a JSON object");
+  sb->actor.meta = api_value(sb->actor_meta);
+  return 0;
+}
+
+static int take_policy(struct cordon_sandbox *sb,
+                       const struct cordon_sandbox_config *config,
+                       struct err *e) {
+  cordon_error ce;
+  int rv;
+  cordon_allocator alloc = {sb->host->mem.fn, sb->host->mem.ud};
+  if (!config->policy) {
+    if (config->scope_len > 0)
+      return err_setf(e, ERR_INVALID, "a scope was given, but no policy");
+    return 0;
+  }
+  rv = cordon_scope_new(&sb->scope, config->policy, config->scope,
+                        config->scope_len, &alloc, &ce);
+  if (rv != CORDON_OK)
+    return err_setf(e, api_internal_code(rv), "%s", ce.message);
+  sb->services.guard.set = sb->scope->set;
+  sb->services.guard.scope = sb->scope->scope;
+  return 0;
+}
+
+static struct state_limits vm_limits(const cordon_limits *l) {
+  const cordon_limits *d = &default_limits;
+  uint64_t deadline_ms = or_default(l->deadline_ms, d->deadline_ms);
+  return (struct state_limits){
+      .memory_bytes = or_default(l->memory_bytes, d->memory_bytes),
+      .cpu_ns = ms_to_ns(or_default(l->cpu_ms, d->cpu_ms)),
+      .deadline_ns = ms_to_ns(deadline_ms),
+      .tasks = or_default(l->tasks, d->tasks),
+      .timers = or_default(l->timers, d->timers),
+      .output_bytes = or_default(l->output_bytes, d->output_bytes),
+      .source_bytes = or_default(l->source_bytes, d->source_bytes)};
+}
+
+int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
+                const struct cordon_sandbox_config *config, struct err *e) {
+  struct cordon_sandbox *sb;
+  struct state_limits limits = vm_limits(&config->limits);
+  const struct state_host callbacks = {.output = on_output,
+                                       .require = on_require,
+                                       .error_kind = error_kind,
+                                       .ended = on_ended};
+  struct state_host vm_host = callbacks;
+  int rv;
+  if (host->busy)
+    return err_setf(e, ERR_BUSY, "called from inside a callback");
+  if (config->isolation != CORDON_ISOLATION_INPROCESS)
+    return err_setf(e, ERR_UNSUPPORTED,
+                    "process isolation is not in this version, expected "
+                    "CORDON_ISOLATION_INPROCESS to be asked for by name");
+  sb = mem_zalloc(&host->mem, sizeof *sb);
+  if (!sb)
+    return err_set(e, ERR_NOMEM);
+  sb->host = host;
+  sb->escaped_traceback = no_text;
+  list_init(&sb->node);
+  list_init(&sb->services.clients);
+  arena_init(&sb->arena, &host->mem, ACTOR_MAX_BYTES);
+  sb->output = config->output;
+  sb->audit = config->audit;
+  sb->require = config->require;
+  sb->ud = config->ud;
+  sb->services.resolver = host->resolver;
+  sb->services.tls = host->tls;
+  sb->services.max_clients =
+      or_default(config->limits.connections, default_limits.connections);
+  sb->services.connects_per_minute = or_default(
+      config->limits.connects_per_minute, default_limits.connects_per_minute);
+  sb->services.guard.record = on_record;
+  sb->services.guard.ud = sb;
+  vm_host.ud = sb;
+  if ((rv = take_actor(sb, config, e)) != 0 ||
+      (rv = take_policy(sb, config, e)) != 0)
+    goto fail;
+  rv = state_new(&sb->st, host->loop, host->preempt, &host->mem, &limits,
+                 &vm_host, &sb->services, modules_open);
+  if (rv != 0) {
+    err_setf(e, rv, "the Lua state could not be made: %s", err_text(rv));
+    goto fail;
+  }
+  list_add_tail(&host->sandboxes, &sb->node);
+  *ret = sb;
+  return 0;
+fail:
+  sandbox_free(sb);
+  return rv;
+}
+
+void sandbox_free(struct cordon_sandbox *sb) {
+  struct cordon_host *host;
+  if (!sb)
+    return;
+  host = sb->host;
+  if (host->busy)
+    abort(); /* frames below still use it: see cordon.h */
+  list_remove(&sb->node);
+  websocket_end(&sb->services);
+  state_free(sb->st);
+  cordon_scope_free(sb->scope);
+  cordon_value_free(sb->actor_meta);
+  arena_deinit(&sb->arena);
+  mem_free(&host->mem, sb, sizeof *sb);
+}
+
+int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
+                 const char *const *args, size_t nargs, struct err *e) {
+  int rv;
+  if (sb->host->busy)
+    return err_setf(e, ERR_BUSY, "called from inside a callback");
+  rv = state_load(sb->st, name, text, sb->method, args, nargs, e);
+  if (rv == 0)
+    sb->loaded = true;
+  return rv;
+}
+
+void sandbox_look_at_cancel(struct cordon_sandbox *sb) {
+  if (atomic_load(&sb->st->cancel))
+    state_stop(sb->st, STOP_CANCEL);
+}
