@@ -25,10 +25,10 @@ void buf_clear(struct buf *b);  /* keeps the memory */
 void buf_shrink(struct buf *b); /* gives the memory back if empty */
 
 static inline uint8_t *buf_bytes(const struct buf *b) {
-  return b->data + b->start;
+  return b->data ? b->data + b->start : NULL; /* NULL + 0 is undefined */
 }
 static inline struct slice buf_slice(const struct buf *b) {
-  return (struct slice){(const char *)b->data + b->start, b->len};
+  return (struct slice){(const char *)buf_bytes(b), b->len};
 }
 
 /* Room for |n| more bytes behind the content; write there, then buf_commit.
