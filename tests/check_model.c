@@ -75,8 +75,8 @@ static const char *const good[] = {
     "      resources: *h\n      effect: allow\n"
     "  - {name: q, kind: security.policy, policy: *p}\n",
     /* a file that is one entry */
-    "version: '1.0'\nnamespace: app\nname: p\nkind: security.policy\n"
-    "policy: {actions: '*', resources: '*', effect: allow}\n",
+    ("version: '1.0'\nnamespace: app\nname: p\nkind: security.policy\n"
+     "policy: {actions: '*', resources: '*', effect: allow}\n"),
     "namespace: app\nname: p\nkind: process.lua\nsource: x\n",
 };
 
