@@ -917,6 +917,13 @@ static unsigned alike(struct slice a, struct slice b, unsigned whole) {
   return (unsigned)((uint64_t)whole * (front + back) / longer);
 }
 
+/* Whoever mends a wrong scheme mends its default port with it. */
+static bool port_goes_with_scheme(const struct pattern_url *p,
+                                  const struct url *url) {
+  return p->ports.first == 0 && !scheme_match(p, url) &&
+         (url->port == 443 || url->port == 80);
+}
+
 static unsigned url_miss(const struct pattern_url *p, const struct url *url,
                          unsigned *ret_closeness) {
   unsigned parts = 0, near = 0;
@@ -931,7 +938,7 @@ static unsigned url_miss(const struct pattern_url *p, const struct url *url,
     if (p->host_kind != PATTERN_HOST_ANY_NAME)
       near += alike(p->host, url->host, 300);
   }
-  if (url_port_match(p, url))
+  if (url_port_match(p, url) || port_goes_with_scheme(p, url))
     near += 120;
   else
     parts |= PATTERN_PART_PORT;
@@ -1021,8 +1028,9 @@ static int write_host(const struct pattern_url *u, struct buf *out) {
     rv = buf_adds(out, "*.");
   if (rv == 0)
     rv = add(out, u->host);
+  /* Of ".*" in a deny the dot is dropped: one more keeps what is there. */
   if (rv == 0 && u->host_kind == PATTERN_HOST_PREFIX)
-    rv = buf_adds(out, "*");
+    rv = buf_adds(out, ends_with(u->host, ".") ? ".*" : "*");
   return rv;
 }
 
@@ -1042,6 +1050,8 @@ static int write_url(const struct pattern *p, struct buf *out) {
   if (!u->any_query &&
       ((rv = buf_adds(out, "?")) != 0 || (rv = add(out, u->query)) != 0))
     return rv;
+  if (u->host_kind == PATTERN_HOST_PREFIX)
+    return 0;
   /* A second star keeps ".*" in a deny from being widened once more. */
   written = from(buf_slice(out), start);
   if (p->deny && ends_with(written, ".*") && count_stars(written) == 1)
