@@ -29,8 +29,10 @@ struct preempt {
   uint64_t slice_end_ns;
 };
 
-/* The one host whose script runs on this thread now. */
-static _Thread_local struct preempt *volatile active;
+/* The one host whose script runs on this thread now.  Initial-exec: a handler
+ * must not be the first to touch it, for that could allocate. */
+static _Thread_local struct preempt *volatile active
+    __attribute__((tls_model("initial-exec")));
 
 /* One shot a slice from now.  An idle host gets at most one stray signal, and a
  * busy one at most one system call a slice, however many bursts that holds. */

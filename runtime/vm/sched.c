@@ -100,12 +100,17 @@ void *task_scratch(lua_State *L, size_t size) {
 /* Error handler of every task: remembers where, keeps the error as it is. */
 static int task_traceback(lua_State *L) {
   struct state *st = state_of(L);
+  static const char ours[] = "\n\t[C]: in ?";
   const char *text;
   size_t len;
   if (st->stop != STOP_NONE || st->current == NULL)
     return 1;
   luaL_traceback(L, L, NULL, 1);
   text = lua_tolstring(L, -1, &len);
+  /* what every task begins with is ours, not the script's */
+  while (len > sizeof ours - 1 &&
+         memcmp(text + len - (sizeof ours - 1), ours, sizeof ours - 1) == 0)
+    len -= sizeof ours - 1;
   buf_clear(&st->traceback);
   if (buf_add(&st->traceback, text, len) != 0)
     buf_clear(&st->traceback);
