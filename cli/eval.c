@@ -114,6 +114,7 @@ static void settle(struct answer *a, const cordon_request *q,
   a->errors += d->errors;
   if (rv != CORDON_OK) {
     answer_invalid(a, err->message);
+    a->policy = a->file = NULL;
     return;
   }
   a->decision = verdict_name(d->verdict);
@@ -267,9 +268,10 @@ static void answer_text(struct out *o, const struct answer *a) {
   if (a->canonical[0])
     field(o, "url", a->canonical, strlen(a->canonical));
   if (a->policy) {
-    char *at = a->file ? must_format("%s (%s:%" PRIu32 ")", a->policy, a->file,
-                                     a->line)
-                       : must_format("%s", a->policy);
+    char *at = a->file && a->line ? must_format("%s (%s:%" PRIu32 ")",
+                                                a->policy, a->file, a->line)
+               : a->file          ? must_format("%s (%s)", a->policy, a->file)
+                                  : must_format("%s", a->policy);
     field(o, "policy", at, strlen(at));
     free(at);
   }

@@ -306,10 +306,14 @@ static void tell_refusal(struct run *r, const cordon_audit_event *e) {
   out_text(&o, "\n");
   (void)cordon_explain(e->scope, q, d, out_write_visible, &o);
   if (cordon_policy_count(r->subject.policies.set) == 0) {
-    out_text(&o, "  no policy was given: use --allow ");
-    out_visible(&o, d->canonical[0] ? d->canonical : "URL-PATTERN",
-                strlen(d->canonical[0] ? d->canonical : "URL-PATTERN"));
-    out_text(&o, ", or -p FILE with the rule above\n");
+    out_text(&o, "  no policy was given: -p FILE loads one, --allow ");
+    if (d->canonical[0]) {
+      out_text(&o, "'");
+      out_visible(&o, d->canonical, strlen(d->canonical));
+      out_text(&o, "' allows this URL\n");
+    } else {
+      out_text(&o, "'wss://HOST/PATH' allows a URL\n");
+    }
   }
   out_flush(&o);
 }
@@ -374,9 +378,9 @@ static int run_sandbox(struct run *r) {
   }
   switch (rv) {
   case CORDON_E_UNSUPPORTED:
-    say("--isolation=%s: %s", r->isolation ? r->isolation : "inprocess",
-        err.message);
-    words_text("  this version has --isolation=inprocess only\n");
+    say("--isolation=%s is not in this version, which has "
+        "--isolation=inprocess",
+        r->isolation ? r->isolation : "inprocess");
     return STATUS_ISOLATION;
   case CORDON_E_NOT_FOUND:
     return say_usage("run", "--scope: %s", err.message);

@@ -52,6 +52,7 @@ void subject_option(struct subject *s, int option, const char *value) {
 static int meta_add(struct subject *s, struct text *t, const char *word) {
   const char *equals = strchr(word, '=');
   size_t klen = equals ? (size_t)(equals - word) : 0;
+  const char *value;
   cordon_value *v = NULL;
   cordon_error err;
   int rv;
@@ -62,7 +63,8 @@ static int meta_add(struct subject *s, struct text *t, const char *word) {
     if (strncmp(s->meta.items[i], word, klen + 1) == 0)
       return say_usage(s->command, "--actor-meta '%.*s' is given twice",
                        (int)klen, word);
-  rv = cordon_value_from_yaml(&v, equals + 1, strlen(equals + 1), NULL, &err);
+  value = equals[1] ? equals + 1 : "null"; /* as in YAML */
+  rv = cordon_value_from_yaml(&v, value, strlen(value), NULL, &err);
   if (rv != CORDON_OK)
     return say_usage(s->command, "--actor-meta %.*s: the value is no YAML: %s",
                      (int)klen, word, err.message);
