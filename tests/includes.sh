@@ -16,7 +16,7 @@ runtime/vm/    runtime/base/ runtime/net/loop.h runtime/vm/                     
 modules/       runtime/base/ runtime/net/ policy/ runtime/vm/ modules/            | lua lauxlib lualib
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib
 cli/           cordon/ cli/                                                       | -
-examples/      cordon/                                                            | wslay/ openssl/
+examples/      cordon/                                                            | wslay/ openssl/ lua
 bench/         cordon/                                                            | -
 TABLE
 }

@@ -3,7 +3,6 @@
 -- args: --cpu 300ms
 for _ = 1, 10 do
   pcall(function() while true do end end)
-  xpcall(function() while true do end end, function() while true do end end)
   coroutine.wrap(function() while true do end end)()
 end
 print "survived"

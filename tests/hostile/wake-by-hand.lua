@@ -12,7 +12,6 @@ end)
 time.sleep("10ms")
 assert(not coroutine.resume(task, "forged", true))
 assert(not pcall(coroutine.close, task))
-assert(not pcall(coroutine.wrap(function() coroutine.yield() end), task))
 ch:send("real")
 assert(ch:receive() == "ok")
 print "unmoved"

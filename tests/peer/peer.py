@@ -173,7 +173,10 @@ class WebSocketServer:
             self.errors.append(e)
             raise
         finally:
-            await ws.close()
+            try:
+                await ws.close()
+            except websockets.ConnectionClosed:
+                pass
             await ws.wait_closed()
             self.closes.append((ws.close_code, ws.close_reason))
 
@@ -202,8 +205,9 @@ class WebSocketServer:
         await server.wait_closed()
 
     def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(20)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.stop.set)
+            self.thread.join(20)
 
 
 class RawServer:

@@ -259,7 +259,7 @@ class Frames(PeerTest):
         self.closes(frame(8, b"\x03\xe8\xff"), 1007)
 
     def test_too_big(self):
-        self.closes(frame(2, b"", length=1 << 40), 1009)
+        self.closes(frame(2, b"x", length=1 << 40), 1009)
         self.closes(frame(2, b"x" * 600, fin=False) + frame(0, b"x" * 600),
                     1009, options="{read_limit = 1000}")
 

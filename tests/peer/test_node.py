@@ -48,13 +48,13 @@ class Node(PeerTest):
               assert(ok)
               return msg.data, msg.type
             end
-            assert(ask "Grüße, 世界" == "Grüße, 世界")
+            assert((ask "Grüße, 世界") == "Grüße, 世界")
             local data = ("\\0\\1\\xff"):rep(200000)
             local back, kind = ask(data, websocket.BINARY)
             assert(back == data and kind == "binary")
-            assert(json.decode(ask "headers")["x-name"] == "Wert")
-            assert(ask "extensions" == "{}")
-            assert(ask "ping" == "pong payload")
+            assert(json.decode((ask "headers"))["x-name"] == "Wert")
+            assert((ask "extensions") == "{}")
+            assert((ask "ping") == "pong payload")
             client:send "bye"
             assert(select(2, ch:receive()) == false)
             local info = client:close_info()

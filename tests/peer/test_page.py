@@ -339,6 +339,7 @@ local function update_price(symbol, value) print(symbol, value) end
 """, out=["BTC-USD\t1.5", "ETH-USD\t20"])
         self.assertEqual(asked, [{"action": "subscribe",
                                   "symbols": ["BTC-USD", "ETH-USD"]}])
+        wait_until(lambda: server.closes, "the close")
         self.assertEqual(server.closes, [(1000, "")])
 
     def test_stream(self):

@@ -198,7 +198,7 @@ class Statuses(PeerTest):
                                               "effect: alow"), ":9:15: "),
                 (policy_for("ws://a").replace("effect:", "efect:"), ":9:7: "),
                 ("entries: [", ":1:"),
-                (policy_for("wss://a*.example.com/"), ":8:22: "),
+                (policy_for("wss://a*.example.com/"), ":8:31: "),
                 (policy_for("ws://a") + "      effect: deny\n", ":10:7: "),
                 ("a: &a [1]\nb: *c\n", ":2:4")):
             outcome = self.check("print 'ran'", policy=text, status=3, out=[])
