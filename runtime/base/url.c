@@ -79,10 +79,16 @@ static size_t first_of_kind(struct slice s, unsigned kind) {
   return i;
 }
 
-/* The first of |set| in |s| from |from| on, else its length. */
-static size_t find_any(struct slice s, size_t from, const char *set) {
+/* The first |c| in |s| from |from| on, else its length. */
+static size_t find(struct slice s, size_t from, char c) {
+  const char *hit = from < s.len ? memchr(s.p + from, c, s.len - from) : NULL;
+  return hit ? (size_t)(hit - s.p) : s.len;
+}
+
+/* Where an authority that starts at |from| ends. */
+static size_t authority_end(struct slice s, size_t from) {
   size_t i = from;
-  while (i < s.len && (s.p[i] == '\0' || !strchr(set, s.p[i])))
+  while (i < s.len && s.p[i] != '/' && s.p[i] != '?' && s.p[i] != '#')
     i++;
   return i;
 }
@@ -643,7 +649,7 @@ static size_t scheme_len(struct slice text, bool *ret_tls) {
 }
 
 static enum url_reason refuse_scheme(struct slice text, struct err *e) {
-  size_t colon = find_any(text, 0, ":/?#");
+  size_t colon = find((struct slice){text.p, authority_end(text, 0)}, 0, ':');
   struct slice scheme = {text.p, colon};
   const char *instead = NULL;
   if (colon + 2 < text.len && memcmp(text.p + colon, "://", 3) == 0) {
@@ -678,11 +684,11 @@ static struct slice host_guess(struct slice text) {
       break;
     }
   }
-  end = find_any(text, start, "/?#");
-  at = find_any((struct slice){text.p, end}, start, "@");
+  end = authority_end(text, start);
+  at = find((struct slice){text.p, end}, start, '@');
   if (at < end)
     start = at + 1;
-  end = find_any((struct slice){text.p, end}, start, ":");
+  end = find((struct slice){text.p, end}, start, ':');
   return (struct slice){text.p + start, end - start};
 }
 
@@ -724,7 +730,7 @@ static enum url_reason parse(struct url *u, struct slice text, struct err *e) {
   start = scheme_len(text, &u->tls);
   if (start == 0)
     return refuse_scheme(text, e);
-  end = find_any(text, start, "/?#");
+  end = authority_end(text, start);
   authority = (struct slice){text.p + start, end - start};
   if (seen & IS_AT) {
     const char *at = memchr(authority.p, '@', authority.len);
@@ -747,8 +753,8 @@ static enum url_reason parse(struct url *u, struct slice text, struct err *e) {
   u->scheme = (struct slice){u->text, u->tls ? 3 : 2};
   colon = 0;
   if (authority.len > 0 && authority.p[0] == '[')
-    colon = find_any(authority, 0, "]");
-  colon = find_any(authority, colon, ":");
+    colon = find(authority, 0, ']');
+  colon = find(authority, colon, ':');
   h.out = u->text + u->len;
   r = host_parse((struct slice){authority.p, colon}, start, &h, e);
   if (r != URL_OK)
@@ -769,7 +775,7 @@ static enum url_reason parse(struct url *u, struct slice text, struct err *e) {
       put_port(u, u->port);
   }
 
-  query = find_any(text, end, "?");
+  query = find(text, end, '?');
   u->path.p = u->text + u->len;
   if (query == end) {
     u->path.len = 1;
