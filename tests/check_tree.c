@@ -5,6 +5,52 @@
 #include "policy/tree.h"
 #include "runtime/base/buf.h"
 
+/* libyaml calls malloc, not our allocator.  Where nothing else has taken its
+ * place (a sanitizer would), ours fails on request and counts. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) ||     \
+    __has_feature(thread_sanitizer)
+#define OTHER_MALLOC 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    !defined(__GLIBC__)
+#define OTHER_MALLOC 1
+#endif
+
+static size_t malloc_count; /* since the last malloc_fail_at */
+static size_t malloc_fail_at = SIZE_MAX;
+static long malloc_live; /* blocks */
+
+#ifndef OTHER_MALLOC
+#define EXPORT __attribute__((visibility("default")))
+void *__libc_malloc(size_t n);
+void *__libc_realloc(void *p, size_t n);
+void __libc_free(void *p);
+EXPORT void *malloc(size_t n);
+EXPORT void *realloc(void *p, size_t n);
+EXPORT void free(void *p);
+
+void *malloc(size_t n) {
+  if (malloc_count++ == malloc_fail_at)
+    return NULL;
+  malloc_live++;
+  return __libc_malloc(n);
+}
+
+void *realloc(void *p, size_t n) {
+  if (malloc_count++ == malloc_fail_at)
+    return NULL;
+  malloc_live += !p;
+  return __libc_realloc(p, n);
+}
+
+void free(void *p) {
+  malloc_live -= p != NULL;
+  __libc_free(p);
+}
+#endif
+
 /* Parses before a guard page and writes the value as JSON. */
 static int to_json(struct slice text, struct buf *out, struct err *e) {
   struct arena a;
@@ -386,6 +432,35 @@ START_TEST(survives_failing_memory) {
 }
 END_TEST
 
+START_TEST(survives_failing_malloc) {
+  static const char *const texts[] = {
+      ("%YAML 1.1\n%TAG !x! tag:x,2000:\n---\na: &x [1, 'b', {c: "
+       "\"\\u00e9\"}]\n"
+       "b: *x\nc: |\n  text\n  more\nd: !x!t {e: f}\n? g\n: - h\n  - i\n"),
+      "a: [1, {b: c}\n",        /* a mistake */
+      "a: &x [*x]\n",           /* one of ours, half-way */
+      "a: 1\n---\n&b !t c: 2\n" /* likewise */
+  };
+  unit_each(text, texts) {
+    int rv = ERR_NOMEM;
+    for (size_t n = 0; rv == ERR_NOMEM; n++) {
+      struct tree_node *root;
+      struct arena a;
+      struct err e;
+      long live = malloc_live;
+      arena_init(&a, &mem_libc, 1 << 20);
+      malloc_count = 0;
+      malloc_fail_at = n;
+      rv = tree_parse(&root, slice_of(*text), &tree_limits_default, &a, &e);
+      malloc_fail_at = SIZE_MAX;
+      arena_deinit(&a);
+      ck_assert_int_eq(malloc_live, live);
+    }
+    ck_assert_int_eq(rv, text == texts ? 0 : ERR_SYNTAX);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("tree");
   TCase *tc = tcase_create("tree");
@@ -399,6 +474,7 @@ int main(void) {
   tcase_add_test(tc, refuses_size);
   tcase_add_test(tc, minds_its_limits);
   tcase_add_test(tc, survives_failing_memory);
+  tcase_add_test(tc, survives_failing_malloc);
   suite_add_tcase(s, tc);
   rv = unit_run(s);
   free(made.p);
