@@ -87,6 +87,7 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
                 struct err *e) {
   struct preempt *p;
   struct sigaction sa;
+  stack_t stack;
   if (signal == 0)
     signal = SIGRTMAX - 3;
   if (signal != -1 && (signal < 1 || signal > SIGRTMAX || signal == SIGKILL ||
@@ -100,7 +101,12 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
   if (signal != -1) {
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_signal;
-    sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    /* Where threads have signal stacks (Go's do), a handler must use them.
+     * Elsewhere the flag would change nothing, but valgrind then does not grow
+     * the stack it puts the handler's frame on. */
+    sa.sa_flags = SA_SIGINFO | SA_RESTART;
+    if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
+      sa.sa_flags |= SA_ONSTACK;
     sigfillset(&sa.sa_mask);
     if (sigaction(signal, &sa, NULL) != 0) {
       mem_free(m, p, sizeof *p);
