@@ -194,7 +194,7 @@ static void on_closed(void *ud, const struct connection_close *how) {
   fail_sends(c);
   c->conn = NULL;
   forget(c);
-  connection_free(conn);
+  connection_release(conn, 1001); /* it may still owe its close frame */
   if (c->control_messages) {
     c->close_item.push = push_close;
     c->close_item.drop = drop_close;
