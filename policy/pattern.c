@@ -1052,9 +1052,12 @@ static int write_url(const struct pattern *p, struct buf *out) {
     return rv;
   if (u->host_kind == PATTERN_HOST_PREFIX)
     return 0;
-  /* A second star keeps ".*" in a deny from being widened once more. */
+  /* A second star keeps what is not to be read as a raw prefix again: ".*" in a
+   * deny, and a query without a path in an allow. */
   written = from(buf_slice(out), start);
-  if (p->deny && ends_with(written, ".*") && count_stars(written) == 1)
+  if (count_stars(written) == 1 &&
+      (p->deny ? ends_with(written, ".*")
+               : u->any_path && !u->any_query && ends_with(written, "*")))
     return buf_adds(out, "*");
   return 0;
 }

@@ -165,6 +165,7 @@ static const struct {
     {"wss://a?v=2", URL_USE, "wss://a/any?v=22", 0},
     {"wss://a?", URL_USE, "wss://a/any", 1},
     {"wss://a?", URL_USE, "wss://a/any?x", 0},
+    {"wss://a?v**", COMPAT, "wss://a/any?v=1", 1},
     {"wss://a/?x?y/*", URL_USE, "wss://a/?x?y/z", 1},
     /* compatibility readings in an allow */
     {"wss://host*", COMPAT, "wss://host/x", 1},
