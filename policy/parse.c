@@ -37,8 +37,6 @@ static void keep_mistake(struct parser *ps, const struct err *e) {
   size_t at;
 
   ps->total++;
-  if (ps->nmistakes == MAX_MISTAKES)
-    return;
   if (ps->nmistakes == ps->mistakes_cap) {
     struct err *p =
         mem_grow(ps->mem, ps->mistakes, &ps->mistakes_cap, ps->nmistakes + 1,
@@ -67,6 +65,10 @@ static void mistake(struct parser *ps, struct tree_pos at, const char *fmt,
   struct err e;
   va_list ap;
 
+  if (ps->nmistakes == MAX_MISTAKES) {
+    ps->total++;
+    return;
+  }
   va_start(ap, fmt);
   err_vsetf(&e, ERR_SYNTAX, fmt, ap);
   va_end(ap);
@@ -82,11 +84,15 @@ static void mistake(struct parser *ps, struct tree_pos at, const char *fmt,
 /* "expected 'effect'", or all of |words| when none is near. */
 static void unknown(struct parser *ps, struct tree_pos at, const char *what,
                     struct slice got, const char *const *words) {
-  const char *near = str_nearest(got, words);
+  const char *near;
   char all[256];
   size_t n = 0;
 
-  if (near) {
+  if (ps->nmistakes == MAX_MISTAKES) { /* thousands of searches for nothing */
+    ps->total++;
+    return;
+  }
+  if ((near = str_nearest(got, words)) != NULL) {
     mistake(ps, at, "unknown %s '%.*s', expected '%s'", what, SHOWN(got), near);
     return;
   }

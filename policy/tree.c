@@ -64,6 +64,16 @@ static int fail(struct builder *b, struct tree_pos at, const char *message) {
   return ERR_SYNTAX;
 }
 
+static int too_much(struct builder *b, struct tree_pos at, const char *what,
+                    size_t max, const char *unit) {
+  char message[128];
+
+  snprintf(message, sizeof message,
+           "%s, expected at most %zu %s with aliases written out", what, max,
+           unit);
+  return fail(b, at, message);
+}
+
 static struct tree_pos pos_of(struct builder *b, const yaml_mark_t *mark) {
   const char *p = b->text.p;
   size_t i, chars = mark->column;
@@ -219,17 +229,17 @@ static bool tag_is(const yaml_char_t *tag, const char *name) {
 static int count(struct builder *b, struct tree_pos at, size_t nodes,
                  size_t bytes) {
   if (nodes > b->limits->max_nodes - b->nodes)
-    return fail(b, at, "too many nodes, aliases written out");
+    return too_much(b, at, "too many nodes", b->limits->max_nodes, "nodes");
   /* escapes can double a text ("\L" is three bytes), aliases must not */
   if (bytes > 2 * b->limits->max_bytes - b->bytes)
-    return fail(b, at, "too much text, aliases written out");
+    return too_much(b, at, "too much text", 2 * b->limits->max_bytes, "bytes");
   b->nodes += nodes;
   b->bytes += bytes;
   return 0;
 }
 
 static int too_deep(struct builder *b, struct tree_pos at) {
-  return fail(b, at, "nested too deeply, aliases written out");
+  return too_much(b, at, "nested too deeply", b->limits->max_levels, "levels");
 }
 
 /* Puts |n|, which stands at |at|, where it belongs. */
@@ -481,8 +491,10 @@ int tree_parse(struct tree_node **ret, struct slice text,
       limits->max_bytes > SIZE_MAX / 2 || limits->max_bytes > UINT32_MAX / 2)
     return err_set(e, ERR_INVALID);
   if (text.len > limits->max_bytes) {
-    fail(&b, (struct tree_pos){1, 1}, "file too large");
-    return ERR_SYNTAX;
+    char message[64];
+    snprintf(message, sizeof message,
+             "file too large, expected at most %zu bytes", limits->max_bytes);
+    return fail(&b, (struct tree_pos){1, 1}, message);
   }
   if (text.len >= 3 && memcmp(text.p, "\xEF\xBB\xBF", 3) == 0)
     b.text = (struct slice){text.p + 3, text.len - 3};
