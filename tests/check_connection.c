@@ -140,7 +140,7 @@ static int p_frame(struct peer *p) {
     for (size_t i = 0; i < more; i++)
       len = len << 8 | h[2 + i];
   }
-  data = malloc(len + 1);
+  data = calloc(1, len + 4);
   if (!p_read_all(p, data, len)) {
     p_note(p, "CUT");
     free(data);
@@ -148,7 +148,7 @@ static int p_frame(struct peer *p) {
   }
   for (size_t i = 0; i < len; i++)
     data[i] ^= h[2 + more + i % 4];
-  data[len] = '\0';
+
   switch (h[0] & 15) {
   case WS_TEXT:
   case WS_BINARY:
