@@ -597,6 +597,7 @@ int command_run(int argc, char **argv) {
   r->modules.fd = -1;
   subject_init(&r->subject, "run", argc);
   script_output_init(&r->output, STDOUT_FILENO);
+  r->output.stop = &signal_got;
   status = run_arguments(r, argc, argv);
   if (status < 0)
     status = script_read(r);

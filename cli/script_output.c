@@ -72,8 +72,9 @@ void script_output_flush(struct script_output *o) {
 static void keep(struct script_output *o, const char *data, size_t len) {
   if (o->error || len == 0)
     return;
-  while (o->end - o->begin >= SCRIPT_OUTPUT_MAX_BYTES && o->error == 0) {
-    ready(o, -1);
+  while (o->end - o->begin >= SCRIPT_OUTPUT_MAX_BYTES && o->error == 0 &&
+         !(o->stop && *o->stop)) {
+    ready(o, 200); /* a signal may have come just before */
     script_output_flush(o);
   }
   if (len > o->cap - o->end && o->begin > 0) {

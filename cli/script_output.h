@@ -4,6 +4,7 @@
 #ifndef CLI_SCRIPT_OUTPUT_H
 #define CLI_SCRIPT_OUTPUT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,7 @@ struct script_output {
   bool whole;   /* a regular file: takes everything at once */
   bool socket;
   int error; /* errno of the write that failed; from then on all is dropped */
+  const volatile sig_atomic_t *stop; /* not 0: hold nothing up; may be NULL */
   char *data;
   size_t begin, end, cap; /* data[begin..end) waits */
 };

@@ -892,6 +892,20 @@ for i = 1, 1000 do websocket.connect("wss://x.example/" .. i) end
         p.stdout.close()
         p.stderr.close()
 
+    def test_signal_while_the_script_is_held_up(self):
+        self.write("x.lua", "local s = ('x'):rep(1000000) print('up') "
+                            "while true do print(s) end")
+        p = subprocess.Popen([CORDON, "run", "--max-output=1GiB", "x.lua"],
+                             cwd=self.dir, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        self.assertEqual(os.read(p.stdout.fileno(), 3), b"up\n")
+        with self.assertRaises(subprocess.TimeoutExpired):
+            p.wait(1)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(30), 143)
+        p.stdout.close()
+        p.stderr.close()
+
     def test_ignored_sigint_stays_ignored(self):
         self.write("x.lua", "print('up') require 'time'.sleep('1s')")
         p = subprocess.Popen(
