@@ -31,7 +31,7 @@ struct frame {
 
 struct error_object {
   enum retry retry;
-  bool main_thread;
+  const char *thread; /* where it was made; a literal */
   size_t nframes;
   struct frame frames[];
 };
@@ -75,12 +75,18 @@ static struct error_object *object_new(lua_State *L, const struct frame *frames,
   return e;
 }
 
+static const char *thread_name(lua_State *L) {
+  const struct state *st = state_of(L);
+  if (!(thread_flags(L) & THREAD_IS_TASK))
+    return "coroutine";
+  return st->current == st->main ? "main" : "task";
+}
+
 static struct error_object *object_here(lua_State *L) {
   struct frame frames[FRAMES_MAX];
   size_t n = capture(L, frames);
   struct error_object *e = object_new(L, frames, n);
-  e->main_thread = lua_pushthread(L) == 1;
-  lua_pop(L, 1);
+  e->thread = thread_name(L);
   return e;
 }
 
@@ -251,7 +257,7 @@ static int errors_wrap(lua_State *L) {
   if (inner) {
     struct error_object *e = object_new(L, inner->frames, inner->nframes);
     e->retry = inner->retry;
-    e->main_thread = inner->main_thread;
+    e->thread = inner->thread;
     for (int n = 1; n <= UV_COUNT; n++) {
       lua_getiuservalue(L, 1, n);
       set_uv(L, 3, n);
@@ -295,7 +301,7 @@ static int errors_call_stack(lua_State *L) {
     return 1;
   }
   lua_createtable(L, 0, 2);
-  lua_pushstring(L, e->main_thread ? "main" : "coroutine");
+  lua_pushstring(L, e->thread);
   lua_setfield(L, -2, "thread");
   lua_createtable(L, (int)e->nframes, 0);
   for (size_t i = 0; i < e->nframes; i++) {

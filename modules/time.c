@@ -297,6 +297,8 @@ static struct moment *check_time(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, TIME_META);
 }
 
+/* A Time is a struct moment whose user value 1 is its Location. */
+
 /* Pops a Location, pushes a Time in it. */
 static int push_time_in(lua_State *L, const struct moment *m) {
   if (m->sec < -max_seconds || m->sec > max_seconds)

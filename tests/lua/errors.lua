@@ -243,6 +243,12 @@ eq(#errors.call_stack(deep(100)).frames, 32)
 local in_co = coroutine.wrap(function() return (errors.new("co")) end)()
 eq(errors.call_stack(in_co).thread, "coroutine")
 ok(#errors.call_stack(in_co).frames >= 1)
+eq(cs.thread, "main")
+local from_task = channel.new(1)
+coroutine.spawn(function()
+  from_task:send((errors.new("task")))
+end)
+eq(errors.call_stack(from_task:receive()).thread, "task")
 
 -- Methods want an error object.
 for _, name in ipairs {"kind", "message", "retryable", "details", "stack"} do
