@@ -47,10 +47,12 @@ struct builder {
   size_t nodes; /* so far, aliases written out */
   size_t bytes;
   unsigned documents;
-  /* byte offset of the start of line |at_line|: marks come in order, so that
-   * turning their characters into bytes is linear in all */
-  size_t at_offset;
+  /* A place in the text, from where the next is looked for: marks come nearly
+   * in order, so turning their characters into bytes is linear in all. */
   size_t at_line;
+  size_t at_start;  /* offset of the line */
+  size_t at_char;   /* of the line */
+  size_t at_offset; /* of that character */
 };
 
 static int fail(struct builder *b, struct tree_pos at, const char *message) {
@@ -76,22 +78,32 @@ static int too_much(struct builder *b, struct tree_pos at, const char *what,
 
 static struct tree_pos pos_of(struct builder *b, const yaml_mark_t *mark) {
   const char *p = b->text.p;
-  size_t i, chars = mark->column;
+  size_t i;
 
   if (mark->line < b->at_line)
-    b->at_line = b->at_offset = 0;
+    b->at_line = b->at_start = b->at_char = b->at_offset = 0;
+  else if (mark->line == b->at_line && mark->column < b->at_char) {
+    b->at_char = 0;
+    b->at_offset = b->at_start;
+  }
   while (b->at_line < mark->line) {
-    const char *nl = memchr(p + b->at_offset, '\n', b->text.len - b->at_offset);
+    const char *nl =
+        b->at_offset < b->text.len
+            ? memchr(p + b->at_offset, '\n', b->text.len - b->at_offset)
+            : NULL;
     if (!nl)
       break;
-    b->at_offset = (size_t)(nl - p) + 1;
+    b->at_start = b->at_offset = (size_t)(nl - p) + 1;
+    b->at_char = 0;
     b->at_line++;
   }
-  for (i = b->at_offset; i < b->text.len && chars; chars--)
+  for (i = b->at_offset; i < b->text.len && b->at_char < mark->column;
+       b->at_char++)
     for (i++; i < b->text.len && ((unsigned char)p[i] & 0xC0) == 0x80;)
       i++;
+  b->at_offset = i;
   return (struct tree_pos){(uint32_t)(b->at_line + 1),
-                           (uint32_t)(i - b->at_offset + 1)};
+                           (uint32_t)(i - b->at_start + 1)};
 }
 
 /* ------------------------------------------------------------- the bytes ---
@@ -318,7 +330,7 @@ static int new_node(struct builder *b, const yaml_event_t *ev,
 /* Where the text of |n| stands letter by letter in the file, for messages about
  * a part of it. */
 static void find_text(struct builder *b, struct tree_node *n, bool quoted) {
-  size_t at = b->at_offset + n->pos.column - 1 + quoted;
+  size_t at = b->at_start + n->pos.column - 1 + quoted;
 
   if (at <= b->text.len && n->text.len <= b->text.len - at &&
       memcmp(b->text.p + at, n->text.p, n->text.len) == 0)
@@ -448,7 +460,7 @@ static int on_event(struct builder *b, const yaml_event_t *ev) {
 static int yaml_failed(struct builder *b, const yaml_parser_t *parser) {
   const char *problem = parser->problem ? parser->problem : "syntax error";
   struct tree_pos at = pos_of(b, &parser->problem_mark);
-  size_t offset = b->at_offset + at.column - 1;
+  size_t offset = b->at_start + at.column - 1;
   char message[256];
 
   if (parser->error == YAML_MEMORY_ERROR)
