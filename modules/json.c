@@ -176,30 +176,34 @@ static void add_escape(struct encoder *e, char c) {
   add(e, text, 6);
 }
 
+/* Looked at in one go, so that a limit can stop a long string half-way. */
+#define WINDOW_BYTES ((size_t)64 << 10)
+
 /* Bytes that are no UTF-8 become U+FFFD, one for each: the output is always
  * valid JSON. */
 static void add_string(struct encoder *e, const char *p, size_t len) {
   add_char(e, '"');
   while (len) {
-    size_t valid = utf8_valid_prefix(p, len);
+    size_t window = len < WINDOW_BYTES ? len : WINDOW_BYTES;
+    /* a character that the window cuts comes first in the next one */
+    size_t valid = utf8_valid_prefix(p, window);
     len -= valid;
+    bytes_step(e->L, &e->steps, valid);
+    if (!valid) {
+      add(e, "\xEF\xBF\xBD", 3);
+      p++;
+      len--;
+    }
     while (valid) {
       size_t run = plain_run(p, valid);
       if (run)
         add(e, p, run);
-      bytes_step(e->L, &e->steps, run);
       p += run;
       valid -= run;
       if (valid) {
         add_escape(e, *p++);
         valid--;
       }
-    }
-    if (len) {
-      add(e, "\xEF\xBF\xBD", 3);
-      json_step(e->L, &e->steps);
-      p++;
-      len--;
     }
   }
   add_char(e, '"');

@@ -48,6 +48,11 @@ for i = 0, 127 do
 end
 local long = ("line \"with\" \\ and \n and é "):rep(20000)
 eq(json.decode(json.encode(long)), long)
+for pad = 0, 5 do -- characters that lie across the pieces of a long string
+  local wide = ("a"):rep(65536 - pad) .. "😀é\xff€\xf0\x9f"
+  eq(json.encode(wide), '"' .. ("a"):rep(65536 - pad) ..
+     '😀é\u{FFFD}€\u{FFFD}\u{FFFD}"')
+end
 
 -- Encoding: tables
 eq(json.encode {}, "[]")
