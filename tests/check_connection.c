@@ -921,6 +921,11 @@ START_TEST(send_and_close) {
   ck_assert_int_eq(connection_send(k.c, &b.r), 0);
   ck_assert_int_eq(connection_send(k.c, &c.r), 0);
   ck_assert_int_eq(connection_send(k.c, &d.r), 0);
+  e.r.opcode = WS_CLOSE;
+  ck_assert_int_eq(connection_send(k.c, &e.r), ERR_INVALID);
+  e.r.opcode = WS_PING;
+  e.r.data = (struct slice){(char *)big, 126};
+  ck_assert_int_eq(connection_send(k.c, &e.r), ERR_INVALID);
   ck_assert_int_eq(connection_close(k.c, 1004, SLICE(""), &e.r), ERR_INVALID);
   ck_assert_int_eq(connection_close(k.c, 1000, SLICE("\xff"), &e.r),
                    ERR_INVALID);

@@ -1205,6 +1205,9 @@ fail:
 }
 
 int connection_send(struct connection *c, struct send_request *r) {
+  if (r->opcode != WS_TEXT && r->opcode != WS_BINARY &&
+      (r->opcode != WS_PING || r->data.len > FRAMES_CONTROL_MAX))
+    return ERR_INVALID;
   if (c->state != CONN_OPEN || c->close_queued)
     return ERR_CLOSED;
   r->sent = 0;

@@ -144,7 +144,7 @@ void connections_cut(struct loop *lp);
 /* Queues |r|; messages go out whole and in order, control frames overtake data
  * between frames.  The caller sets opcode, data (at most 125 bytes for
  * WS_PING), done and ud; that text is UTF-8 is its business.  0; ERR_CLOSED
- * (closing or not open: |done| is not called). */
+ * (closing or not open) or ERR_INVALID: |done| is not called then. */
 int connection_send(struct connection *c, struct send_request *r);
 
 /* The sender goes away: |r| is forgotten if none of it was sent; if a part was,
