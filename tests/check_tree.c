@@ -167,6 +167,8 @@ static const struct {
      1,
      NULL},
     {{"\xC3\xA9: *x", 6}, 1, 5, NULL}, /* columns are bytes */
+    {{"[\xC3\xA9, \xE2\x82\xAC, *x]", 13}, 1, 11, NULL},
+    {{"a: \xC3\xA9\n\xC3\xA9: [\xC3\xA9, *x]", 18}, 2, 10, NULL},
     {{"!foo a", 6}, 1, 1, "tags are not supported"},
     {{"a: !!int 1", 10}, 1, 4, NULL},
     {{"a: !!binary aGk=", 16}, 1, 4, NULL},
