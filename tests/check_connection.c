@@ -77,7 +77,8 @@ static bool p_read_all(struct peer *p, void *buf, size_t len) {
   return true;
 }
 
-static void p_note(struct peer *p, const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void p_note(struct peer *p,
+                                                         const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   p->got_len += (size_t)vsnprintf(p->got + p->got_len,
@@ -257,7 +258,8 @@ struct client {
   struct connection_failure failure;
 };
 
-static void note(struct client *k, const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void note(struct client *k,
+                                                       const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   k->log_len += (size_t)vsnprintf(k->log + k->log_len,
@@ -339,7 +341,8 @@ static void on_closed(void *ud, const struct connection_close *how) {
 static const struct connection_handler handler = {
     on_judge, on_opened, on_failed, on_message, on_closed};
 
-static void client_init(struct client *k, const char *url, ...) {
+__attribute__((format(printf, 2, 3))) static void
+client_init(struct client *k, const char *url, ...) {
   char text[512];
   va_list ap;
   va_start(ap, url);
