@@ -26,15 +26,15 @@ enum json_token {
 };
 
 /* A pull lexer that also checks the grammar (commas, colons, nesting), so that
- * its caller sees only well-formed sequences.  No allocation.  Integers that fit
- * an int64 are JSON_INT ("-0" is 0, "-0.0" stays -0.0), a number no double can
- * hold is an error. */
+ * its caller sees only well-formed sequences.  No allocation.  Integers that
+ * fit an int64 are JSON_INT ("-0" is 0, "-0.0" stays -0.0), a number no double
+ * can hold is an error. */
 struct json_lexer {
   const char *text;
   size_t len;
   size_t pos;
   unsigned depth;
-  uint8_t expect;                 /* private: what may come next */
+  uint8_t expect;                   /* private: what may come next */
   uint8_t nest[JSON_MAX_DEPTH / 8]; /* private: bit set: an object */
   /* of the last token */
   int64_t integer;

@@ -21,8 +21,8 @@ enum value_type {
   VALUE_MAP
 };
 
-/* Whoever builds one keeps it at most VALUE_MAX_DEPTH levels deep: the functions
- * below recurse. */
+/* Whoever builds one keeps it at most VALUE_MAX_DEPTH levels deep: the
+ * functions below recurse. */
 #define VALUE_MAX_DEPTH 128
 
 struct value {
