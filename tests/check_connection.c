@@ -535,6 +535,39 @@ START_TEST(judged) {
 }
 END_TEST
 
+/* localhost is 127.0.0.1 and ::1: who listens on the second only is found. */
+START_TEST(the_other_family) {
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+  socklen_t len = sizeof in6;
+  struct peer p;
+  struct client k;
+  peer_start(&p, peer_echo);
+  close(p.listener);
+  in6.sin6_addr = in6addr_loopback;
+  p.listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (p.listener < 0 ||
+      bind(p.listener, (struct sockaddr *)&in6, sizeof in6) != 0)
+    return; /* a machine without IPv6 */
+  ck_assert_int_eq(listen(p.listener, 8), 0);
+  getsockname(p.listener, (struct sockaddr *)&in6, &len);
+  p.port = ntohs(in6.sin6_port);
+  peer_go(&p);
+  client_init(&k, "ws://localhost:%u/", p.port);
+  ck_assert_int_eq(client_start(&k), 0);
+  while (k.log_len == 0)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  expect(k.log, "open ");
+  ck_assert_int_eq(k.judged, 2);
+  client_end(&k);
+  peer_end(&p);
+  client_init(&k, "ws://[::1]:%u/", p.port);
+  ck_assert_int_eq(client_start(&k), 0);
+  client_run(&k, NULL);
+  expect(k.log, "failed connect 0 connection refused");
+  client_end(&k);
+}
+END_TEST
+
 static void peer_silent(struct peer *p) {
   p_request(p);
   p_frames(p);
@@ -1529,6 +1562,7 @@ int main(void) {
   tcase_add_test(tc, cut_at_each_byte_of_the_answer);
   tcase_add_test(tc, nobody_listens);
   tcase_add_test(tc, judged);
+  tcase_add_test(tc, the_other_family);
   tcase_add_test(tc, dial_timeout);
   tcase_add_test(tc, server_frames);
   tcase_add_test(tc, lost_at_each_byte_of_a_frame);
