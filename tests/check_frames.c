@@ -398,15 +398,17 @@ END_TEST
 
 int main(void) {
   Suite *s = suite_create("frames");
-  TCase *tc = tcase_create("frames");
+  TCase *tc = tcase_create("frames"), *slow = tcase_create("exhaustive");
   tcase_add_test(tc, rules_whole_and_in_pieces);
   tcase_add_test(tc, bad_utf8_fails_before_its_message_is_over);
   tcase_add_test(tc, every_close_code);
-  tcase_add_test(tc, every_header);
+  tcase_add_test(slow, every_header);
   tcase_add_test(tc, limits);
-  tcase_add_test(tc, send_sizes_and_rooms);
+  tcase_add_test(slow, send_sizes_and_rooms);
   tcase_add_test(tc, masks_differ);
   tcase_add_test(tc, send_without_memory);
+  tcase_set_tags(slow, UNIT_SLOW);
   suite_add_tcase(s, tc);
+  suite_add_tcase(s, slow);
   return unit_run(s);
 }

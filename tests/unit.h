@@ -153,6 +153,10 @@ static inline void guard_deinit(struct guard *g) {
 
 /* ---------------------------------------------------------------- main --- */
 
+/* For tcase_set_tags: cases that go through millions of inputs are left out
+ * where every instruction is dear (valgrind). */
+#define UNIT_SLOW "slow"
+
 /* Where the files of tests/ are: the programs run from any build folder. */
 static inline const char *unit_srcdir(void) {
   const char *dir = getenv("top_srcdir");
