@@ -125,20 +125,6 @@ static struct decision decide(const struct policy_scope *scope,
 
 /* ------------------------------------------------------------ addresses --- */
 
-static bool allows_addresses(const struct policy *p) {
-  for (size_t i = 0; !p->deny && i < p->nrules; i++) {
-    const struct policy_rule *r = &p->rules[i];
-    if (!action_matches(r, SLICE(CONNECT_ADDRESS)))
-      continue;
-    for (size_t j = 0; j < r->nresources; j++)
-      if (r->resources[j].kind == PATTERN_ADDRESS ||
-          r->resources[j].kind == PATTERN_CLASS ||
-          r->resources[j].kind == PATTERN_ANY)
-        return true;
-  }
-  return false;
-}
-
 static bool ip_equal(const struct ip *a, const struct ip *b) {
   return a->family != 0 && a->family == b->family &&
          memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
@@ -166,8 +152,8 @@ static const char *class_reason(enum ip_class c) {
   return "address that no policy opens";
 }
 
-/* Where no policy speaks: the class decides, or the way the URL's host was
- * named. */
+/* Where no policy applies: the class decides, or the way the URL's host was
+ * named.  An allow elsewhere changes nothing here: adding one never denies. */
 static void decide_class(struct decision *d, const struct ip *ip,
                          const struct decision *named) {
   enum ip_class c = ip_classify(ip);
@@ -205,9 +191,6 @@ static struct decision decide_address(const struct policy_scope *scope,
   d = decide(scope, request->action, &s);
   if (d.verdict != VERDICT_UNDEFINED)
     return d;
-  for (size_t i = 0; i < policy_scope_len(scope); i++)
-    if (allows_addresses(policy_scope_at(scope, i)))
-      return d; /* an allow-list of addresses closes all others */
   decide_class(&d, s.ip, named);
   return d;
 }

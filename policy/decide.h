@@ -60,7 +60,7 @@ struct decision {
  * websocket.connect.address and |request->ip|.
  *
  * For action websocket.connect.address pass in |url_decision| the decision that
- * allowed the URL (else NULL): the default for addresses no allow speaks on
+ * allowed the URL (else NULL): the default for addresses no policy applies to
  * depends on it.
  */
 struct decision policy_decide(const struct policy_set *set,

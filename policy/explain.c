@@ -230,13 +230,19 @@ static int explain_undefined(const struct policy_scope *scope,
   return rv == 0 ? write_advice(q, out) : rv;
 }
 
-/* A rule for the address would close all other addresses, so the advice is to
- * say it where the host is named. */
-static int explain_class(const struct request *q, const struct decision *d,
+/* Addresses of a name change, so the advice is to say it where the host is
+ * named. */
+static int explain_class(const struct policy_scope *scope,
+                         const struct request *q, const struct decision *d,
                          struct buf *out) {
   struct request url = *q;
-  int rv = buf_addf(out, "  %s\n", d->reason);
+  struct miss m = find_miss(scope, q);
+  int rv = buf_addf(out, "  %s", d->reason);
 
+  if (rv == 0 && m.closeness && m.pattern && !m.action)
+    rv = write_miss(&m, out);
+  if (rv == 0)
+    rv = buf_addc(out, '\n');
   if (rv != 0 || !q->url)
     return rv == 0 ? write_advice(q, out) : rv;
   url.action = SLICE(CONNECT_URL);
@@ -273,7 +279,7 @@ int policy_explain_refusal(const struct policy_set *set,
     q.port = port;
   }
   if (d->by_address_class)
-    return explain_class(&q, d, out);
+    return explain_class(scope, &q, d, out);
   if (d->verdict == VERDICT_DENY || !scope)
     return buf_addf(out, "  %s\n", d->reason);
   return explain_undefined(scope, &q, out);

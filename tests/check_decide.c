@@ -296,19 +296,19 @@ static const struct {
      VERDICT_DENY, true},
     {OPEN(URL_RULE("ws://[fd00::1]")), "ws://[fd00::1]/", "[fd00::1]:80",
      VERDICT_ALLOW, true},
-    /* an allow that speaks closes what it does not name */
+    /* an allow opens what it names and closes nothing */
     {OPEN(ADDRESS_RULE("10.0.0.0/8")), NULL, "10.1.2.3:443", VERDICT_ALLOW,
      false},
-    {OPEN(ADDRESS_RULE("10.0.0.0/8:443")), NULL, "10.1.2.3:80",
-     VERDICT_UNDEFINED, false},
-    {OPEN(ADDRESS_RULE("10.0.0.0/8")), NULL, "93.184.216.34:443",
-     VERDICT_UNDEFINED, false},
+    {OPEN(ADDRESS_RULE("10.0.0.0/8:443")), NULL, "10.1.2.3:80", VERDICT_DENY,
+     true},
+    {OPEN(ADDRESS_RULE("10.0.0.0/8")), NULL, "93.184.216.34:443", VERDICT_ALLOW,
+     true},
     {OPEN(ADDRESS_RULE("10.0.0.0/8") URL_RULE("ws://127.0.0.1")),
-     "ws://127.0.0.1/", "127.0.0.1:80", VERDICT_UNDEFINED, false},
+     "ws://127.0.0.1/", "127.0.0.1:80", VERDICT_ALLOW, true},
     {OPEN(ADDRESS_RULE("class:private") ADDRESS_RULE("class:public")), NULL,
      "93.184.216.34:443", VERDICT_ALLOW, false},
-    {OPEN(ADDRESS_RULE("class:private")), NULL, "127.0.0.1:443",
-     VERDICT_UNDEFINED, false},
+    {OPEN(ADDRESS_RULE("class:private")), NULL, "127.0.0.1:443", VERDICT_DENY,
+     true},
     {OPEN(ADDRESS_RULE("*")), NULL, "127.0.0.1:443", VERDICT_ALLOW, false},
     {OPEN(ADDRESS_RULE("[fd00::]/8")), NULL, "[fd12::1]:443", VERDICT_ALLOW,
      false},
@@ -457,7 +457,8 @@ static const struct {
      "  to allow it: {action: websocket.connect.url, resource: "
      "\"wss://[fd00::1]/\"}\n"},
     {OPEN(ADDRESS_RULE("10.0.0.0/8:80")), ADDRESS_ACTION, "10.0.0.1:443", NULL,
-     "  no policy allows it; nearest: app:p (p.yaml:3) wants port 80\n"
+     "  private address that no policy opens; nearest: app:p (p.yaml:3) wants "
+     "port 80\n"
      "  to allow it: {action: websocket.connect.address, resource: "
      "\"10.0.0.1:443\"}\n"},
     {OPEN(ADDRESS_RULE("10.0.0.0/8")), ADDRESS_ACTION, "93.184.216.34:443",
