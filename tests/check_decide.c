@@ -461,12 +461,6 @@ static const struct {
      "port 80\n"
      "  to allow it: {action: websocket.connect.address, resource: "
      "\"10.0.0.1:443\"}\n"},
-    {OPEN(ADDRESS_RULE("10.0.0.0/8")), ADDRESS_ACTION, "93.184.216.34:443",
-     NULL,
-     "  no policy allows it; nearest: app:p (p.yaml:3) wants address "
-     "10.0.0.0/8\n"
-     "  to allow it: {action: websocket.connect.address, resource: "
-     "\"93.184.216.34:443\"}\n"},
 };
 
 START_TEST(explains_refusals) {
