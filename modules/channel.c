@@ -344,6 +344,7 @@ static int channel_gc(lua_State *L) {
     it->drop(it);
   }
   ch->len = 0;
+  object_bury(L, 1);
   return 0;
 }
 

@@ -196,6 +196,7 @@ static int source_gc(lua_State *L) {
   source_halt(s);
   if (s->ch)
     channel_host_detach(s->ch);
+  object_bury(L, 1);
   return 0;
 }
 

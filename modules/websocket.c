@@ -93,12 +93,16 @@ void websocket_end(struct services *sv) {
     release(list_entry(sv->clients.next, struct client, node), 1001);
 }
 
+static void fail_sends(struct client *c);
+
 static int client_gc(lua_State *L) {
   struct client *c = lua_touserdata(L, 1);
   if (c->ch)
     channel_host_detach(c->ch);
+  fail_sends(c); /* of a script that found it in a weak table just before */
   release(c, 1001);
   dial_free(c);
+  object_bury(L, 1);
   return 0;
 }
 
@@ -178,7 +182,6 @@ static void on_message(void *ud, struct message *m) {
 
 struct send_op;
 static void send_finish(struct send_op *op, int code);
-static void fail_sends(struct client *c);
 
 static void on_closed(void *ud, const struct connection_close *how) {
   struct client *c = ud;

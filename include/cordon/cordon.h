@@ -424,7 +424,8 @@ typedef struct cordon_host_config {
   const char *dns_servers; /* "ip:port,..."; NULL: the system's */
   int preempt_signal;      /* ends time slices of scripts; 0: SIGRTMAX - 3.
                               Its handler belongs to the library from the first
-                              host on.  CORDON_NO_SIGNAL: scripts count their
+                              host on, and the thread that runs a host has it
+                              unblocked.  CORDON_NO_SIGNAL: scripts count their
                               instructions instead, which slows them down and
                               stops them later. */
 } cordon_host_config;

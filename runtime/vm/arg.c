@@ -82,6 +82,12 @@ void lib_new(lua_State *L, const char *name, const luaL_Reg *funcs,
   table_lock(L, name);
 }
 
+void object_bury(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  lua_pushnil(L);
+  lua_setmetatable(L, idx);
+}
+
 void meta_new(lua_State *L, const char *tname, const luaL_Reg *methods,
               const luaL_Reg *meta) {
   luaL_checkstack(L, 6, NULL);

@@ -41,4 +41,9 @@ bool table_is_locked(lua_State *L, int idx);
 void meta_new(lua_State *L, const char *tname, const luaL_Reg *methods,
               const luaL_Reg *meta);
 
+/* The last act of every __gc: takes the methods away from the object at |idx|.
+ * A finalizer is no end: a script whose weak table has the object as a key gets
+ * it from there until the next collection. */
+void object_bury(lua_State *L, int idx);
+
 #endif

@@ -5,6 +5,9 @@
 #include "runtime/vm/env.h"
 #include "runtime/vm/sched.h"
 
+/* Each level can hold as many C calls as Lua allows in all, 200. */
+#define CLOSING_MAX 8
+
 enum status { CO_RUNNING, CO_DEAD, CO_SUSPENDED, CO_NORMAL };
 static const char *const status_names[] = {"running", "dead", "suspended",
                                            "normal"};
@@ -101,6 +104,28 @@ static int co_resume(lua_State *L) {
   return co_resume_finish(L, co, lua_gettop(L) - 1);
 }
 
+/* Closes |co| and its pending variables, whose __close metamethods run on it
+ * here, where nothing can be suspended.  Lua 5.4.4 counts the C calls of each
+ * closed coroutine from where that one was (commit 1e64c139 of Lua mends it),
+ * so closing inside closing must be bounded here. */
+static int close_thread(lua_State *L, lua_State *co) {
+  struct state *st = state_of(L);
+  int status;
+  if (st->closing >= CLOSING_MAX)
+    return luaL_error(L,
+                      "C stack overflow: coroutines are closed inside the "
+                      "closing of %d others",
+                      CLOSING_MAX);
+  st->closing++;
+  st->blocked_resumers++;
+  st->running = co;
+  status = lua_resetthread(co);
+  st->running = L;
+  st->blocked_resumers--;
+  st->closing--;
+  return status;
+}
+
 static int wrap_finish(lua_State *L, int nargs);
 
 static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
@@ -119,7 +144,9 @@ static int wrap_finish(lua_State *L, int nargs) {
     return n;
   status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) { /* an error in it */
-    status = lua_resetthread(co);                /* closes its variables */
+    status = close_thread(L, co);
+    if (state_must_halt(L, status))
+      return state_halt(L);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -176,18 +203,12 @@ static int co_running(lua_State *L) {
 
 static int co_close(lua_State *L) {
   lua_State *co = arg_thread(L);
-  struct state *st = state_of(L);
   enum status s = thread_status(L, co);
   int status;
   if ((s != CO_DEAD && s != CO_SUSPENDED) ||
       (thread_flags(co) & THREAD_IS_TASK))
     return luaL_error(L, "cannot close a %s coroutine", status_names[s]);
-  /* its __close metamethods run here, where nothing can be suspended */
-  st->blocked_resumers++;
-  st->running = co;
-  status = lua_resetthread(co);
-  st->running = L;
-  st->blocked_resumers--;
+  status = close_thread(L, co);
   if (status == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;

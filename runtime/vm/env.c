@@ -12,6 +12,7 @@
 static const char modules_key;
 static const char loaded_key;
 static const char loading_key; /* the value of a module that is being loaded */
+static const char strings_key;
 
 /* ------------------------------------------------------------- tostring --- */
 
@@ -388,6 +389,20 @@ static void open_lib(lua_State *L, lua_CFunction open) {
   lua_call(L, 0, 1);
 }
 
+/* lua_resume and lua_resetthread make these outside of protected mode, where
+ * an allocation that fails ends the process.  Strings that exist are found. */
+static void keep_strings(lua_State *L) {
+  static const char *const strings[] = {
+      "C stack overflow", "cannot resume dead coroutine",
+      "cannot resume non-suspended coroutine", "error in error handling", NULL};
+  lua_newtable(L);
+  for (int i = 0; strings[i]; i++) {
+    lua_pushstring(L, strings[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &strings_key);
+}
+
 void env_open(lua_State *L) {
   static const char *const base[] = {
       "_VERSION", "assert",   "error",  "getmetatable", "ipairs", "next",
@@ -408,6 +423,7 @@ void env_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  keep_strings(L);
 
   open_lib(L, luaopen_base); /* fills the globals of the new state */
   lib = lua_gettop(L);

@@ -53,7 +53,10 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     struct state *st = p->running;
     lua_State *L = st ? st->running : NULL;
     uint64_t now_ns = clock_mono_ns();
-    if (L && now_ns >= p->slice_end_ns)
+    /* Once is enough: to arm it costs time in proportion to the depth of the
+     * stack, tens of milliseconds at worst, and C code that runs for longer
+     * than a slice must still get on. */
+    if (L && now_ns >= p->slice_end_ns && lua_gethook(L) != sched_hook)
       lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
     arm(p, now_ns);
   }
@@ -62,9 +65,16 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
 
 static int make_timer(struct preempt *p) {
   struct sigevent ev;
+  sigset_t ours;
   pid_t tid = (pid_t)syscall(SYS_gettid);
   if (p->tid == tid)
     return 0;
+  /* programs with a thread for signals block them all in the others; no limit
+   * would hold here then */
+  sigemptyset(&ours);
+  sigaddset(&ours, p->signal);
+  if (pthread_sigmask(SIG_UNBLOCK, &ours, NULL) != 0)
+    return ERR_SYSTEM;
   if (p->tid != 0)
     timer_delete(p->timer); /* the host has moved to another thread */
   p->tid = 0;

@@ -145,7 +145,8 @@ static struct task *spawn(lua_State *L, int nargs) {
   lua_sethook(co, NULL, 0, 0); /* it may have inherited an armed one */
   preempt_prepare(st->preempt, co);
   thread_set_flags(co, st, THREAD_IS_TASK);
-  luaL_checkstack(co, nargs + 4, "too many arguments");
+  if (!lua_checkstack(co, nargs + 4)) /* an error on |co| would find no one */
+    luaL_error(L, "too many arguments to spawn");
   lua_setiuservalue(L, -2, TASK_THREAD);
   lua_rawsetp(L, LUA_REGISTRYINDEX, t); /* the last thing that can raise */
   lua_pushcfunction(co, task_body);
@@ -302,6 +303,7 @@ static void task_ended(struct state *st, struct task *t, int status, int n) {
     return;
   }
   if (t != st->main) {
+    lua_settop(t->L, 0); /* dead, for those who ask for its status */
     task_drop(t);
     return;
   }
@@ -341,12 +343,6 @@ static const char *stop_message(enum stop_reason why) {
   return "stopped";
 }
 
-static void end_stopped(struct state *st) {
-  struct err e;
-  err_setf(&e, stop_code(st->stop), "%s", stop_message(st->stop));
-  sched_end(st, e.code, &e);
-}
-
 /* Where a stopped script was.  The text goes to memory of the host, not of the
  * script, which may have none left; luaL_traceback would allocate in Lua. */
 static void stop_traceback(struct state *st, lua_State *L) {
@@ -359,6 +355,19 @@ static void stop_traceback(struct state *st, lua_State *L) {
     buf_addf(&st->traceback, "\n\t%s:%d: in function <%s:%d>", ar.short_src,
              ar.currentline, ar.short_src, ar.linedefined);
   }
+}
+
+/* A script that was stopped between two runs: its main task tells where. */
+static void stop_traceback_of_main(struct state *st) {
+  if (st->traceback.len == 0 && st->main)
+    stop_traceback(st, st->main->L);
+}
+
+static void end_stopped(struct state *st) {
+  struct err e;
+  stop_traceback_of_main(st);
+  err_setf(&e, stop_code(st->stop), "%s", stop_message(st->stop));
+  sched_end(st, e.code, &e);
 }
 
 /* Is something due?  Sets state.stop. */

@@ -152,6 +152,7 @@ static int main_done(lua_State *L, int status, lua_KContext nargs) {
 static int chunk_done(lua_State *L, int status, lua_KContext nargs) {
   int first = (int)nargs + 1;
   (void)status;
+  luaL_checkstack(L, 2, NULL); /* there may be as many results as fit */
   if (lua_type(L, first) == LUA_TTABLE) {
     lua_pushvalue(L, lua_upvalueindex(2)); /* the method's name */
     lua_rawget(L, first);
@@ -247,8 +248,11 @@ int state_load(struct state *st, const char *name, struct slice text,
   if (status == LUA_OK && ld.status == LUA_OK) {
     lua_settop(L, 0);
     if (st->limits.deadline_ns != UINT64_MAX &&
-        timer_start_after(&st->deadline, st->limits.deadline_ns) != 0)
+        timer_start_after(&st->deadline, st->limits.deadline_ns) != 0) {
+      sched_cancel_all(st); /* not without its deadline */
+      deferred_cancel(&st->run);
       return err_set(e, ERR_NOMEM);
+    }
     return 0;
   }
   if (status == LUA_ERRMEM || ld.status == LUA_ERRMEM) {

@@ -100,6 +100,7 @@ struct state {
   size_t ntasks;
   uint64_t last_task_id;
   unsigned blocked_resumers; /* of the running chain, that cannot yield */
+  unsigned closing;          /* coroutines being closed, one inside the other */
   enum park_kind park;       /* why the chain is unwinding */
   struct deferred run;
   struct timer deadline;
