@@ -81,16 +81,26 @@ static void note_naming(struct decision *d, const struct policy *p,
   }
 }
 
-/* Deny overrides, then allow; |scope| is in the order of the ids, so the first
+/* What is in force: a scope, or a list of its own. */
+struct among {
+  const struct policy_scope *scope; /* NULL: the list */
+  const struct policy *const *list;
+  size_t len;
+};
+
+static const struct policy *among_at(const struct among *among, size_t i) {
+  return among->scope ? policy_scope_at(among->scope, i) : among->list[i];
+}
+
+/* Deny overrides, then allow; |among| is in the order of the ids, so the first
  * of its kind decides. */
-static struct decision decide(const struct policy_scope *scope,
-                              struct slice action,
+static struct decision decide(const struct among *among, struct slice action,
                               const struct pattern_subject *s) {
   struct decision d = {.verdict = VERDICT_UNDEFINED,
                        .reason = "no policy applies"};
 
-  for (size_t i = 0; i < policy_scope_len(scope); i++) {
-    const struct policy *p = policy_scope_at(scope, i);
+  for (size_t i = 0; i < among->len; i++) {
+    const struct policy *p = among_at(among, i);
     const struct policy_rule *rule = NULL;
     int rv = policy_matches(p, action, s, &rule);
     if (rv == 0)
@@ -172,7 +182,7 @@ static void decide_class(struct decision *d, const struct ip *ip,
   }
 }
 
-static struct decision decide_address(const struct policy_scope *scope,
+static struct decision decide_address(const struct among *among,
                                       const struct request *request,
                                       const struct decision *named) {
   struct pattern_subject s = {
@@ -188,14 +198,14 @@ static struct decision decide_address(const struct policy_scope *scope,
                                .reason = "the resource is no address"};
     s.ip = &ip;
   }
-  d = decide(scope, request->action, &s);
+  d = decide(among, request->action, &s);
   if (d.verdict != VERDICT_UNDEFINED)
     return d;
   decide_class(&d, s.ip, named);
   return d;
 }
 
-static struct decision decide_url(const struct policy_scope *scope,
+static struct decision decide_url(const struct among *among,
                                   const struct request *request) {
   struct pattern_subject s = {.url = request->url};
   struct url url;
@@ -209,23 +219,41 @@ static struct decision decide_url(const struct policy_scope *scope,
     s.url = &url;
   }
   s.text = (struct slice){s.url->text, s.url->len};
-  return decide(scope, request->action, &s);
+  return decide(among, request->action, &s);
+}
+
+static struct decision decide_among(const struct among *among,
+                                    const struct request *request,
+                                    const struct decision *url_decision) {
+  struct pattern_subject s = {.text = request->resource};
+
+  if (!request->actor)
+    return (struct decision){.verdict = VERDICT_DENY, .reason = "no actor"};
+  if (slice_is(request->action, CONNECT_URL))
+    return decide_url(among, request);
+  if (slice_is(request->action, CONNECT_ADDRESS))
+    return decide_address(among, request, url_decision);
+  return decide(among, request->action, &s);
 }
 
 struct decision policy_decide(const struct policy_set *set,
                               const struct policy_scope *scope,
                               const struct request *request,
                               const struct decision *url_decision) {
-  struct pattern_subject s = {.text = request->resource};
+  struct among among = {.scope = scope};
 
   (void)set; /* the scope holds what is in force */
-  if (!request->actor)
-    return (struct decision){.verdict = VERDICT_DENY, .reason = "no actor"};
-  if (!scope)
+  if (request->actor && !scope)
     return (struct decision){.verdict = VERDICT_DENY, .reason = "no scope"};
-  if (slice_is(request->action, CONNECT_URL))
-    return decide_url(scope, request);
-  if (slice_is(request->action, CONNECT_ADDRESS))
-    return decide_address(scope, request, url_decision);
-  return decide(scope, request->action, &s);
+  if (scope)
+    among.len = policy_scope_len(scope);
+  return decide_among(&among, request, url_decision);
+}
+
+struct decision policy_decide_list(const struct policy *const *list, size_t len,
+                                   const struct request *request,
+                                   const struct decision *url_decision) {
+  struct among among = {.list = list, .len = len};
+
+  return decide_among(&among, request, url_decision);
 }

@@ -68,6 +68,13 @@ struct decision policy_decide(const struct policy_set *set,
                               const struct request *request,
                               const struct decision *url_decision);
 
+/* The same, always by the plain loop, over |len| policies in the order of their
+ * ids that need not be of one set: for those who try other policies than there
+ * are (suite.c). */
+struct decision policy_decide_list(const struct policy *const *list, size_t len,
+                                   const struct request *request,
+                                   const struct decision *url_decision);
+
 /* Says for people, in lines of text appended to |out|, why |d| is the answer:
  * the deciding policy with file and line, or the nearest miss and the smallest
  * rule that would allow it; the lines of cli.md, "A refusal is friendly", after
