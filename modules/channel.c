@@ -494,8 +494,7 @@ static int channel_select(lua_State *L) {
   return task_wait(L, &op->wait, (lua_KContext)op, select_done);
 }
 
-/* ------------------------------------------------------------ the host's ---
- */
+/* --------------------------------------------------------- the host's --- */
 
 static struct channel *new_channel(lua_State *L, size_t capacity) {
   struct channel *ch = lua_newuserdatauv(L, sizeof *ch, 2);

@@ -59,8 +59,7 @@ struct client {
 
 enum { USER_CHANNEL = 1, USER_PROTOCOL = 2 };
 
-/* ---------------------------------------------------------- life and end ---
- */
+/* ------------------------------------------------------- life and end --- */
 
 static void dial_free(struct client *c) {
   struct dial *d = c->dial;
@@ -119,8 +118,7 @@ static void channel_taken(void *ud) {
   }
 }
 
-/* ---------------------------------------------------- what comes from it ---
- */
+/* ------------------------------------------------- what comes from it --- */
 
 static struct message *message_of(struct channel_item *it) {
   return list_entry(it, struct message, user);
@@ -173,8 +171,14 @@ static void on_message(void *ud, struct message *m) {
   _Static_assert(sizeof *it <= sizeof m->user, "room for a queue entry");
   it->push = push_message;
   it->drop = drop_message;
+  if (c->close_called && channel_host_room(c->ch) == 0) {
+    /* the script has said goodbye and does not read: only the peer's answer
+     * still matters (RFC 6455 section 1.4) */
+    message_free(m);
+    return;
+  }
   channel_host_put(c->ch, it);
-  if (!c->paused && channel_host_room(c->ch) == 0) {
+  if (!c->close_called && !c->paused && channel_host_room(c->ch) == 0) {
     c->paused = true;
     connection_pause(c->conn, true);
   }
@@ -248,8 +252,7 @@ static const struct connection_handler handler = {.judge = on_judge,
                                                   .message = on_message,
                                                   .closed = on_closed};
 
-/* --------------------------------------------------------------- options ---
- */
+/* ------------------------------------------------------------ options --- */
 
 struct options {
   struct connection_options net;
@@ -506,8 +509,7 @@ static int read_options(lua_State *L, int idx, struct options *o) {
   return 0;
 }
 
-/* --------------------------------------------------------------- connect ---
- */
+/* ------------------------------------------------------------ connect --- */
 
 static int refused(lua_State *L, const struct request *rq,
                    const struct decision *d) {
@@ -678,8 +680,7 @@ static int ws_connect(lua_State *L) {
   return start_dial(L, c, &o);
 }
 
-/* ------------------------------------------------------------------ send ---
- */
+/* --------------------------------------------------------------- send --- */
 
 /* In the task's scratch while it waits. */
 struct send_op {
@@ -826,8 +827,7 @@ static int client_ping(lua_State *L) {
   return send_frame(L, c, WS_PING, "client:ping");
 }
 
-/* ----------------------------------------------------------------- close ---
- */
+/* -------------------------------------------------------------- close --- */
 
 static int client_close(lua_State *L) {
   struct client *c = arg_client(L);
@@ -859,7 +859,10 @@ static int client_close(lua_State *L) {
     return 1;
   }
   c->close_called = true;
-  /* Nobody may be left to read: the answer must still be seen. */
+  if (c->paused) {
+    c->paused = false;
+    connection_pause(c->conn, false);
+  }
   list_add_tail(&c->sends, &op->node);
   return task_wait(L, &op->wait, (lua_KContext)op, sent_close);
 }
@@ -899,8 +902,7 @@ static int client_subprotocol(lua_State *L) {
   return 1;
 }
 
-/* ------------------------------------------------------------ the module ---
- */
+/* --------------------------------------------------------- the module --- */
 
 struct constant {
   const char *name;

@@ -27,8 +27,7 @@ const char *cordon_version(void) {
                       CORDON_VERSION_PATCH);
 }
 
-/* ----------------------------------------------------------------- errors ---
- */
+/* -------------------------------------------------------------- errors --- */
 
 static const struct {
   int public_code;
@@ -114,8 +113,7 @@ static struct mem mem_of(const cordon_allocator *alloc) {
   return alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
 }
 
-/* ----------------------------------------------------------------- values ---
- */
+/* -------------------------------------------------------------- values --- */
 
 struct cordon_value {
   struct value value; /* first: parts are plain struct values */
@@ -292,8 +290,7 @@ int cordon_write_json_string(const char *text, size_t len_bytes,
                    write, ud);
 }
 
-/* ----------------------------------------------------------------- policy ---
- */
+/* -------------------------------------------------------------- policy --- */
 
 static struct policy_set *set_of(const cordon_policy *policy) {
   return (struct policy_set *)(void *)(uintptr_t)policy;
@@ -394,8 +391,7 @@ size_t cordon_policy_count(const cordon_policy *policy) {
   return policy ? policy_set_len(set_of(policy)) : 0;
 }
 
-/* --------------------------------------------------------------- deciding ---
- */
+/* ------------------------------------------------------------ deciding --- */
 
 int cordon_scope_new(cordon_scope **ret_scope, cordon_policy *policy,
                      const char *const *names, size_t n,
@@ -599,8 +595,7 @@ int cordon_explain(const cordon_scope *scope, const cordon_request *request,
                    write, ud);
 }
 
-/* ------------------------------------------------------------------- host ---
- */
+/* ---------------------------------------------------------------- host --- */
 
 /* Copies what caller and library both know of a config. */
 #define TAKE_CONFIG(local, given, init)                                        \
@@ -660,8 +655,7 @@ int cordon_host_dispatch(cordon_host *host, cordon_error *reterr) {
   return CORDON_OK;
 }
 
-/* ---------------------------------------------------------------- sandbox ---
- */
+/* ------------------------------------------------------------- sandbox --- */
 
 void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
                                       size_t struct_size) {
@@ -753,8 +747,7 @@ cordon_verdict cordon_sandbox_guard(struct lua_State *L, const char *action,
   return (cordon_verdict)d.verdict;
 }
 
-/* ---------------------------------------------------------------- waiting ---
- */
+/* ------------------------------------------------------------- waiting --- */
 
 /* A userdata on the waiting thread's stack. */
 struct cordon_wait {
@@ -804,8 +797,7 @@ void cordon_wait_end(cordon_wait *wait) {
   wait_wake(&wait->wait);
 }
 
-/* ----------------------------------------------------------- load and run ---
- */
+/* -------------------------------------------------------- load and run --- */
 
 int cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
                         const char *const *args, size_t nargs,

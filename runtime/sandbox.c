@@ -33,8 +33,7 @@ static uint64_t ms_to_ns(uint64_t ms) {
   return ms > UINT64_MAX / NS_PER_MS ? UINT64_MAX : ms * NS_PER_MS;
 }
 
-/* -------------------------------------------------------- asked by the vm ---
- */
+/* ----------------------------------------------------- asked by the vm --- */
 
 static void on_output(void *ud, const char *data, size_t len) {
   struct cordon_sandbox *sb = ud;
@@ -107,8 +106,7 @@ static void on_ended(void *ud) {
   websocket_end(&sb->services);
 }
 
-/* ------------------------------------------------------ asked by the guard ---
- */
+/* --------------------------------------------------- asked by the guard --- */
 
 static int on_record(void *ud, const struct request *rq,
                      const struct decision *d,
@@ -139,8 +137,7 @@ static int on_record(void *ud, const struct request *rq,
   return sb->audit(sb->ud, &event);
 }
 
-/* ------------------------------------------------------------ life and end ---
- */
+/* --------------------------------------------------------- life and end --- */
 
 static int take_actor(struct cordon_sandbox *sb,
                       const struct cordon_sandbox_config *config,

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+/* Empty until the first session, unless there is a CA file to check. */
 struct tls_context {
   struct mem mem;
   OSSL_LIB_CTX *lib;
@@ -267,13 +268,19 @@ static int context_setup(struct tls_context *t) {
   return 0;
 }
 
-int tls_context_new(struct tls_context **ret, const struct mem *m,
-                    const char *ca_file, struct err *e) {
-  struct tls_context *t = mem_zalloc(m, sizeof *t);
+static void context_close(struct tls_context *t) {
+  SSL_CTX_free(t->ssl);
+  BIO_meth_free(t->bio);
+  OSSL_LIB_CTX_free(t->lib);
+  t->ssl = NULL;
+  t->bio = NULL;
+  t->lib = NULL;
+}
+
+/* Makes what |t| needs to speak TLS.  On an error |t| is as before. */
+static int context_open(struct tls_context *t, const char *ca_file,
+                        struct err *e) {
   int rv;
-  if (!t)
-    return err_set(e, ERR_NOMEM);
-  t->mem = *m;
   if (!(t->lib = OSSL_LIB_CTX_new()) || !(t->bio = bio_method_new()) ||
       !(t->ssl = SSL_CTX_new_ex(t->lib, NULL, TLS_client_method())) ||
       context_setup(t) != 0) {
@@ -285,19 +292,33 @@ int tls_context_new(struct tls_context **ret, const struct mem *m,
   if (ca_file && (rv = load_ca_file(SSL_CTX_get_cert_store(t->ssl), t->lib,
                                     ca_file, e)) != 0)
     goto fail;
-  *ret = t;
   return 0;
 fail:
-  tls_context_free(t);
+  context_close(t);
   return rv;
+}
+
+int tls_context_new(struct tls_context **ret, const struct mem *m,
+                    const char *ca_file, struct err *e) {
+  struct tls_context *t = mem_zalloc(m, sizeof *t);
+  int rv;
+  if (!t)
+    return err_set(e, ERR_NOMEM);
+  t->mem = *m;
+  /* Reading the system's store takes many times as long as everything else a
+   * host needs to start: most scripts never ask for it. */
+  if (ca_file && (rv = context_open(t, ca_file, e)) != 0) {
+    tls_context_free(t);
+    return rv;
+  }
+  *ret = t;
+  return 0;
 }
 
 void tls_context_free(struct tls_context *t) {
   if (!t)
     return;
-  SSL_CTX_free(t->ssl);
-  BIO_meth_free(t->bio);
-  OSSL_LIB_CTX_free(t->lib);
+  context_close(t);
   mem_free(&t->mem, t, sizeof *t);
 }
 
@@ -308,8 +329,11 @@ int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
   struct tls_session *s;
   BIO *bio;
   bool ok;
+  int rv;
   if (!host && (!ip || (ip->family != 4 && ip->family != 6)))
     return ERR_INVALID;
+  if (!t->ssl && (rv = context_open(t, NULL, NULL)) != 0)
+    return rv;
   if (!(s = mem_zalloc(&t->mem, sizeof *s)))
     return ERR_NOMEM;
   s->mem = t->mem;

@@ -94,8 +94,7 @@ static int env_print(lua_State *L) {
   return 0;
 }
 
-/* --------------------------------------------------------- error handling ---
- */
+/* ------------------------------------------------------ error handling --- */
 
 static int pcall_done(lua_State *L, int status, lua_KContext extra) {
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -142,8 +141,7 @@ static int env_xpcall(lua_State *L) {
   return pcall_done(L, status, 2);
 }
 
-/* ------------------------------------------------------------ metatables ---
- */
+/* --------------------------------------------------------- metatables --- */
 
 static int env_setmetatable(lua_State *L) {
   int type = lua_type(L, 2);
@@ -174,8 +172,7 @@ static int env_rawset(lua_State *L) {
   return 1;
 }
 
-/* ---------------------------------------------------------- string, math ---
- */
+/* ------------------------------------------------------- string, math --- */
 
 /* Lua's loops once per repetition even if there is nothing to copy. */
 static int env_rep(lua_State *L) {

@@ -94,8 +94,7 @@ void *task_scratch(lua_State *L, size_t size) {
   return p;
 }
 
-/* ------------------------------------------------------ starting, ending ---
- */
+/* --------------------------------------------------- starting, ending --- */
 
 /* Error handler of every task: remembers where, keeps the error as it is. */
 static int task_traceback(lua_State *L) {
@@ -434,8 +433,7 @@ void sched_hook(lua_State *L, lua_Debug *ar) {
   }
 }
 
-/* -------------------------------------------------------------- resuming ---
- */
+/* ----------------------------------------------------------- resuming --- */
 
 int sched_resume(lua_State *L, lua_State *co, int nargs, int *ret_n) {
   struct state *st = state_of(L);

@@ -104,8 +104,7 @@ void state_free(struct state *st) {
   mem_free(&base, st, sizeof *st);
 }
 
-/* ---------------------------------------------------------------- loading ---
- */
+/* ------------------------------------------------------------- loading --- */
 
 int state_compile(lua_State *L, const char *name, struct slice text) {
   struct state *st = state_of(L);
@@ -267,8 +266,7 @@ int state_load(struct state *st, const char *name, struct slice text,
                                                          : ERR_SYNTAX;
 }
 
-/* ---------------------------------------------------------------- asking ---
- */
+/* ------------------------------------------------------------- asking --- */
 
 void state_stop(struct state *st, enum stop_reason why) {
   if (st->ended || st->stop != STOP_NONE)
