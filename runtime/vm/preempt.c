@@ -138,17 +138,19 @@ void preempt_free(struct preempt *p) {
 }
 
 int preempt_enter(struct preempt *p, struct state *st) {
-  uint64_t now_ns = clock_mono_ns();
-  p->slice_end_ns = now_ns + SLICE_NS;
-  p->running = st;
-  if (p->signal == -1)
-    return 0;
-  if (make_timer(p) != 0) {
-    p->running = NULL;
+  uint64_t now_ns;
+  if (p->signal != -1 && make_timer(p) != 0)
     return ERR_SYSTEM;
-  }
-  active = p;
-  if (now_ns >= p->due_ns)
+  p->running = st;
+  /* First this, then the time: a shot that comes before is seen to be past due
+   * below, and one that comes after rearms itself.  The other way round one
+   * could get lost between them, and the slice would never end. */
+  if (p->signal != -1)
+    active = p;
+  atomic_signal_fence(memory_order_seq_cst);
+  now_ns = clock_mono_ns();
+  p->slice_end_ns = now_ns + SLICE_NS;
+  if (p->signal != -1 && now_ns >= p->due_ns)
     arm(p, now_ns);
   return 0;
 }
