@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "modules/errors.h"
+#include "runtime/base/clock.h"
 
 void guard_here(lua_State *L, struct guard_place *ret_where) {
   lua_Debug ar;
@@ -19,23 +20,36 @@ void guard_here(lua_State *L, struct guard_place *ret_where) {
   }
 }
 
+/* A policy's deny, an error and a missing actor or scope are final. */
+static bool nothing_denies(const struct decision *d) {
+  return d->verdict == VERDICT_UNDEFINED ||
+         (d->by_address_class && !d->by_error);
+}
+
 bool guard_ask(struct guard *g, struct request *rq,
                const struct decision *url_decision,
                const struct guard_place *where, struct decision *ret_decision) {
+  uint64_t begin_ns = g->record ? clock_mono_ns() : 0;
+  struct guard_event event = {
+      .request = rq, .decision = ret_decision, .where = where};
   rq->actor = g->actor;
   *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
-  if (g->record && g->record(g->ud, rq, ret_decision, where) != 0 &&
-      ret_decision->verdict == VERDICT_ALLOW) {
-    ret_decision->verdict = VERDICT_DENY;
-    ret_decision->policy = NULL;
-    ret_decision->rule = NULL;
-    ret_decision->reason = "the decision could not be recorded";
+  event.passes = ret_decision->verdict == VERDICT_ALLOW ||
+                 (g->mode == GUARD_COMPLAIN && nothing_denies(ret_decision));
+  if (g->record) {
+    event.latency_ns = clock_mono_ns() - begin_ns;
+    if (g->record(g->ud, &event) != 0 && event.passes) {
+      event.passes = false;
+      *ret_decision =
+          (struct decision){.verdict = VERDICT_DENY,
+                            .reason = "the decision could not be recorded"};
+    }
   }
-  if (ret_decision->verdict == VERDICT_ALLOW)
+  if (event.passes)
     g->allowed++;
   else
     g->refused++;
-  return ret_decision->verdict == VERDICT_ALLOW;
+  return event.passes;
 }
 
 static void set_string(lua_State *L, const char *name, struct slice s) {

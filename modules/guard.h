@@ -12,14 +12,29 @@ struct guard_place {
   uint32_t line;
 };
 
+enum guard_mode {
+  GUARD_ENFORCE,
+  GUARD_COMPLAIN, /* what no policy allows passes; what one denies does not */
+  GUARD_DRY_RUN   /* as enforce; connections that would be opened are not */
+};
+
+/* What was asked, answered, and came of it.  Borrowed for the call. */
+struct guard_event {
+  const struct request *request;
+  const struct decision *decision;
+  const struct guard_place *where;
+  bool passes;         /* in complain mode also what no policy allows */
+  uint64_t latency_ns; /* of the decision */
+};
+
 struct guard {
-  const struct policy_set *set;
+  struct policy_set *set;
   const struct policy_scope *scope; /* NULL: everything is refused */
   const struct actor *actor;        /* NULL: likewise */
+  enum guard_mode mode;
   /* Records a decision before it takes effect.  Not 0: it could not be
-   * recorded, and an allow becomes a refusal.  NULL: nothing is recorded. */
-  int (*record)(void *ud, const struct request *rq, const struct decision *d,
-                const struct guard_place *where);
+   * recorded, and what would pass is refused.  NULL: nothing is recorded. */
+  int (*record)(void *ud, const struct guard_event *event);
   void *ud;
   uint64_t allowed;
   uint64_t refused;
@@ -29,7 +44,8 @@ struct guard {
 void guard_here(lua_State *L, struct guard_place *ret_where);
 
 /* Decides and records.  |rq|'s actor is filled in.  No Lua: may be asked from
- * the loop.  True: allowed. */
+ * the loop.  True: it may be done.  |*ret_decision| is the policies' answer, or
+ * a refusal when that could not be recorded. */
 bool guard_ask(struct guard *g, struct request *rq,
                const struct decision *url_decision,
                const struct guard_place *where, struct decision *ret_decision);

@@ -8,6 +8,16 @@
 #include "runtime/net/tls.h"
 #include "runtime/vm/state.h"
 
+/* A connection that was opened or has ended.  Borrowed for the call. */
+struct client_event {
+  uint64_t number; /* of the connection, from 1 */
+  bool opened;
+  const char *url;                 /* opened */
+  const struct guard_place *where; /* opened */
+  uint16_t code;                   /* ended: RFC 6455 section 7.1.5 */
+  bool clean;                      /* ended: close frames went both ways */
+};
+
 struct services {
   struct guard guard;
   struct resolver *resolver;
@@ -19,6 +29,9 @@ struct services {
   uint64_t connects_per_minute;
   uint64_t minute_started_ns; /* of the window that is being counted */
   uint64_t minute_connects;
+  uint64_t opened; /* connections so far */
+  /* Tells of connections; never NULL.  No Lua. */
+  void (*on_client)(void *ud, const struct client_event *event);
 };
 
 static inline struct services *services_of(lua_State *L) {

@@ -34,6 +34,7 @@ struct dial {
   struct decision url_decision;
   struct decision refusal; /* of an address */
   char address[IP_TEXT_MAX + 8];
+  struct policy_set *set; /* that |refusal| points into */
   bool done;
   struct connection_failure failure; /* code 0: it is open */
   struct url url;
@@ -49,7 +50,8 @@ struct client {
   bool control_messages;
   bool paused;
   bool close_called;
-  bool over; /* close_info is known */
+  bool over;       /* close_info is known */
+  uint64_t number; /* for the audit; 0: it was never open */
   bool clean;
   uint16_t close_code;
   uint8_t close_reason_len;
@@ -67,6 +69,7 @@ static void dial_free(struct client *c) {
   if (!d)
     return;
   c->dial = NULL;
+  policy_set_unref(d->set);
   m = d->mem;
   mem_free(&m, d, sizeof *d);
 }
@@ -78,11 +81,22 @@ static void forget(struct client *c) {
   }
 }
 
+/* Tells the host, once, that an open connection has ended. */
+static void tell_end(struct client *c, uint16_t code, bool clean) {
+  struct client_event event = {
+      .number = c->number, .code = code, .clean = clean};
+  if (c->number == 0)
+    return;
+  c->number = 0;
+  c->sv->on_client(c->sv->guard.ud, &event);
+}
+
 /* Lets go of the connection, with a goodbye if it is open. */
 static void release(struct client *c, uint16_t code) {
   struct connection *conn = c->conn;
   c->conn = NULL;
   forget(c);
+  tell_end(c, code, false);
   if (conn)
     connection_release(conn, code);
 }
@@ -201,6 +215,7 @@ static void on_closed(void *ud, const struct connection_close *how) {
   fail_sends(c);
   c->conn = NULL;
   forget(c);
+  tell_end(c, how->code, how->clean);
   connection_release(conn, 1001); /* it may still owe its close frame */
   if (c->control_messages) {
     c->close_item.push = push_close;
@@ -224,13 +239,21 @@ static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
   if (guard_ask(&c->sv->guard, &rq, &d->url_decision, &d->where, &decision))
     return 0;
   d->refusal = decision;
+  policy_set_unref(d->set); /* the host may swap policies before it is told */
+  d->set = policy_set_ref(c->sv->guard.set);
   memcpy(d->address, text, sizeof text);
   return ERR_DENIED;
 }
 
 static void on_opened(void *ud) {
   struct client *c = ud;
+  struct client_event event = {.number = ++c->sv->opened,
+                               .opened = true,
+                               .url = c->dial->url.text,
+                               .where = &c->dial->where};
+  c->number = event.number;
   c->dial->done = true;
+  c->sv->on_client(c->sv->guard.ud, &event);
   wait_wake(&c->dial->wait);
 }
 
@@ -638,6 +661,7 @@ static int ws_connect(lua_State *L) {
   struct request rq;
   struct decision decision;
   struct guard_place where;
+  bool dry_run = sv->guard.mode == GUARD_DRY_RUN;
   enum url_reason reason;
   const char *limit;
   struct client *c;
@@ -654,7 +678,7 @@ static int ws_connect(lua_State *L) {
                     "websocket.connect cannot wait here: no context that can "
                     "be suspended");
   guard_here(L, &where);
-  if (!ask(L, "websocket.connect", NULL, &where, &rq, &decision))
+  if (!ask(L, "websocket.connect", NULL, &where, &rq, &decision) && !dry_run)
     return refused(L, &rq, &decision);
 
   c = client_new(L, &o);
@@ -667,12 +691,21 @@ static int ws_connect(lua_State *L) {
     dial_free(c);
     return fail_nil(L, KIND_INVALID, false, "%s", e.message);
   }
-  if (!ask(L, "websocket.connect.url", &c->dial->url, &where, &rq, &decision)) {
+  if (!ask(L, "websocket.connect.url", &c->dial->url, &where, &rq, &decision) &&
+      !dry_run) {
     int n = refused(L, &rq, &decision);
     dial_free(c);
     return n;
   }
+  if (dry_run) {
+    dial_free(c);
+    return fail_nil(L, KIND_UNAVAILABLE, false,
+                    "dry run: connects are decided and recorded, and nothing "
+                    "is opened");
+  }
   c->dial->url_decision = decision;
+  c->dial->url_decision.policy = NULL; /* may be gone when it is used */
+  c->dial->url_decision.rule = NULL;
   if ((limit = over_limit(sv, loop_now_ns(st->loop))) != NULL) {
     dial_free(c);
     return fail_nil(L, KIND_RATE_LIMITED, true, "%s", limit);

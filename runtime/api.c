@@ -682,6 +682,16 @@ void cordon_sandbox_free(cordon_sandbox *sandbox) {
   sandbox_free(sandbox);
 }
 
+int cordon_sandbox_set_policy(cordon_sandbox *sandbox, cordon_policy *policy,
+                              cordon_error *reterr) {
+  struct err e;
+  if (!sandbox || !policy)
+    return invalid(reterr, "sandbox and policy are required");
+  if (sandbox_set_policy(sandbox, policy, &e) != 0)
+    return api_error(reterr, &e);
+  return CORDON_OK;
+}
+
 struct add_module {
   const char *name;
   cordon_lua_fn *open;

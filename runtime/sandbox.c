@@ -108,10 +108,9 @@ static void on_ended(void *ud) {
 
 /* --------------------------------------------------- asked by the guard --- */
 
-static int on_record(void *ud, const struct request *rq,
-                     const struct decision *d,
-                     const struct guard_place *where) {
+static int on_record(void *ud, const struct guard_event *ev) {
   struct cordon_sandbox *sb = ud;
+  const struct request *rq = ev->request;
   cordon_request request;
   cordon_decision decision;
   cordon_audit_event event;
@@ -125,16 +124,38 @@ static int on_record(void *ud, const struct request *rq,
       .resource_len_bytes = rq->resource.len,
       .meta = (const cordon_value *)(const void *)rq->meta,
       .url = rq->ip ? rq->url->text : NULL};
-  api_decision(&decision, d, rq->ip ? NULL : rq->url);
+  api_decision(&decision, ev->decision, rq->ip ? NULL : rq->url);
   event = (cordon_audit_event){.sequence = ++sb->sequence,
                                .unix_ns = clock_wall_ns(),
                                .sandbox = sb,
                                .scope = sb->scope,
                                .request = &request,
                                .decision = &decision,
-                               .script = where->script,
-                               .line = where->line};
+                               .script = ev->where->script,
+                               .line = ev->where->line,
+                               .mode = (cordon_mode)sb->services.guard.mode,
+                               .passes = ev->passes,
+                               .generation = sb->generation,
+                               .latency_ns = ev->latency_ns};
   return sb->audit(sb->ud, &event);
+}
+
+static void on_client(void *ud, const struct client_event *ev) {
+  struct cordon_sandbox *sb = ud;
+  cordon_connection_event event;
+  if (!sb->connection)
+    return;
+  event =
+      (cordon_connection_event){.number = ev->number,
+                                .unix_ns = clock_wall_ns(),
+                                .sandbox = sb,
+                                .opened = ev->opened,
+                                .url = ev->url,
+                                .script = ev->where ? ev->where->script : "",
+                                .line = ev->where ? ev->where->line : 0,
+                                .code = ev->code,
+                                .clean = ev->clean};
+  sb->connection(sb->ud, &event);
 }
 
 /* --------------------------------------------------------- life and end --- */
@@ -173,23 +194,53 @@ static int take_actor(struct cordon_sandbox *sb,
   return 0;
 }
 
+static int take_scope_names(struct cordon_sandbox *sb,
+                            const struct cordon_sandbox_config *config,
+                            struct err *e) {
+  size_t n = config->scope_len;
+  sb->scope_names = arena_array(&sb->arena, n, sizeof *sb->scope_names);
+  if (!sb->scope_names)
+    return err_set(e, ERR_NOMEM);
+  for (; sb->nscope_names < n; sb->nscope_names++) {
+    const char *name = config->scope[sb->nscope_names];
+    name = arena_strndup(&sb->arena, name, strlen(name));
+    if (!name)
+      return err_set(e, ERR_NOMEM);
+    sb->scope_names[sb->nscope_names] = name;
+  }
+  return 0;
+}
+
+int sandbox_set_policy(struct cordon_sandbox *sb, cordon_policy *policy,
+                       struct err *e) {
+  cordon_allocator alloc = {sb->host->mem.fn, sb->host->mem.ud};
+  cordon_scope *scope;
+  cordon_error ce;
+  int rv;
+  if (sb->host->busy)
+    return err_setf(e, ERR_BUSY, "called from inside a callback");
+  rv = cordon_scope_new(&scope, policy, sb->scope_names, sb->nscope_names,
+                        &alloc, &ce);
+  if (rv != CORDON_OK)
+    return err_setf(e, api_internal_code(rv), "%s", ce.message);
+  cordon_scope_free(sb->scope);
+  sb->scope = scope;
+  sb->services.guard.set = scope->set;
+  sb->services.guard.scope = scope->scope;
+  sb->generation++;
+  return 0;
+}
+
 static int take_policy(struct cordon_sandbox *sb,
                        const struct cordon_sandbox_config *config,
                        struct err *e) {
-  cordon_error ce;
-  int rv;
-  cordon_allocator alloc = {sb->host->mem.fn, sb->host->mem.ud};
-  if (!config->policy) {
-    if (config->scope_len > 0)
-      return err_setf(e, ERR_INVALID, "a scope was given, but no policy");
-    return 0;
-  }
-  rv = cordon_scope_new(&sb->scope, config->policy, config->scope,
-                        config->scope_len, &alloc, &ce);
-  if (rv != CORDON_OK)
-    return err_setf(e, api_internal_code(rv), "%s", ce.message);
-  sb->services.guard.set = sb->scope->set;
-  sb->services.guard.scope = sb->scope->scope;
+  int rv = take_scope_names(sb, config, e);
+  if (rv != 0)
+    return rv;
+  if (config->policy)
+    return sandbox_set_policy(sb, config->policy, e);
+  if (config->scope_len > 0)
+    return err_setf(e, ERR_INVALID, "a scope was given, but no policy");
   return 0;
 }
 
@@ -222,6 +273,12 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
     return err_setf(e, ERR_UNSUPPORTED,
                     "process isolation is not in this version, expected "
                     "CORDON_ISOLATION_INPROCESS to be asked for by name");
+  if (config->mode != CORDON_MODE_ENFORCE &&
+      config->mode != CORDON_MODE_COMPLAIN &&
+      config->mode != CORDON_MODE_DRY_RUN)
+    return err_setf(e, ERR_INVALID, "an unknown mode");
+  if (config->scope_len > 0 && !config->scope)
+    return err_setf(e, ERR_INVALID, "scope is required with scope_len");
   sb = mem_zalloc(&host->mem, sizeof *sb);
   if (!sb)
     return err_set(e, ERR_NOMEM);
@@ -233,6 +290,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->output = config->output;
   sb->audit = config->audit;
   sb->require = config->require;
+  sb->connection = config->connection;
   sb->ud = config->ud;
   sb->services.resolver = host->resolver;
   sb->services.tls = host->tls;
@@ -240,6 +298,8 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
       or_default(config->limits.connections, default_limits.connections);
   sb->services.connects_per_minute = or_default(
       config->limits.connects_per_minute, default_limits.connects_per_minute);
+  sb->services.on_client = on_client;
+  sb->services.guard.mode = (enum guard_mode)config->mode;
   sb->services.guard.record = on_record;
   sb->services.guard.ud = sb;
   vm_host.ud = sb;

@@ -28,6 +28,10 @@ struct cordon_sandbox {
   cordon_audit_fn *audit;
   cordon_require_fn *require;
   void *ud;
+  cordon_connection_fn *connection;
+  const char **scope_names; /* in |arena|, with their texts */
+  size_t nscope_names;
+  uint64_t generation; /* of the policies */
   uint64_t sequence;
   bool loaded;
   char *escaped_traceback; /* in |arena|; "" */
@@ -40,6 +44,10 @@ void sandbox_free(struct cordon_sandbox *sb);
 
 int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
                  const char *const *args, size_t nargs, struct err *e);
+
+/* See cordon_sandbox_set_policy. */
+int sandbox_set_policy(struct cordon_sandbox *sb, cordon_policy *policy,
+                       struct err *e);
 
 /* Was cordon_sandbox_cancel called for it?  Then it ends in this turn. */
 void sandbox_look_at_cancel(struct cordon_sandbox *sb);

@@ -509,6 +509,17 @@ typedef struct cordon_sandbox cordon_sandbox;
  */
 typedef void cordon_output_fn(void *ud, const char *data, size_t len_bytes);
 
+/* What becomes of the policies' answers. */
+typedef enum cordon_mode {
+  CORDON_MODE_ENFORCE = 0,
+  /* What no policy allows passes, and is recorded; what a policy denies does
+   * not.  To find out what a policy would have to allow. */
+  CORDON_MODE_COMPLAIN = 1,
+  /* Every connect is decided and recorded, and then answered with an error of
+   * kind Unavailable: nothing is opened. */
+  CORDON_MODE_DRY_RUN = 2
+} cordon_mode;
+
 /* One decision about to take effect.  Borrowed for the call. */
 typedef struct cordon_audit_event {
   uint64_t sequence; /* 1, 2, 3 ... per sandbox, without gaps */
@@ -519,6 +530,12 @@ typedef struct cordon_audit_event {
   const cordon_decision *decision;
   const char *script; /* cordon_source.name of the calling code; "" */
   uint32_t line;      /* the calling line, 0 if not known */
+  cordon_mode mode;
+  int passes; /* 1: it may be done, if this function returns 0; in complain mode
+                 though the verdict may be a refusal */
+  uint64_t generation; /* of the policies: 1, and one more each
+                          cordon_sandbox_set_policy */
+  uint64_t latency_ns; /* what the decision took */
 } cordon_audit_event;
 
 /*
@@ -527,6 +544,23 @@ typedef struct cordon_audit_event {
  * recorded is not done.
  */
 typedef int cordon_audit_fn(void *ud, const cordon_audit_event *event);
+
+/* A connection that was opened, or has ended.  Borrowed for the call. */
+typedef struct cordon_connection_event {
+  uint64_t number; /* of the connection: 1, 2, 3 ... per sandbox */
+  int64_t unix_ns;
+  const cordon_sandbox *sandbox;
+  int opened;         /* 1: opened; 0: it has ended */
+  const char *url;    /* opened: the canonical URL; else NULL */
+  const char *script; /* opened: who asked for it; else "" */
+  uint32_t line;
+  uint16_t
+      code;  /* ended: the close code (RFC 6455 section 7.1.5), 1006: lost */
+  int clean; /* ended: close frames went both ways */
+} cordon_connection_event;
+
+typedef void cordon_connection_fn(void *ud,
+                                  const cordon_connection_event *event);
 
 /*
  * Finds the Lua text of require(|name|) for a script (built-in and host modules
@@ -554,7 +588,9 @@ typedef struct cordon_sandbox_config {
   cordon_output_fn *output;    /* NULL: output is dropped */
   cordon_audit_fn *audit;      /* NULL: nothing is recorded or refused */
   cordon_require_fn *require;  /* NULL: only built-in and host modules */
-  void *ud;                    /* for the functions above */
+  void *ud;                    /* for the functions above and below */
+  cordon_mode mode;
+  cordon_connection_fn *connection; /* NULL: nobody is told */
 } cordon_sandbox_config;
 
 #define cordon_sandbox_config_init(cfg)                                        \
@@ -585,6 +621,18 @@ cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
  * cannot be reported and must not be survived.
  */
 CORDON_API void cordon_sandbox_free(cordon_sandbox *sandbox);
+
+/*
+ * From now on |policy| (finished; the sandbox takes a reference) decides, in
+ * the scope the sandbox was made with; what is open stays open.  On an error
+ * the old one stays in force.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_NOT_FOUND (a scope name), CORDON_E_INVALID
+ * (it is not finished), CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_set_policy(cordon_sandbox *sandbox, cordon_policy *policy,
+                          cordon_error *reterr);
 
 struct lua_State; /* from <lua.h>; needed only by those who write modules */
 
