@@ -1,6 +1,7 @@
 /* run.c - cordon run: a script under policy. */
 #include "cli/cli.h"
 
+#include "cli/audit.h"
 #include "cli/files.h"
 #include "cli/modules_dir.h"
 #include "cli/options.h"
@@ -11,6 +12,7 @@
 #include <cordon/cordon.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -40,7 +42,11 @@ enum {
   RUN_OUTPUT,
   RUN_ISOLATION,
   RUN_CA,
-  RUN_QUIET
+  RUN_QUIET,
+  RUN_AUDIT,
+  RUN_AUDIT_QUERY,
+  RUN_MODE,
+  RUN_DRY_RUN
 };
 
 static const struct option run_options[] = {
@@ -56,10 +62,10 @@ static const struct option run_options[] = {
     {"isolation", 0, "LEVEL", false, false},
     {"ca", 0, "FILE", false, false},
     {"quiet", 'q', NULL, false, false},
-    {"audit", 0, "FILE", false, true},
-    {"audit-query", 0, NULL, false, true},
-    {"mode", 0, "MODE", false, true},
-    {"dry-run", 0, NULL, false, true},
+    {"audit", 0, "FILE", false, false},
+    {"audit-query", 0, NULL, false, false},
+    {"mode", 0, "MODE", false, false},
+    {"dry-run", 0, NULL, false, false},
     {"format", 0, "FORMAT", false, true},
     {NULL, 0, NULL, false, false},
 };
@@ -70,6 +76,9 @@ struct run {
   const char *isolation;
   const char *ca_file;
   bool quiet;
+  const char *audit_path; /* NULL: no log */
+  cordon_mode mode;
+  bool dry_run;
 
   const char *script; /* as given; "-" is standard input */
   const char *const *args;
@@ -77,6 +86,8 @@ struct run {
   char *text;
   size_t text_len;
 
+  struct audit audit;
+  uint64_t would_refuse; /* that complain mode let pass */
   struct script_output output;
   struct modules_dir modules;
   uint64_t told[REFUSALS_MAX]; /* hashes of the refusals told */
@@ -93,6 +104,9 @@ struct run {
  * before it is freed. */
 static _Atomic(cordon_sandbox *) running;
 static volatile sig_atomic_t signal_got;
+/* SIGHUP: the policies are to be read again.  The pipe wakes the loop. */
+static volatile sig_atomic_t reload_asked;
+static int reload_pipe[2] = {-1, -1};
 
 /* The first one stops the script in good order, the second one does not wait
  * for that. */
@@ -105,6 +119,24 @@ static void on_signal(int number) {
   if (sb)
     cordon_sandbox_cancel(sb);
   errno = saved;
+}
+
+static void on_hangup(int number) {
+  int saved = errno;
+  (void)number;
+  reload_asked = 1;
+  if (write(reload_pipe[1], "", 1) < 0)
+    errno = 0; /* full: the loop will wake */
+  errno = saved;
+}
+
+static void catch_hangup(void) {
+  struct sigaction sa = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+  struct sigaction old;
+  sigemptyset(&sa.sa_mask);
+  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN &&
+      pipe2(reload_pipe, O_CLOEXEC | O_NONBLOCK) == 0)
+    sigaction(SIGHUP, &sa, NULL);
 }
 
 static void catch_signals(void) {
@@ -182,6 +214,22 @@ static int run_option(struct run *r, int option, const char *value) {
     return STATUS_OK;
   case RUN_QUIET:
     r->quiet = true;
+    return STATUS_OK;
+  case RUN_AUDIT:
+    r->audit_path = value;
+    return STATUS_OK;
+  case RUN_AUDIT_QUERY:
+    r->audit.query = true;
+    return STATUS_OK;
+  case RUN_DRY_RUN:
+    r->dry_run = true;
+    return STATUS_OK;
+  case RUN_MODE:
+    if (strcmp(value, "enforce") != 0 && strcmp(value, "complain") != 0)
+      return say_usage("run", "--mode takes enforce or complain, not '%s'",
+                       value);
+    r->mode = strcmp(value, "complain") == 0 ? CORDON_MODE_COMPLAIN
+                                             : CORDON_MODE_ENFORCE;
     return STATUS_OK;
   default:
     return run_limit(r, option, value);
@@ -293,7 +341,7 @@ static void tell_refusal(struct run *r, const cordon_audit_event *e) {
   if (!refusal_is_new(r, q, resource, len))
     return;
   out_init(&o, STDERR_FILENO);
-  out_text(&o, "cordon: denied ");
+  out_text(&o, e->passes ? "cordon: would be denied " : "cordon: denied ");
   out_visible(&o, q->action, strlen(q->action));
   out_text(&o, len ? " " : "");
   out_visible(&o, resource, len);
@@ -318,12 +366,21 @@ static void tell_refusal(struct run *r, const cordon_audit_event *e) {
   out_flush(&o);
 }
 
-/* Nothing is recorded in this version, and nothing is held back by it. */
 static int on_audit(void *ud, const cordon_audit_event *e) {
   struct run *r = ud;
-  if (!r->quiet && e->decision->verdict != CORDON_ALLOW)
+  bool recorded = audit_decision(&r->audit, e);
+  if (e->decision->verdict == CORDON_ALLOW)
+    return recorded ? 0 : -1;
+  if (e->passes)
+    r->would_refuse++;
+  if (!r->quiet)
     tell_refusal(r, e);
-  return 0;
+  return recorded ? 0 : -1;
+}
+
+static void on_connection(void *ud, const cordon_connection_event *e) {
+  struct run *r = ud;
+  (void)audit_connection(&r->audit, e); /* why not has been said */
 }
 
 /* ----------------------------------------------------------------- life --- */
@@ -368,6 +425,8 @@ static int run_sandbox(struct run *r) {
   cfg.output = on_output;
   cfg.audit = on_audit;
   cfg.require = r->modules.fd >= 0 ? on_require : NULL;
+  cfg.connection = on_connection;
+  cfg.mode = r->dry_run ? CORDON_MODE_DRY_RUN : r->mode;
   cfg.ud = r;
   rv = cordon_sandbox_new(&r->sandbox, r->host, &cfg, &err);
   if (rv == CORDON_OK) {
@@ -474,17 +533,36 @@ static int run_load(struct run *r) {
   }
 }
 
+/* A broken file leaves the old policies in force. */
+static void reload(struct run *r) {
+  cordon_error err;
+  char drained[64];
+  reload_asked = 0;
+  while (read(reload_pipe[0], drained, sizeof drained) > 0)
+    ;
+  if (subject_reload(&r->subject) != STATUS_OK)
+    say("reload: the old policies stay in force");
+  else if (cordon_sandbox_set_policy(r->sandbox, r->subject.policies.set,
+                                     &err) != CORDON_OK)
+    say("reload: %s: the old policies stay in force", err.message);
+  else if (!r->quiet)
+    say("reload: new policies are in force");
+}
+
 /* Runs to the end; returns the result. */
 static int run_loop(struct run *r, cordon_error *reterr) {
   bool lost = false;
   int rv;
   while ((rv = cordon_sandbox_result(r->sandbox, reterr)) == CORDON_AGAIN) {
-    struct pollfd p[2] = {
+    struct pollfd p[3] = {
         {.fd = cordon_host_fd(r->host), .events = POLLIN},
+        {.fd = reload_pipe[0], .events = POLLIN},
         {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
          .events = POLLOUT}};
     /* a signal makes the host's fd readable: no need to look at EINTR */
-    poll(p, 2, cordon_host_timeout_ms(r->host));
+    poll(p, 3, cordon_host_timeout_ms(r->host));
+    if (reload_asked)
+      reload(r);
     if (script_output_waits(&r->output))
       script_output_flush(&r->output);
     rv = cordon_host_dispatch(r->host, reterr);
@@ -590,11 +668,39 @@ static int run_script(struct run *r) {
   return status == STATUS_OK ? run_end(r, run_loop(r, &err), &err) : status;
 }
 
+/* Loud at the start and at the end: nobody is to forget it on. */
+static void say_mode(const struct run *r, bool begin) {
+  if (r->dry_run) {
+    if (begin)
+      say("dry run: nothing is opened");
+  } else if (r->mode == CORDON_MODE_COMPLAIN) {
+    if (begin)
+      say("complain mode: what no policy allows is let through");
+    else
+      say("complain mode: %" PRIu64 " %s let through that no policy allows",
+          r->would_refuse,
+          r->would_refuse == 1 ? "request was" : "requests were");
+  }
+}
+
+static int run_whole(struct run *r) {
+  int status = STATUS_OK;
+  if (r->audit_path)
+    status = audit_open(&r->audit, r->audit_path, r->script);
+  if (status != STATUS_OK)
+    return status;
+  say_mode(r, true);
+  status = run_script(r);
+  say_mode(r, false);
+  return status;
+}
+
 int command_run(int argc, char **argv) {
   /* not on the stack: buffers inside */
   struct run *r = must_alloc(1, sizeof *r);
   int status;
   r->modules.fd = -1;
+  r->audit.fd = -1;
   subject_init(&r->subject, "run", argc);
   script_output_init(&r->output, STDOUT_FILENO);
   r->output.stop = &signal_got;
@@ -603,13 +709,15 @@ int command_run(int argc, char **argv) {
     status = script_read(r);
   if (status == STATUS_OK && r->script) {
     catch_signals();
+    catch_hangup();
     status = subject_load(&r->subject);
     if (status == STATUS_OK)
-      status = signal_got ? STATUS_SIGNAL + signal_got : run_script(r);
+      status = signal_got ? STATUS_SIGNAL + signal_got : run_whole(r);
   }
   atomic_store(&running, NULL);
   cordon_sandbox_free(r->sandbox);
   cordon_host_free(r->host);
+  audit_close(&r->audit);
   subject_deinit(&r->subject);
   modules_dir_deinit(&r->modules);
   script_output_deinit(&r->output);

@@ -100,22 +100,44 @@ static int meta_load(struct subject *s) {
 
 /* ---------------------------------------------------------------- load --- */
 
-int subject_load(struct subject *s) {
-  int status = meta_load(s);
+static int policies_load(struct subject *s, struct policies *p) {
   cordon_error err;
-  if (status != STATUS_OK)
-    return status;
+  int status;
   for (size_t i = 0; i < s->allow.len; i++)
-    if (cordon_policy_allow(s->policies.set, s->allow.items[i], &err) !=
-        CORDON_OK)
+    if (cordon_policy_allow(p->set, s->allow.items[i], &err) != CORDON_OK)
       return say_usage(s->command, "--allow '%s': %s", s->allow.items[i],
                        err.message);
-  policies_add(&s->policies, s->policy.items, s->policy.len);
-  status = policies_finish(&s->policies);
+  policies_add(p, s->policy.items, s->policy.len);
+  status = policies_finish(p);
   out_flush(&s->mistakes);
-  if (s->policies.mistakes > 0)
-    say("%zu %s in the policies: nothing was %s", s->policies.mistakes,
-        s->policies.mistakes == 1 ? "mistake" : "mistakes",
+  return status;
+}
+
+static const char *mistakes_word(const struct policies *p) {
+  return p->mistakes == 1 ? "mistake" : "mistakes";
+}
+
+int subject_load(struct subject *s) {
+  struct policies *p = &s->policies;
+  int status = meta_load(s);
+  if (status == STATUS_OK)
+    status = policies_load(s, p);
+  if (p->mistakes > 0)
+    say("%zu %s in the policies: nothing was %s", p->mistakes, mistakes_word(p),
         strcmp(s->command, "run") == 0 ? "run" : "decided");
   return status;
+}
+
+int subject_reload(struct subject *s) {
+  struct policies fresh;
+  int status;
+  policies_init(&fresh, &s->mistakes);
+  status = policies_load(s, &fresh);
+  if (status != STATUS_OK) {
+    policies_deinit(&fresh);
+    return status;
+  }
+  policies_deinit(&s->policies);
+  s->policies = fresh;
+  return STATUS_OK;
 }

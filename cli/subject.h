@@ -51,4 +51,8 @@ void subject_option(struct subject *s, int option, const char *value);
  * everything wrong has been said. */
 int subject_load(struct subject *s);
 
+/* Reads the policies again.  STATUS_OK: |policies| is the new set; else the old
+ * one is still there, and what is wrong has been said. */
+int subject_reload(struct subject *s);
+
 #endif
