@@ -295,6 +295,9 @@ START_TEST(finds_embedded_v4) {
       {"::ffff:10.1.2.3", "10.1.2.3"},
       {"::10.1.2.3", "10.1.2.3"},
       {"64:ff9b::10.1.2.3", "10.1.2.3"},
+      {"64:ff9b:1::10.1.2.3", "10.1.2.3"},
+      {"64:ff9b:1:ffff::10.1.2.3", "10.1.2.3"},
+      {"64:ff9b:2::10.1.2.3", NULL},
       {"::ffff:0:10.1.2.3", "10.1.2.3"},
       {"2002:a01:203::", "10.1.2.3"},
       {"2001::f5fe:fdfc", "10.1.2.3"},
@@ -314,6 +317,35 @@ START_TEST(finds_embedded_v4) {
       ck_assert_str_eq(out, row->v4);
     }
   }
+}
+END_TEST
+
+START_TEST(knows_what_means_loopback) {
+  static const struct {
+    const char *text;
+    const char *end;
+  } cases[] = {
+      {"0.0.0.0", "127.0.0.1"},
+      {"::", "::1"},
+      {"::ffff:0.0.0.0", "127.0.0.1"},
+      {"0.0.0.1", NULL},
+      {"127.0.0.1", NULL},
+      {"::1", NULL},
+      {"::ffff:0.0.0.1", NULL},
+      {"64:ff9b::", NULL},
+  };
+  struct ip none = {0}, end;
+  unit_each(row, cases) {
+    struct ip ip = address(row->text);
+    char out[IP_TEXT_MAX];
+    ck_assert_msg(ip_means_loopback(&ip, &end) == (row->end != NULL), "%s",
+                  row->text);
+    if (row->end) {
+      ip_format(&end, out);
+      ck_assert_str_eq(out, row->end);
+    }
+  }
+  ck_assert(!ip_means_loopback(&none, &end));
 }
 END_TEST
 
@@ -347,6 +379,7 @@ int main(void) {
   tcase_add_test(tc, reads_and_writes_ports);
   tcase_add_test(tc, classes_by_the_registries);
   tcase_add_test(tc, finds_embedded_v4);
+  tcase_add_test(tc, knows_what_means_loopback);
   tcase_add_test(tc, compares_prefixes);
   suite_add_tcase(s, tc);
   return unit_run(s);

@@ -129,12 +129,16 @@ bool ip_is_compatible(const struct ip *a) {
 
 bool ip_embedded4(const struct ip *a, struct ip *ret) {
   static const uint8_t nat64[16] = {0, 0x64, 0xff, 0x9b};
+  /* RFC 8215 leaves open where in it the IPv4 address stands (RFC 6052, 2.2):
+   * at the end, as with the well-known prefix, unless somebody wants it
+   * otherwise. */
+  static const uint8_t nat64_local[16] = {0, 0x64, 0xff, 0x9b, 0, 1};
   static const uint8_t siit[16] = {[8] = 0xff, 0xff};
   static const uint8_t teredo[16] = {0x20, 1};
   static const uint8_t sixto4[16] = {0x20, 2};
   struct ip v4 = {.family = 4};
   if (ip_is_mapped(a) || ip_is_compatible(a) || is_v6_block(a, nat64, 96) ||
-      is_v6_block(a, siit, 96)) {
+      is_v6_block(a, nat64_local, 48) || is_v6_block(a, siit, 96)) {
     memcpy(v4.bytes, a->bytes + 12, 4);
   } else if (is_v6_block(a, sixto4, 16)) {
     memcpy(v4.bytes, a->bytes + 2, 4);
@@ -146,6 +150,20 @@ bool ip_embedded4(const struct ip *a, struct ip *ret) {
     return false;
   }
   *ret = v4;
+  return true;
+}
+
+/* Linux and the BSDs connect to this machine then, whatever RFC 1122 says of
+ * "this host" as a destination. */
+bool ip_means_loopback(const struct ip *a, struct ip *ret) {
+  static const uint8_t zero[16];
+  if ((a->family == 4 && memcmp(a->bytes, zero, 4) == 0) ||
+      (ip_is_mapped(a) && memcmp(a->bytes + 12, zero, 4) == 0))
+    *ret = (struct ip){.family = 4, .bytes = {127, 0, 0, 1}};
+  else if (is_v6_block(a, zero, 128))
+    *ret = (struct ip){.family = 6, .bytes = {[15] = 1}};
+  else
+    return false;
   return true;
 }
 

@@ -52,8 +52,12 @@ int ip_parse_port(struct slice s, struct ip *ret, uint16_t *ret_port);
 bool ip_is_mapped(const struct ip *a);
 bool ip_is_compatible(const struct ip *a);
 /* The IPv4 address that a packet to |a| may end at (mapped, compatible, NAT64
- * with the well-known prefix, SIIT, 6to4, Teredo); false: none. */
+ * with the well-known prefix or the last 32 bits behind the local one, SIIT,
+ * 6to4, Teredo); false: none. */
 bool ip_embedded4(const struct ip *a, struct ip *ret);
+/* The loopback address that a connection to the unspecified address |a|
+ * (0.0.0.0, "::", ::ffff:0.0.0.0) is made to; false: |a| is another. */
+bool ip_means_loopback(const struct ip *a, struct ip *ret);
 
 /* True if the first |bits| bits agree and the families are the same. */
 bool ip_in_prefix(const struct ip *a, const struct ip *prefix, unsigned bits);
