@@ -77,6 +77,14 @@ static bool expressible(struct slice s) {
          s.len <= URL_TEXT_MAX;
 }
 
+/* Those that pattern_compile_action refuses, and no guard asks for. */
+static bool is_action(struct slice s) {
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F)
+      return false;
+  return s.len > 0 && s.p[0] != ' ' && s.p[s.len - 1] != ' ';
+}
+
 /* The pattern of one URL: its text, but a path holds eight stars at most and
  * "*" is an ordinary byte in a URL, so one star then stands for the rest. */
 static struct slice url_pattern(const struct url *url) {
@@ -125,9 +133,10 @@ static int write_advice(const struct request *q, struct buf *out) {
     return 0; /* nothing but "" can be asked about */
   if (slice_is(q->action, CONNECT_URL)
           ? !q->url
-          : !expressible(q->action) || !expressible(q->resource))
+          : !is_action(q->action) || !expressible(q->action) ||
+                !expressible(q->resource))
     return 0;
-  return q->action.len ? write_rule(q, "", out) : 0;
+  return write_rule(q, "", out);
 }
 
 /* --------------------------------------------------------- nearest miss --- */

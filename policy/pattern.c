@@ -113,6 +113,16 @@ int pattern_compile_action(struct pattern *ret, struct slice text,
     return bad(e, 0,
                "empty action, expected a name such as "
                "'websocket.connect', 'websocket.*' or '*'");
+  /* No guard asks for such an action, so a deny of it would never deny: most
+   * likely a block scalar of YAML, which ends with a line feed. */
+  for (size_t i = 0; i < text.len; i++) {
+    uint8_t b = (uint8_t)text.p[i];
+    if (b < 0x20 || b == 0x7f || (b == ' ' && (i == 0 || i + 1 == text.len)))
+      return bad(e, i,
+                 "%s 0x%02x in the action, expected a name such as "
+                 "'websocket.connect' and nothing around it",
+                 b == ' ' ? "blank" : "control character", b);
+  }
   c.text = (struct slice){arena_strndup(a, text.p, text.len), text.len};
   if (!c.text.p)
     return err_set(e, ERR_NOMEM);
@@ -833,20 +843,26 @@ static bool url_match(const struct pattern_url *p, const struct url *url) {
          path_match(p, url) && query_match(p, url);
 }
 
-/* A deny of an IPv4 block or class also hits the IPv6 addresses whose packets
- * may end there; an allow never does. */
+static bool block_holds(const struct pattern *p, const struct ip *ip) {
+  const struct pattern_address *a = &p->as.address;
+  if (p->kind == PATTERN_CLASS)
+    return ip_classify(ip) == (enum ip_class)a->class_;
+  return ip_in_prefix(ip, &a->prefix, a->bits);
+}
+
+/* A deny also hits the addresses whose packets may end in its block or class:
+ * those with an IPv4 address inside, and the unspecified ones, which lead to
+ * this machine; an allow never does. */
 static bool address_match(const struct pattern *p, const struct ip *ip,
                           uint16_t port) {
-  const struct pattern_address *a = &p->as.address;
-  struct ip v4;
-  bool inside = p->deny && ip_embedded4(ip, &v4);
-  if (p->kind == PATTERN_CLASS)
-    return ip_classify(ip) == (enum ip_class)a->class_ ||
-           (inside && ip_classify(&v4) == (enum ip_class)a->class_);
-  if (a->ports.first != 0 && !ports_match(a->ports, port, 0))
+  struct pattern_ports ports = p->as.address.ports;
+  struct ip end;
+  if (ports.first != 0 && !ports_match(ports, port, 0))
     return false;
-  return ip_in_prefix(ip, &a->prefix, a->bits) ||
-         (inside && ip_in_prefix(&v4, &a->prefix, a->bits));
+  if (block_holds(p, ip))
+    return true;
+  return p->deny && ((ip_embedded4(ip, &end) && block_holds(p, &end)) ||
+                     (ip_means_loopback(ip, &end) && block_holds(p, &end)));
 }
 
 bool pattern_match_text(const struct pattern *p, struct slice text) {
@@ -891,10 +907,15 @@ int pattern_match(const struct pattern *p, const struct pattern_subject *s) {
     if (s->ip)
       return address_match(p, s->ip, s->port);
     return pattern_match_text(p, s->text);
+  case PATTERN_PREFIX:
+    /* Addresses are allowed by block and class: "1*" among the resources of
+     * "*" was never meant to open 1.1.1.1 and 169.254.169.254. */
+    if (s->ip && !p->deny)
+      return 0;
+    break;
   case PATTERN_NEVER:
   case PATTERN_ANY:
   case PATTERN_EXACT:
-  case PATTERN_PREFIX:
     break;
   }
   return pattern_match_text(p, s->text);

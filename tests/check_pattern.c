@@ -456,6 +456,31 @@ START_TEST(knows_the_empty_and_the_zeroed) {
 }
 END_TEST
 
+/* Nobody asks for them: a deny of one would never deny. */
+START_TEST(refuses_actions_with_something_around) {
+  static const struct {
+    struct slice action;
+    unsigned column;
+  } cases[] = {
+      {{"websocket.connect.url\n", 22}, 22},
+      {{"websocket.connect\0", 18}, 18},
+      {{" websocket.connect", 18}, 1},
+      {{"websocket.connect ", 18}, 18},
+      {{"a\tb", 3}, 2},
+      {{"a\x7f*", 3}, 2},
+      {{" ", 1}, 1},
+  };
+  struct pattern p;
+  struct err e;
+  unit_each(row, cases) {
+    ck_assert_int_eq(pattern_compile_action(&p, row->action, &arena, &e),
+                     ERR_SYNTAX);
+    ck_assert_uint_eq(e.column, row->column);
+  }
+  ck_assert_int_eq(pattern_compile_action(&p, SLICE("a b"), &arena, &e), 0);
+}
+END_TEST
+
 START_TEST(tells_what_actions_ask) {
   static const struct {
     const char *action;
@@ -519,9 +544,23 @@ static const struct {
     {"class:private", ADDR | PATTERN_IN_DENY, "[2002:a00:1::]:443", 1},
     {"class:loopback", ADDR | PATTERN_IN_DENY, "[::7f00:1]:443", 1},
     {"class:public", ADDR | PATTERN_IN_DENY, "[2002:a00:1::]:443", 0},
+    {"class:private", ADDR | PATTERN_IN_DENY, "[64:ff9b:1::a00:1]:443", 1},
+    /* connecting to the unspecified address leads to this machine */
+    {"class:loopback", ADDR, "0.0.0.0:80", 0},
+    {"class:loopback", ADDR | PATTERN_IN_DENY, "0.0.0.0:80", 1},
+    {"class:loopback", ADDR | PATTERN_IN_DENY, "[::]:80", 1},
+    {"class:loopback", ADDR | PATTERN_IN_DENY, "0.0.0.1:80", 0},
+    {"127.0.0.0/8", ADDR | PATTERN_IN_DENY, "0.0.0.0:80", 1},
+    {"127.0.0.0/8", ADDR | PATTERN_IN_DENY, "[::ffff:0.0.0.0]:80", 1},
+    {"127.0.0.0/8:81", ADDR | PATTERN_IN_DENY, "0.0.0.0:80", 0},
+    {"[::1]", ADDR | PATTERN_IN_DENY, "[::]:80", 1},
+    {"[::1]", ADDR, "[::]:80", 0},
     /* beside other actions */
     {"10.0.0.0/8", ALL, "10.0.0.1:443", 1},
-    {"10.0.0.1*", ALL, "10.0.0.17:443", 1},
+    /* a text is no block: an allow opens no address by it */
+    {"10.0.0.1*", ALL, "10.0.0.17:443", 0},
+    {"1*", ALL, "169.254.169.254:80", 0},
+    {"10.0.0.1*", ALL | PATTERN_IN_DENY, "10.0.0.17:443", 1},
     {"10.0.0.1:443", ALL, "10.0.0.1:443", 1},
     {"class:private", URL_USE | ADDR, "10.0.0.1:443", 1},
     {"wss://10.0.0.1/*", URL_USE | ADDR, "10.0.0.1:443", 0},
@@ -881,6 +920,7 @@ int main(void) {
   tcase_add_test(tc, warns_of_other_readings);
   tcase_add_test(tc, matches_text);
   tcase_add_test(tc, knows_the_empty_and_the_zeroed);
+  tcase_add_test(tc, refuses_actions_with_something_around);
   tcase_add_test(tc, tells_what_actions_ask);
   tcase_add_test(tc, matches_addresses);
   tcase_add_test(tc, takes_blocks_as_text_too);
