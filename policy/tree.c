@@ -221,8 +221,7 @@ static enum tree_type number_type(struct slice s) {
   return i == s.len ? TREE_FLOAT : TREE_STRING;
 }
 
-/* YAML 1.2 core schema, of a plain scalar without a tag */
-static enum tree_type plain_type(struct slice s) {
+enum tree_type tree_plain_type(struct slice s) {
   if (is_word(s, (const char *const[]){"", "~", "null", "Null", "NULL", NULL}))
     return TREE_NULL;
   if (is_word(s, (const char *const[]){"true", "True", "TRUE", "false", "False",
@@ -356,7 +355,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *ev) {
   else if (tag || ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
     n->type = TREE_STRING;
   else
-    n->type = plain_type(n->text);
+    n->type = tree_plain_type(n->text);
   find_text(b, n, ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE);
   n->nodes = 1;
   n->bytes = len;

@@ -75,6 +75,9 @@ int tree_parse(struct tree_node **ret, struct slice text,
                const struct tree_limits *limits, struct arena *a,
                struct err *e);
 
+/* What the plain scalar |s| without a tag is: YAML 1.2 core schema. */
+enum tree_type tree_plain_type(struct slice s);
+
 /* The first member of a map under the plain or quoted key |key|, else NULL. */
 const struct tree_item *tree_get(const struct tree_node *map, const char *key);
 
