@@ -58,29 +58,6 @@ static int policy_matches(const struct policy *p, struct slice action,
   return result;
 }
 
-/* What |p|, an allow that applies to |s|, says about addresses by the way it
- * names the host. */
-static void note_naming(struct decision *d, const struct policy *p,
-                        struct slice action, const struct pattern_subject *s) {
-  for (size_t i = 0; i < p->nrules; i++) {
-    const struct policy_rule *r = &p->rules[i];
-    if (!action_matches(r, action))
-      continue;
-    for (size_t j = 0; j < r->nresources; j++) {
-      enum pattern_naming naming = pattern_naming(&r->resources[j]);
-      if (naming == PATTERN_NAMES_NONE ||
-          pattern_match(&r->resources[j], s) != 1)
-        continue;
-      if (r->any_address)
-        d->any_address = true;
-      if (s->url->host_kind != URL_HOST_NAME)
-        d->literal = s->url->ip;
-      else if (naming == PATTERN_NAMES_LOCAL)
-        d->loopback_address = true;
-    }
-  }
-}
-
 /* What is in force: a scope, or a list of its own. */
 struct among {
   const struct policy_scope *scope; /* NULL: the list */
@@ -92,45 +69,98 @@ static const struct policy *among_at(const struct among *among, size_t i) {
   return among->scope ? policy_scope_at(among->scope, i) : among->list[i];
 }
 
-/* Deny overrides, then allow; |among| is in the order of the ids, so the first
- * of its kind decides. */
-static struct decision decide(const struct among *among, struct slice action,
-                              const struct pattern_subject *s) {
-  struct decision d = {.verdict = VERDICT_UNDEFINED,
-                       .reason = "no policy applies"};
+/* What |r|, a rule of an allow that applies to |s|, says about addresses by the
+ * way |resource| names the host. */
+static void note_naming(struct decision *d, const struct policy_rule *r,
+                        const struct pattern *resource,
+                        const struct pattern_subject *s) {
+  enum pattern_naming naming = pattern_naming(resource);
 
+  if (naming == PATTERN_NAMES_NONE || pattern_match(resource, s) != 1)
+    return;
+  if (r->any_address)
+    d->any_address = true;
+  if (s->url->host_kind != URL_HOST_NAME)
+    d->literal = s->url->ip;
+  else if (naming == PATTERN_NAMES_LOCAL)
+    d->loopback_address = true;
+}
+
+/* Does |p| apply, of which |match| (1 or ERR_INVALID) says whether its patterns
+ * match?  1, 0, or ERR_INVALID. */
+static int applies(const struct policy *p, int match) {
+  (void)p;
+  return match;
+}
+
+/* An answer that is being made. */
+struct answer {
+  struct decision d;
+  size_t at; /* of d.policy in the order of the ids */
+};
+
+/* Lets |p|, which applies or perhaps does (|rv| is 1 or ERR_INVALID), change
+ * the answer.  The order of the calls does not matter: of policies that weigh
+ * the same the first |at| decides.  True for an allow that applies. */
+static bool weigh(struct answer *answer, const struct policy *p, size_t at,
+                  int rv, const struct policy_rule *rule) {
+  struct decision *d = &answer->d;
+  bool sure = rv == 1, first = at < answer->at;
+
+  if (!sure)
+    d->nerrors++;
+  /* what cannot be evaluated denies in a deny, unless another deny is sure, and
+   * allows in no allow */
+  if (!p->deny && !sure)
+    return false;
+  if (d->verdict == VERDICT_UNDEFINED || (p->deny && !d->policy->deny) ||
+      (p->deny == d->policy->deny && (d->by_error == !sure ? first : sure))) {
+    answer->at = at;
+    d->verdict = p->deny ? VERDICT_DENY : VERDICT_ALLOW;
+    d->policy = p;
+    d->rule = rule;
+    d->by_error = !sure;
+    d->reason = !p->deny ? "allowed by policy"
+                : sure   ? "denied by policy"
+                         : "denied: a deny could not be evaluated";
+  }
+  return !p->deny;
+}
+
+/* The definition: every policy in force, every rule of it. */
+static void decide_plain(struct answer *answer, const struct among *among,
+                         struct slice action, const struct pattern_subject *s) {
   for (size_t i = 0; i < among->len; i++) {
     const struct policy *p = among_at(among, i);
     const struct policy_rule *rule = NULL;
     int rv = policy_matches(p, action, s, &rule);
-    if (rv == 0)
+    if (rv != 0)
+      rv = applies(p, rv);
+    if (rv == 0 || !weigh(answer, p, i, rv, rule) || !s->url)
       continue;
-    if (rv != 1)
-      d.nerrors++;
-    /* what cannot be evaluated denies in a deny, unless another deny is sure,
-     * and allows in no allow */
-    if (p->deny ? d.verdict == VERDICT_DENY && (rv != 1 || !d.by_error)
-                : d.verdict == VERDICT_DENY || rv != 1)
-      continue;
-    if (!p->deny && s->url)
-      note_naming(&d, p, action, s);
-    if (!p->deny && d.verdict == VERDICT_ALLOW)
-      continue;
-    d.verdict = p->deny ? VERDICT_DENY : VERDICT_ALLOW;
-    d.policy = p;
-    d.rule = rule;
-    d.by_error = rv != 1;
-    d.reason = !p->deny  ? "allowed by policy"
-               : rv == 1 ? "denied by policy"
-                         : "denied: a deny could not be evaluated";
+    for (size_t r = 0; r < p->nrules; r++)
+      for (size_t j = 0; j < p->rules[r].nresources; j++)
+        if (action_matches(&p->rules[r], action))
+          note_naming(&answer->d, &p->rules[r], &p->rules[r].resources[j], s);
   }
-  if (d.verdict == VERDICT_UNDEFINED && d.nerrors)
-    d.reason = "no policy applies, and some could not be evaluated";
-  if (d.verdict != VERDICT_ALLOW) {
-    d.any_address = d.loopback_address = false;
-    d.literal = (struct ip){0};
+}
+
+/* Deny overrides, then allow; |among| is in the order of the ids, and the first
+ * of its kind decides. */
+static struct decision decide(const struct among *among, struct slice action,
+                              const struct pattern_subject *s) {
+  struct answer answer = {
+      .d = {.verdict = VERDICT_UNDEFINED, .reason = "no policy applies"}};
+  struct decision *d = &answer.d;
+
+  decide_plain(&answer, among, action, s);
+  if (d->verdict == VERDICT_UNDEFINED && d->nerrors)
+    d->reason = "no policy applies, and some could not be evaluated";
+  if (d->verdict != VERDICT_ALLOW) {
+    d->any_address = d->loopback_address = false;
+    d->literal = (struct ip){0};
   }
-  return d;
+  return answer.d;
 }
 
 /* ------------------------------------------------------------ addresses --- */
