@@ -25,8 +25,10 @@ static enum status thread_status(lua_State *L, lua_State *co) {
   if (thread_flags(co) & THREAD_PARKED)
     return CO_NORMAL;
   if (thread_flags(co) & THREAD_IS_TASK)
-    return lua_status(co) == LUA_OK && lua_gettop(co) == 0 ? CO_DEAD
-                                                           : CO_NORMAL;
+    return lua_status(co) == LUA_OK && !lua_getstack(co, 0, &ar) &&
+                   lua_gettop(co) == 0
+               ? CO_DEAD
+               : CO_NORMAL;
   switch (lua_status(co)) {
   case LUA_YIELD:
     return CO_SUSPENDED;

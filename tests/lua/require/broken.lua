@@ -1,0 +1,2 @@
+-- broken.lua - no Lua text.
+return return

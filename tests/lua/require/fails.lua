@@ -1,0 +1,2 @@
+-- fails.lua - a module that raises.
+error("on purpose")

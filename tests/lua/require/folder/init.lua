@@ -1,0 +1,2 @@
+-- init.lua - a module that is a folder.
+return "the folder"

@@ -1,0 +1,2 @@
+-- loop.lua - a module that needs itself.
+return require "require.loop"

@@ -1,0 +1,2 @@
+-- nothing.lua - a module that returns nothing.
+local _ = 1

@@ -1,0 +1,3 @@
+-- slow.lua - a module that waits while it is loaded.
+require "time".sleep("1ms")
+return "woken"
