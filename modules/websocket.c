@@ -50,8 +50,9 @@ struct client {
   bool control_messages;
   bool paused;
   bool close_called;
-  bool over;       /* close_info is known */
-  uint64_t number; /* for the audit; 0: it was never open */
+  uint16_t own_code; /* with it */
+  bool over;         /* close_info is known */
+  uint64_t number;   /* for the audit; 0: it was never open */
   bool clean;
   uint16_t close_code;
   uint8_t close_reason_len;
@@ -96,7 +97,7 @@ static void release(struct client *c, uint16_t code) {
   struct connection *conn = c->conn;
   c->conn = NULL;
   forget(c);
-  tell_end(c, code, false);
+  tell_end(c, c->close_called ? c->own_code : code, false);
   if (conn)
     connection_release(conn, code);
 }
@@ -892,6 +893,7 @@ static int client_close(lua_State *L) {
     return 1;
   }
   c->close_called = true;
+  c->own_code = (uint16_t)code;
   if (c->paused) {
     c->paused = false;
     connection_pause(c->conn, false);

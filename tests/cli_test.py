@@ -175,8 +175,7 @@ class Usage(Case):
                         "doctor"):
             self.expect(2, command, out="",
                         err="command '%s' is not in this version" % command)
-        for args in (["run", "--audit", "x"], ["run", "--audit=x"],
-                     ["run", "--mode=complain"], ["run", "--dry-run"],
+        for args in (["run", "--format=json", "x"],
                      ["check", "--format=sarif"], ["check", "--compat"]):
             self.expect(2, *args, out="", err="not in this version")
         for name in ("m.yaml", "m.yml"):

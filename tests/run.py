@@ -204,8 +204,8 @@ def groups(label, build, env):
                   for p in listed("FUZZ_TARGETS")]),
         ("docs", [(python_program, (os.path.join(TOP, "tests", "readme.py"),
                                     env))]),
-        ("cli", [(python_program, (os.path.join(TOP, "tests", "cli_test.py"),
-                                   env))]),
+        ("cli", [(python_program, (p, env))
+                 for p in files("tests", r"cli_.*test\.py")]),
         ("lua", [(lua_program, (p, env)) for p in lua]),
         ("hostile", [(hostile_file, (p, env))
                      for p in files("tests/hostile", r".*\.(lua|yaml)")] +
