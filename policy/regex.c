@@ -1,0 +1,89 @@
+/* regex.c - the expressions of a set of policies: bounds, messages, life. */
+#include "policy/regex.h"
+
+#if CORDON_HAVE_RE2
+#include "policy/regex_re2.h"
+#endif
+
+struct regex {
+  struct regex *older;
+  struct slice source;
+  void *re2;
+};
+
+struct slice regex_source(const struct regex *re) {
+  return re->source;
+}
+
+#if CORDON_HAVE_RE2
+
+bool regex_supported(void) {
+  return true;
+}
+
+int regex_compile(const struct regex **ret, struct slice pattern,
+                  struct regex_pool *pool, struct arena *a, struct err *e) {
+  struct regex *re;
+  char message[256];
+
+  if (pattern.len > REGEX_MAX_BYTES)
+    return err_setf(e, ERR_SYNTAX,
+                    "regular expression is too long, expected at most %d bytes",
+                    REGEX_MAX_BYTES);
+  if (!(re = arena_zalloc(a, sizeof *re)) ||
+      !(re->source.p = arena_strndup(a, pattern.p, pattern.len)))
+    return err_set(e, ERR_NOMEM);
+  re->source.len = pattern.len;
+  re->re2 = regex_re2_new(re->source.p, pattern.len, REGEX_MAX_MEMORY, message,
+                          sizeof message);
+  if (!re->re2 && !message[0])
+    return err_set(e, ERR_NOMEM);
+  if (!re->re2)
+    return err_setf(e, ERR_SYNTAX, "bad regular expression '%.*s': %s",
+                    (int)(pattern.len > 64 ? 64 : pattern.len), pattern.p,
+                    message);
+  re->older = pool->newest;
+  pool->newest = re;
+  *ret = re;
+  return 0;
+}
+
+void regex_pool_deinit(struct regex_pool *pool) {
+  for (struct regex *re = pool->newest; re; re = re->older)
+    regex_re2_free(re->re2);
+  pool->newest = NULL;
+}
+
+int regex_search(const struct regex *re, struct slice text) {
+  int rv = regex_re2_search(re->re2, text.len ? text.p : "", text.len);
+
+  return rv < 0 ? ERR_NOMEM : rv;
+}
+
+#else
+
+bool regex_supported(void) {
+  return false;
+}
+
+int regex_compile(const struct regex **ret, struct slice pattern,
+                  struct regex_pool *pool, struct arena *a, struct err *e) {
+  (void)ret;
+  (void)pattern;
+  (void)pool;
+  (void)a;
+  return err_setf(e, ERR_UNSUPPORTED,
+                  "regular expressions are not there: built without RE2");
+}
+
+void regex_pool_deinit(struct regex_pool *pool) {
+  (void)pool;
+}
+
+int regex_search(const struct regex *re, struct slice text) {
+  (void)re;
+  (void)text;
+  return ERR_NOMEM; /* nothing was compiled */
+}
+
+#endif
