@@ -166,9 +166,12 @@ static void judge_url(struct answer *a, const struct question *q) {
   snprintf(a->code, sizeof a->code, "%s", du.canonical_reason);
   if (urv == CORDON_OK)
     memcpy(a->canonical, du.canonical, sizeof a->canonical);
-  settle(a, &request, &d, rv, &err);
-  if (rv != CORDON_OK || d.verdict != CORDON_ALLOW)
-    return;
+  /* a text that is no URL is that, whatever else is refused */
+  if (urv == CORDON_OK) {
+    settle(a, &request, &d, rv, &err);
+    if (rv != CORDON_OK || d.verdict != CORDON_ALLOW)
+      return;
+  }
   settle(a, &url, &du, urv, &uerr);
   if (urv != CORDON_OK || du.verdict != CORDON_ALLOW || (!q->ip && !q->address))
     return;
