@@ -850,19 +850,35 @@ static bool block_holds(const struct pattern *p, const struct ip *ip) {
   return ip_in_prefix(ip, &a->prefix, a->bits);
 }
 
+size_t pattern_ends(const struct ip *ip, struct ip ret[PATTERN_MAX_ENDS]) {
+  size_t n = 1;
+  ret[0] = *ip;
+  if (ip_embedded4(ip, &ret[n]))
+    n++;
+  if (ip_means_loopback(ip, &ret[n]))
+    n++;
+  return n;
+}
+
 /* A deny also hits the addresses whose packets may end in its block or class:
  * those with an IPv4 address inside, and the unspecified ones, which lead to
  * this machine; an allow never does. */
 static bool address_match(const struct pattern *p, const struct ip *ip,
                           uint16_t port) {
   struct pattern_ports ports = p->as.address.ports;
-  struct ip end;
+  struct ip ends[PATTERN_MAX_ENDS];
+  size_t n;
   if (ports.first != 0 && !ports_match(ports, port, 0))
     return false;
   if (block_holds(p, ip))
     return true;
-  return p->deny && ((ip_embedded4(ip, &end) && block_holds(p, &end)) ||
-                     (ip_means_loopback(ip, &end) && block_holds(p, &end)));
+  if (!p->deny)
+    return false;
+  n = pattern_ends(ip, ends);
+  for (size_t i = 1; i < n; i++)
+    if (block_holds(p, &ends[i]))
+      return true;
+  return false;
 }
 
 bool pattern_match_text(const struct pattern *p, struct slice text) {
@@ -884,9 +900,7 @@ bool pattern_match_text(const struct pattern *p, struct slice text) {
   return false;
 }
 
-/* The URL of a subject that came without: 1, 0 (it is no such text) or
- * ERR_INVALID. */
-static int subject_url(const struct pattern_subject *s, struct url *ret) {
+int pattern_subject_url(const struct pattern_subject *s, struct url *ret) {
   unsigned ignored;
   if (s->ip || url_scheme(s->text, &ignored) == 0)
     return 0;
@@ -900,7 +914,7 @@ int pattern_match(const struct pattern *p, const struct pattern_subject *s) {
   case PATTERN_URL:
     if (s->url)
       return url_match(&p->as.url, s->url);
-    rv = subject_url(s, &url);
+    rv = pattern_subject_url(s, &url);
     return rv == 1 ? url_match(&p->as.url, &url) : rv;
   case PATTERN_ADDRESS:
   case PATTERN_CLASS:
@@ -988,7 +1002,7 @@ unsigned pattern_miss(const struct pattern *p, const struct pattern_subject *s,
     parts = 0;
     near = 1000;
   } else if (p->kind == PATTERN_URL) {
-    if (!url && subject_url(s, &own) == 1)
+    if (!url && pattern_subject_url(s, &own) == 1)
       url = &own;
     if (url)
       parts = url_miss(&p->as.url, url, &near);

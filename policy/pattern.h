@@ -126,6 +126,15 @@ struct pattern_subject {
  * pattern. */
 int pattern_match(const struct pattern *p, const struct pattern_subject *s);
 
+/* The URL of a subject that came without: 1; 0: its text is not meant to be one;
+ * ERR_INVALID: it is meant to be one, but is none. */
+int pattern_subject_url(const struct pattern_subject *s, struct url *ret);
+
+/* Where packets to |ip| may end: |ip| itself first, then those that a deny of a
+ * block or class hits as well.  Returns how many. */
+#define PATTERN_MAX_ENDS 3
+size_t pattern_ends(const struct ip *ip, struct ip ret[PATTERN_MAX_ENDS]);
+
 /* For actions, where there is only text.  Never true for URL patterns. */
 bool pattern_match_text(const struct pattern *p, struct slice text);
 
