@@ -95,7 +95,12 @@ print("done")
 """, out=["done"])
 
     def test_text_messages(self):
-        server = self.connected(None, """
+        received = []
+
+        async def listen(ws):  # an answer could meet the close
+            async for message in ws:
+                received.append(message)
+        server = self.connected(listen, """
 local ok, err = client:send("Hello, Server!")
 if err then
     return nil, err
@@ -108,8 +113,8 @@ client:send(json.encode({
 }))
 """, after="assert(ok == true) client:close()")
         wait_until(lambda: server.closes, "the close")
-        self.assertEqual(server.received[0], "Hello, Server!")
-        self.assertEqual(json.loads(server.received[1]),
+        self.assertEqual(received[0], "Hello, Server!")
+        self.assertEqual(json.loads(received[1]),
                          {"type": "subscribe", "channel": "orders"})
 
     def test_binary_messages(self):
