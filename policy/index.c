@@ -234,12 +234,18 @@ static size_t labels(struct slice name) {
   return n;
 }
 
+/* The host of |u|, or the name that it stands in front of: "" for any. */
+static struct slice host_name(const struct pattern_url *u) {
+  return u->host_kind == PATTERN_HOST_ANY_NAME ? SLICE("") : u->host;
+}
+
 static uint64_t host_key(const struct policy_index *ix,
                          const struct pattern_url *u) {
   bool whole =
       u->host_kind == PATTERN_HOST_NAME || u->host_kind == PATTERN_HOST_IP;
+  struct slice name = host_name(u);
 
-  return hash(ix, whole ? KEY_HOST : KEY_BELOW, 0, 0, u->host.p, u->host.len);
+  return hash(ix, whole ? KEY_HOST : KEY_BELOW, 0, 0, name.p, name.len);
 }
 
 /* The one port that |u| is for, or 0. */
@@ -359,7 +365,7 @@ static int note_pair(struct policy_index *ix, const struct pattern *p,
     ix->open_hosts = true;
   if (u->host_kind == PATTERN_HOST_BELOW ||
       u->host_kind == PATTERN_HOST_ANY_NAME)
-    ix->below |= one(clamp(labels(u->host)));
+    ix->below |= one(clamp(labels(host_name(u))));
   if (is_host(p) && !table_count(&ix->hosts, host_key(ix, u), &ix->mem))
     return ERR_NOMEM;
   return 0;
