@@ -97,8 +97,7 @@ int condition_set_value(struct condition *c, const struct value *value,
     value = &yes;
   if ((rv = check_value(c, value, e)) != 0)
     return rv;
-  if (value_copy(&c->value, value, a) != 0)
-    return err_set(e, ERR_NOMEM);
+  c->value = *value;
   if (is_regex(c))
     return regex_compile(&c->regex, value->as.string, regexes, a, e);
   return 0;

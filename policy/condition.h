@@ -48,8 +48,9 @@ const char *condition_op_name(enum condition_op op);
 int condition_op_find(struct slice name, enum condition_op *ret);
 
 /* Checks that |c|, whose op and value are set (|value| NULL: there is none),
- * makes sense, and compiles what is to be compiled: keeps a copy of |value|.
- * 0; ERR_SYNTAX with a message; ERR_UNSUPPORTED (no RE2); ERR_NOMEM. */
+ * makes sense, and compiles what is to be compiled.  What |value| points to
+ * outlives |c|.  0; ERR_SYNTAX with a message; ERR_UNSUPPORTED (no RE2);
+ * ERR_NOMEM. */
 int condition_set_value(struct condition *c, const struct value *value,
                         struct regex_pool *regexes, struct arena *a,
                         struct err *e);

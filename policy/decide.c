@@ -1,6 +1,7 @@
 /* decide.c - the plain loop that defines what policies mean. */
 #include "policy/decide.h"
 
+
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
 
@@ -86,11 +87,61 @@ static void note_naming(struct decision *d, const struct policy_rule *r,
     d->loopback_address = true;
 }
 
+void policy_facts(struct facts *ret, const struct request *request) {
+  ret->actor_id = (struct slice){NULL, 0};
+  ret->actor_meta = NULL;
+  if (request->actor) {
+    ret->actor_id = request->actor->id;
+    ret->actor_meta = request->actor->meta;
+  }
+  ret->action = request->action;
+  ret->resource = request->resource;
+  ret->meta = request->meta;
+  ret->url = NULL;
+  ret->ip = NULL;
+  ret->port = 0;
+  if (slice_is(request->action, CONNECT_URL) && request->url) {
+    ret->url = request->url;
+    ret->resource = (struct slice){request->url->text, request->url->len};
+  } else if (slice_is(request->action, CONNECT_ADDRESS) && request->ip) {
+    ret->url = request->url;
+    ret->ip = request->ip;
+    ret->port = request->port;
+    ip_format(request->ip, ret->ip_text);
+    ret->resource = (struct slice){
+        ret->address, ip_format_port(request->ip, request->port, ret->address)};
+  }
+}
+
+enum outcome policy_holds(const struct policy *p, const struct facts *facts,
+                          struct fault *fault) {
+  for (size_t i = 0; i < p->nconditions; i++) {
+    enum outcome o = condition_eval(&p->conditions[i], facts, fault);
+    if (o == OUTCOME_ERROR)
+      fault->condition = (unsigned)i + 1;
+    if (o != OUTCOME_TRUE)
+      return o;
+  }
+  return p->expr ? expr_eval(p->expr, facts, fault) : OUTCOME_TRUE;
+}
+
 /* Does |p| apply, of which |match| (1 or ERR_INVALID) says whether its patterns
  * match?  1, 0, or ERR_INVALID. */
-static int applies(const struct policy *p, int match) {
-  (void)p;
-  return match;
+static int applies(const struct policy *p, int match,
+                   const struct facts *facts) {
+  struct fault fault;
+
+  if (match != 1 || (!p->nconditions && !p->expr))
+    return match;
+  switch (policy_holds(p, facts, &fault)) {
+  case OUTCOME_FALSE:
+    return 0;
+  case OUTCOME_TRUE:
+    return 1;
+  case OUTCOME_ERROR:
+    break;
+  }
+  return ERR_INVALID;
 }
 
 /* An answer that is being made. */
@@ -129,13 +180,16 @@ static bool weigh(struct answer *answer, const struct policy *p, size_t at,
 
 /* The definition: every policy in force, every rule of it. */
 static void decide_plain(struct answer *answer, const struct among *among,
-                         struct slice action, const struct pattern_subject *s) {
+                         const struct facts *facts,
+                         const struct pattern_subject *s) {
+  struct slice action = facts->action;
+
   for (size_t i = 0; i < among->len; i++) {
     const struct policy *p = among_at(among, i);
     const struct policy_rule *rule = NULL;
     int rv = policy_matches(p, action, s, &rule);
     if (rv != 0)
-      rv = applies(p, rv);
+      rv = applies(p, rv, facts);
     if (rv == 0 || !weigh(answer, p, i, rv, rule) || !s->url)
       continue;
     for (size_t r = 0; r < p->nrules; r++)
@@ -147,15 +201,20 @@ static void decide_plain(struct answer *answer, const struct among *among,
 
 /* Deny overrides, then allow; |among| is in the order of the ids, and the first
  * of its kind decides. */
-static struct decision decide(const struct among *among, struct slice action,
+static struct decision decide(const struct among *among,
+                              const struct request *request,
                               const struct pattern_subject *s) {
   struct answer answer = {
       .d = {.verdict = VERDICT_UNDEFINED, .reason = "no policy applies"}};
   struct decision *d = &answer.d;
+  struct facts facts;
 
-  decide_plain(&answer, among, action, s);
-  if (d->verdict == VERDICT_UNDEFINED && d->nerrors)
+  policy_facts(&facts, request);
+  decide_plain(&answer, among, &facts, s);
+  if (d->verdict == VERDICT_UNDEFINED && d->nerrors) {
+    d->by_error = true;
     d->reason = "no policy applies, and some could not be evaluated";
+  }
   if (d->verdict != VERDICT_ALLOW) {
     d->any_address = d->loopback_address = false;
     d->literal = (struct ip){0};
@@ -203,67 +262,76 @@ static void decide_class(struct decision *d, const struct ip *ip,
   d->reason = class_reason(c);
   if (c == IP_PUBLIC) {
     d->verdict = VERDICT_ALLOW;
+    d->by_error = false;
   } else if (named && named->verdict == VERDICT_ALLOW &&
              (named->any_address ||
               (named->loopback_address && c == IP_LOOPBACK) ||
               ip_equal(&named->literal, ip))) {
     d->verdict = VERDICT_ALLOW;
+    d->by_error = false;
     d->reason = "address of a host that a policy names";
   }
 }
 
-static struct decision decide_address(const struct among *among,
-                                      const struct request *request,
-                                      const struct decision *named) {
-  struct pattern_subject s = {
-      .text = request->resource, .ip = request->ip, .port = request->port};
-  struct decision d;
-  struct ip ip;
-
-  if (!s.ip) {
-    if (ip_parse_port(request->resource, &ip, &s.port) != 0)
-      return (struct decision){.verdict = VERDICT_DENY,
-                               .nerrors = 1,
-                               .by_error = true,
-                               .reason = "the resource is no address"};
-    s.ip = &ip;
+/* Fills in what |q| leaves out, and |s|.  NULL, or why |q| is no question. */
+static const char *complete(struct request *q, struct pattern_subject *s,
+                            struct url *url, struct ip *ip) {
+  *s = (struct pattern_subject){.text = q->resource};
+  if (slice_is(q->action, CONNECT_URL)) {
+    if (!q->url && url_parse(url, q->resource, NULL, NULL) != 0)
+      return "the resource is no URL";
+    s->url = q->url = q->url ? q->url : url;
+    s->text = (struct slice){s->url->text, s->url->len};
+  } else if (slice_is(q->action, CONNECT_ADDRESS)) {
+    if (!q->ip && ip_parse_port(q->resource, ip, &q->port) != 0)
+      return "the resource is no address";
+    s->ip = q->ip = q->ip ? q->ip : ip;
+    s->port = q->port;
   }
-  d = decide(among, request->action, &s);
-  if (d.verdict != VERDICT_UNDEFINED)
-    return d;
-  decide_class(&d, s.ip, named);
-  return d;
-}
-
-static struct decision decide_url(const struct among *among,
-                                  const struct request *request) {
-  struct pattern_subject s = {.url = request->url};
-  struct url url;
-
-  if (!s.url) {
-    if (url_parse(&url, request->resource, NULL, NULL) != 0)
-      return (struct decision){.verdict = VERDICT_DENY,
-                               .nerrors = 1,
-                               .by_error = true,
-                               .reason = "the resource is no URL"};
-    s.url = &url;
-  }
-  s.text = (struct slice){s.url->text, s.url->len};
-  return decide(among, request->action, &s);
+  return NULL;
 }
 
 static struct decision decide_among(const struct among *among,
                                     const struct request *request,
                                     const struct decision *url_decision) {
-  struct pattern_subject s = {.text = request->resource};
+  struct request q = *request;
+  struct pattern_subject s;
+  struct decision d;
+  struct url url;
+  struct ip ip;
+  const char *bad;
 
   if (!request->actor)
     return (struct decision){.verdict = VERDICT_DENY, .reason = "no actor"};
-  if (slice_is(request->action, CONNECT_URL))
-    return decide_url(among, request);
-  if (slice_is(request->action, CONNECT_ADDRESS))
-    return decide_address(among, request, url_decision);
-  return decide(among, request->action, &s);
+  if ((bad = complete(&q, &s, &url, &ip)) != NULL)
+    return (struct decision){
+        .verdict = VERDICT_DENY, .nerrors = 1, .by_error = true, .reason = bad};
+  d = decide(among, &q, &s);
+  if (s.ip && d.verdict == VERDICT_UNDEFINED)
+    decide_class(&d, s.ip, url_decision);
+  return d;
+}
+
+void policy_each_error(const struct policy_scope *scope,
+                       const struct request *request, policy_error_fn *fn,
+                       void *ud) {
+  struct request q = *request;
+  struct pattern_subject s;
+  struct facts facts;
+  struct url url;
+  struct ip ip;
+
+  if (!scope || !request->actor || complete(&q, &s, &url, &ip))
+    return;
+  policy_facts(&facts, &q);
+  for (size_t i = 0; i < policy_scope_len(scope); i++) {
+    const struct policy *p = policy_scope_at(scope, i);
+    const struct policy_rule *rule;
+    struct fault fault = {.kind = FAULT_REQUEST};
+    int rv = policy_matches(p, q.action, &s, &rule);
+    if (rv != 0 && (rv != 1 || policy_holds(p, &facts, &fault) < 0))
+      fn(ud, p, &fault);
+  }
 }
 
 struct decision policy_decide(const struct policy_set *set,

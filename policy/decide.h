@@ -36,7 +36,8 @@ struct decision {
   const struct policy_rule *rule; /* of it, that matched; NULL: none */
   unsigned nerrors;               /* policies whose evaluation failed, or 1 when
                                      the request itself is no good */
-  bool by_error;                  /* a deny: because its evaluation failed */
+  bool by_error; /* a deny: because its evaluation failed; undefined: because
+                    the evaluation of some allow did */
   /*
    * Of an allowed websocket.connect.url, for the addresses of its host: which
    * of them the applicable allows answer for by naming the host literally
@@ -68,9 +69,31 @@ struct decision policy_decide(const struct policy_set *set,
                               const struct request *request,
                               const struct decision *url_decision);
 
-/* The same, always by the plain loop, over |len| policies in the order of their
- * ids that need not be of one set: for those who try other policies than there
- * are (suite.c). */
+/* What conditions and expressions see of |request|, whose url and ip are set
+ * where its action carries them.  |ret| stays where it is while it is used. */
+void policy_facts(struct facts *ret, const struct request *request);
+
+/* Do the conditions of |p| hold, and its expression?  One after the other; the
+ * first that is false or fails is the answer.  |fault| is set on an error. */
+enum outcome policy_holds(const struct policy *p, const struct facts *facts,
+                          struct fault *fault);
+
+/* Calls |fn| for each policy of |scope| whose evaluation fails for |request|,
+ * in the order of the ids. */
+typedef void policy_error_fn(void *ud, const struct policy *p,
+                             const struct fault *fault);
+void policy_each_error(const struct policy_scope *scope,
+                       const struct request *request, policy_error_fn *fn,
+                       void *ud);
+
+/* Appends "app:p (p.yaml:3): condition 1: meta.owner is missing", safe to
+ * print.  0, ERR_FULL, ERR_NOMEM */
+int policy_write_error(const struct policy *p, const struct fault *fault,
+                       struct buf *out);
+
+/* policy_decide, always by the plain loop, over |len| policies in the order of
+ * their ids that need not be of one set: for those who try other policies than
+ * there are (suite.c). */
 struct decision policy_decide_list(const struct policy *const *list, size_t len,
                                    const struct request *request,
                                    const struct decision *url_decision);

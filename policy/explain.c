@@ -26,6 +26,15 @@ static int write_where(const struct policy *p, struct buf *out) {
   return buf_addf(out, "%s (%s:%u)", id, file, p->line);
 }
 
+int policy_write_error(const struct policy *p, const struct fault *fault,
+                       struct buf *out) {
+  int rv = write_where(p, out);
+
+  if (rv == 0)
+    rv = buf_adds(out, fault->condition || !p->expr ? ": " : ": expression: ");
+  return rv == 0 ? fault_write(fault, out) : rv;
+}
+
 /* ----------------------------------------------------------------- YAML --- */
 
 /* The code point at |p|, of valid UTF-8. */

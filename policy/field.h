@@ -30,6 +30,7 @@ struct facts {
   const struct ip *ip;
   uint16_t port; /* with |ip| */
   char ip_text[IP_TEXT_MAX];
+  char address[IP_TEXT_MAX + 8]; /* |resource|, with |ip| */
 };
 
 /* ---------------------------------------------------------------- paths --- */

@@ -9,6 +9,7 @@
 struct policy_set {
   struct mem mem;
   struct arena arena; /* policies, patterns, names of files */
+  struct regex_pool regexes;
   struct tree_limits limits;
   struct policy **policies; /* sorted by id when finished */
   size_t len;
@@ -63,6 +64,7 @@ void policy_set_unref(struct policy_set *set) {
     return;
   mem = set->mem;
   mem_free(&mem, set->policies, set->cap * sizeof *set->policies);
+  regex_pool_deinit(&set->regexes);
   arena_deinit(&set->arena);
   mem_free(&mem, set, sizeof *set);
 }
@@ -91,8 +93,8 @@ int policy_set_add(struct policy_set *set, const char *name, struct slice text,
   if (set->finished)
     return ERR_BUSY;
   kept = arena_strndup(&set->arena, name, strlen(name));
-  rv = kept ? parse_file(kept, text, &set->limits, &set->arena, append, set, fn,
-                         ud)
+  rv = kept ? parse_file(kept, text, &set->limits, &set->arena, &set->regexes,
+                         append, set, fn, ud)
             : ERR_NOMEM;
   if (rv != 0)
     set->failed = true;

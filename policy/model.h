@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/condition.h"
+#include "policy/expr.h"
 #include "policy/pattern.h"
 #include "policy/tree.h"
 #include "runtime/base/err.h"
@@ -38,7 +40,10 @@ struct policy {
   bool deny; /* effect */
   struct policy_rule *rules;
   size_t nrules;
-  struct slice *groups; /* "ns:name" */
+  struct condition *conditions; /* all must hold */
+  size_t nconditions;
+  const struct expr *expr; /* must hold; NULL: none */
+  struct slice *groups;    /* "ns:name" */
   size_t ngroups;
   size_t index; /* policy_set_at; the order of loading until it is finished */
 };

@@ -16,6 +16,7 @@ struct parser {
   const char *name;
   const struct mem *mem;
   struct arena *keep;
+  struct regex_pool *regexes;
   struct tree_node *root;
   struct slice ns; /* NULL: missing or wrong */
   parse_policy_fn *on_policy;
@@ -381,6 +382,175 @@ static void read_rules(struct parser *ps, const struct tree_item *item,
     read_rule(ps, &list->items[p->nrules], deny, &p->rules[p->nrules]);
 }
 
+/* --------------------------------------------------------------- conditions
+ * --- */
+
+/* What the actions of |p| may ask about; 0: a mistake hides it. */
+static unsigned policy_use(const struct policy *p) {
+  unsigned use = 0;
+
+  for (size_t i = 0; i < p->nrules; i++)
+    use |= p->rules[i].use;
+  return use;
+}
+
+#define CARRIES_URL (PATTERN_FOR_URL | PATTERN_FOR_ADDRESS)
+
+/* A condition on the URL could not be evaluated where there is none, so that an
+ * allow would not allow and a deny deny. */
+static void check_url_field(struct parser *ps, const struct tree_item *item,
+                            const struct field *f, const struct policy *p) {
+  if (f->root == FIELD_URL && (policy_use(p) & ~CARRIES_URL))
+    mistake(ps, item->pos,
+            "'%.*s' where an action carries no URL, expected the actions "
+            "websocket.connect.url or websocket.connect.address alone",
+            SHOWN(f->source));
+}
+
+static bool read_field(struct parser *ps, const struct tree_item *item,
+                       const struct policy *p, struct field *ret) {
+  struct err e;
+  int rv;
+
+  if (!is_string(ps, item, "field"))
+    return false;
+  if ((rv = field_parse(ret, item->value->text, ps->keep, &e)) == 0)
+    check_url_field(ps, item, ret, p);
+  return compiled(ps, item, rv, &e);
+}
+
+enum {
+  CONDITION_KEY_FIELD,
+  CONDITION_KEY_OPERATOR,
+  CONDITION_KEY_VALUE,
+  CONDITION_KEY_VALUE_FROM
+};
+static const char *const condition_keys[] = {"field", "operator", "value",
+                                             "value_from", NULL};
+
+static bool read_operator(struct parser *ps, const struct tree_item *item,
+                          enum condition_op *ret) {
+  if (!is_string(ps, item, "operator"))
+    return false;
+  if (condition_op_find(item->value->text, ret) == 0)
+    return true;
+  unknown(ps, item->pos, "operator", item->value->text, condition_op_names);
+  return false;
+}
+
+static void read_value(struct parser *ps, const struct tree_item *condition,
+                       const struct tree_item *item, struct condition *c) {
+  struct value v;
+  struct err e;
+  int rv;
+
+  memset(&e, 0, sizeof e);
+  if (item && (rv = tree_to_value(&v, item->value, ps->keep, &e)) != 0) {
+    if (rv == ERR_NOMEM)
+      ps->nomem = true;
+    else
+      mistake(ps, (struct tree_pos){e.line, e.column}, "%s", e.message);
+    return;
+  }
+  rv = condition_set_value(c, item ? &v : NULL, ps->regexes, ps->keep, &e);
+  e.column = 0; /* of the value as a whole */
+  compiled(ps, item ? item : condition, rv, &e);
+}
+
+static void read_value_from(struct parser *ps, const struct tree_item *item,
+                            const struct policy *p, struct condition *c) {
+  struct err e;
+  int rv;
+
+  if (!is_string(ps, item, "value_from"))
+    return;
+  rv = condition_set_value_from(c, item->value->text, ps->keep, &e);
+  e.column = 0;
+  if (compiled(ps, item, rv, &e))
+    check_url_field(ps, item, &c->value_from, p);
+}
+
+static void read_condition(struct parser *ps, const struct tree_item *item,
+                           const struct policy *p, struct condition *c) {
+  const struct tree_item *at[MAX_KEYS];
+  bool known = false;
+
+  c->line = item->pos.line;
+  c->column = item->pos.column;
+  if (item->value->kind != TREE_MAP) {
+    mistake(ps, item->pos,
+            "condition is %s, expected a map like {field: actor.meta.role, "
+            "operator: eq, value: reader}",
+            tree_describe(item->value));
+    return;
+  }
+  read_keys(ps, item->value, "key", condition_keys, at);
+  if (!at[CONDITION_KEY_FIELD])
+    mistake(ps, item->pos, "condition without a field, expected 'field'");
+  else
+    read_field(ps, at[CONDITION_KEY_FIELD], p, &c->field);
+  if (!at[CONDITION_KEY_OPERATOR])
+    mistake(ps, item->pos,
+            "condition without an operator, expected 'operator'");
+  else
+    known = read_operator(ps, at[CONDITION_KEY_OPERATOR], &c->op);
+  if (at[CONDITION_KEY_VALUE] && at[CONDITION_KEY_VALUE_FROM])
+    mistake(ps, at[CONDITION_KEY_VALUE_FROM]->key->pos,
+            "'value_from' beside 'value', expected one or the other");
+  else if (!known)
+    return; /* what the value may be depends on the operator */
+  else if (at[CONDITION_KEY_VALUE_FROM])
+    read_value_from(ps, at[CONDITION_KEY_VALUE_FROM], p, c);
+  else
+    read_value(ps, item, at[CONDITION_KEY_VALUE], c);
+}
+
+static void read_conditions(struct parser *ps, const struct tree_item *item,
+                            struct policy *p) {
+  const struct tree_node *list = item->value;
+
+  if (list->kind != TREE_LIST || list->tagged) {
+    mistake(ps, item->pos, "'conditions' is %s, expected a list",
+            tree_describe(list));
+    return;
+  }
+  p->conditions = arena_array(ps->keep, list->len, sizeof *p->conditions);
+  if (!p->conditions) {
+    ps->nomem = true;
+    return;
+  }
+  for (p->nconditions = 0; p->nconditions < list->len && !ps->nomem;
+       p->nconditions++)
+    read_condition(ps, &list->items[p->nconditions], p,
+                   &p->conditions[p->nconditions]);
+}
+
+static void read_expression(struct parser *ps, const struct tree_item *item,
+                            struct policy *p) {
+  struct expr_place place = {item->pos.line, 0};
+  const struct field *url;
+  unsigned use = policy_use(p);
+  struct err e;
+  int rv;
+
+  if (!is_string(ps, item, "expression"))
+    return;
+  if (pos_inside(item, 1).line == item->value->pos.line &&
+      item->value->text_column)
+    place.column = pos_inside(item, 1).column;
+  rv = expr_compile(&p->expr, item->value->text, place, ps->regexes, ps->keep,
+                    &e);
+  if (rv == ERR_SYNTAX && !place.column && e.column > 1)
+    mistake(ps, item->pos, "%s (at byte %u of the expression)", e.message,
+            e.column);
+  else if (compiled(ps, item, rv, &e) && (url = expr_url_field(p->expr)) &&
+           use && !(use & CARRIES_URL))
+    mistake(ps, item->pos,
+            "'%.*s' where no action carries a URL, expected the action "
+            "websocket.connect.url or websocket.connect.address",
+            SHOWN(url->source));
+}
+
 /* ----------------------------------------------------------------- policies
  * --- */
 
@@ -438,7 +608,7 @@ static void read_lists(struct parser *ps, const struct tree_item *at[],
 }
 
 static void read_body(struct parser *ps, const struct tree_item *item,
-                      struct policy *p) {
+                      bool is_expr, struct policy *p) {
   const struct tree_node *body = item->value;
   const struct tree_item *at[MAX_KEYS];
 
@@ -449,12 +619,6 @@ static void read_body(struct parser *ps, const struct tree_item *item,
   }
   read_keys(ps, body, "key", body_keys, at);
   p->deny = read_effect(ps, item->pos, at[BODY_EFFECT]);
-  if (at[BODY_CONDITIONS])
-    mistake(ps, at[BODY_CONDITIONS]->key->pos,
-            "'conditions' is not supported in this version");
-  if (at[BODY_EXPRESSION])
-    mistake(ps, at[BODY_EXPRESSION]->key->pos,
-            "'expression' is not supported in this version");
   if (at[BODY_RULES] && (at[BODY_ACTIONS] || at[BODY_RESOURCES]))
     mistake(ps, at[BODY_RULES]->key->pos,
             "'rules' beside 'actions' or 'resources', expected one or the "
@@ -463,6 +627,21 @@ static void read_body(struct parser *ps, const struct tree_item *item,
     read_rules(ps, at[BODY_RULES], p->deny, p);
   else
     read_lists(ps, at, item->pos, p);
+  if (at[BODY_CONDITIONS] && is_expr)
+    mistake(ps, at[BODY_CONDITIONS]->key->pos,
+            "'conditions' in kind 'security.policy.expr', expected them in "
+            "the expression");
+  else if (at[BODY_CONDITIONS])
+    read_conditions(ps, at[BODY_CONDITIONS], p);
+  if (at[BODY_EXPRESSION] && !is_expr)
+    mistake(ps, at[BODY_EXPRESSION]->key->pos,
+            "'expression' in kind 'security.policy', expected kind "
+            "'security.policy.expr'");
+  else if (at[BODY_EXPRESSION])
+    read_expression(ps, at[BODY_EXPRESSION], p);
+  else if (is_expr)
+    mistake(ps, item->pos,
+            "policy without an expression, expected 'expression'");
 }
 
 /* "|ns|:|name|" in the arena; NULL after setting nomem. */
@@ -558,7 +737,7 @@ static const char *const single_keys[] = {
     "name", "kind", "meta", "policy", "groups", "version", "namespace", NULL};
 
 static void read_policy(struct parser *ps, const struct tree_item *entry,
-                        const char *const *keys) {
+                        const char *const *keys, bool is_expr) {
   const struct tree_item *at[MAX_KEYS];
   struct policy *p = arena_zalloc(ps->keep, sizeof *p);
   size_t before = ps->total;
@@ -583,10 +762,10 @@ static void read_policy(struct parser *ps, const struct tree_item *entry,
   }
   if (!at[ENTRY_POLICY])
     mistake(ps, entry->pos,
-            "entry of kind 'security.policy' without a "
-            "policy, expected 'policy'");
+            "entry of kind '%s' without a policy, expected 'policy'",
+            is_expr ? "security.policy.expr" : "security.policy");
   else
-    read_body(ps, at[ENTRY_POLICY], p);
+    read_body(ps, at[ENTRY_POLICY], is_expr, p);
   if (at[ENTRY_GROUPS])
     read_groups(ps, at[ENTRY_GROUPS], p);
   if (ps->total == before && p->id.p && !ps->nomem)
@@ -653,11 +832,9 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
     return;
   k = kind->value->text;
   if (slice_is(k, "security.policy"))
-    read_policy(ps, entry, keys);
+    read_policy(ps, entry, keys, false);
   else if (slice_is(k, "security.policy.expr"))
-    mistake(ps, kind->pos,
-            "kind 'security.policy.expr' is not supported in this version, "
-            "expected 'security.policy'");
+    read_policy(ps, entry, keys, true);
   else if (kind_is_ours(k))
     unknown(ps, kind->pos, "kind", k, kinds);
 }
@@ -814,11 +991,13 @@ static void report(struct parser *ps, policy_mistake_fn *fn, void *ud) {
 
 int parse_file(const char *name, struct slice text,
                const struct tree_limits *limits, struct arena *keep,
-               parse_policy_fn *on_policy, void *policy_ud,
-               policy_mistake_fn *on_mistake, void *mistake_ud) {
+               struct regex_pool *regexes, parse_policy_fn *on_policy,
+               void *policy_ud, policy_mistake_fn *on_mistake,
+               void *mistake_ud) {
   struct parser ps = {.name = name,
                       .mem = &keep->mem,
                       .keep = keep,
+                      .regexes = regexes,
                       .on_policy = on_policy,
                       .ud = policy_ud};
   struct arena scratch;

@@ -10,10 +10,12 @@
 typedef int parse_policy_fn(void *ud, struct policy *p);
 
 /* Parses |text|.  |name| outlives the policies; what they hold is allocated
- * from |keep|.  |on_mistake| may be NULL; it is called in the order of the
+ * from |keep|, and their regular expressions are |regexes|', which is not
+ * emptied after a mistake.  |on_mistake| may be NULL; it is called in the order of the
  * text, after the last policy was delivered.  0, ERR_SYNTAX or ERR_NOMEM. */
 int parse_file(const char *name, struct slice text,
                const struct tree_limits *limits, struct arena *keep,
+               struct regex_pool *regexes,
                parse_policy_fn *on_policy, void *policy_ud,
                policy_mistake_fn *on_mistake, void *mistake_ud);
 

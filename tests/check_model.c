@@ -41,7 +41,27 @@ static int load(struct policy_set **ret, const char *text, struct buf *out,
 #define ENTRY "  - name: p\n    kind: security.policy\n"
 #define BODY "    policy: {actions: a.b, resources: \"*\", effect: allow}\n"
 
+#define CONDITIONS                                                             \
+  HEAD ENTRY "    policy:\n      actions: a\n      resources: b\n"             \
+             "      effect: allow\n      conditions: "
+#define EXPRESSION                                                             \
+  HEAD "  - name: p\n    kind: security.policy.expr\n    policy:\n"            \
+       "      actions: a\n      resources: b\n      effect: allow\n"           \
+       "      expression: "
+
 static const char *const good[] = {
+    CONDITIONS "[]\n",
+    CONDITIONS "\n"
+               "        - {field: actor.meta.a.b, operator: eq, value: {a: "
+               "[1, x]}}\n"
+               "        - {field: meta.a, operator: nexists}\n"
+               "        - {field: meta.a, operator: exists, value: false}\n"
+               "        - {field: action, operator: in, value: []}\n"
+               "        - {field: resource, operator: gte, value_from: "
+               "actor.id}\n",
+    EXPRESSION "'actor.id == meta.owner || (action == \"read\" && meta.public "
+               "== true)'\n",
+    EXPRESSION "|\n        has(meta.a)\n        and not (meta.a in [1, 2])\n",
     HEAD ENTRY BODY,
     "namespace: app\nentries: []\n",
     "version: 1.0\nnamespace: a.b-c_d/e\nentries: []\nmeta: {x: [1]}\n",
@@ -133,15 +153,15 @@ static const struct {
      "f.yaml:8:15: duplicate key 'kind'\n"},
     {HEAD "  - {kind: security.polcy}\n  - {kind: security.token_store}\n"
           "  - {kind: Security.Policy}\n  - {kind: securty.policy}\n"
-          "  - {kind: security.policy.expr}\n  - {kind: securtiy.policy}\n",
+          "  - {kind: security.polycy.expr}\n  - {kind: securtiy.policy}\n",
      "f.yaml:4:12: unknown kind 'security.polcy', expected 'security.policy'\n"
      "f.yaml:5:12: unknown kind 'security.token_store', expected "
      "'security.policy' or 'security.policy.expr'\n"
      "f.yaml:6:12: unknown kind 'Security.Policy', expected "
      "'security.policy'\n"
      "f.yaml:7:12: unknown kind 'securty.policy', expected 'security.policy'\n"
-     "f.yaml:8:12: kind 'security.policy.expr' is not supported in this "
-     "version, expected 'security.policy'\n"
+     "f.yaml:8:12: unknown kind 'security.polycy.expr', expected "
+     "'security.policy.expr'\n"
      "f.yaml:9:12: unknown kind 'securtiy.policy', expected "
      "'security.policy'\n"},
     {HEAD "  - {kind: security.policy}\n",
@@ -216,8 +236,98 @@ static const struct {
                 "      effect: allow\n"
                 "      conditions: []\n"
                 "      expression: 'true'\n",
-     "f.yaml:10:7: 'conditions' is not supported in this version\n"
-     "f.yaml:11:7: 'expression' is not supported in this version\n"},
+     "f.yaml:11:7: 'expression' in kind 'security.policy', expected kind "
+     "'security.policy.expr'\n"},
+    {HEAD "  - name: p\n"
+          "    kind: security.policy.expr\n"
+          "    policy:\n"
+          "      actions: a\n"
+          "      resources: b\n"
+          "      effect: allow\n"
+          "      conditions: []\n",
+     "f.yaml:7:7: policy without an expression, expected 'expression'\n"
+     "f.yaml:10:7: 'conditions' in kind 'security.policy.expr', expected them "
+     "in the expression\n"},
+    /* conditions */
+    {CONDITIONS "x\n", "f.yaml:10:19: 'conditions' is a string, expected a "
+                       "list\n"},
+    {CONDITIONS "\n"
+                "        - x\n"
+                "        - {}\n"
+                "        - {feild: a, operator: eq, value: 1}\n"
+                "        - {field: role, operator: eq, value: 1}\n"
+                "        - {field: acttion, operator: eq, value: 1}\n"
+                "        - {field: actor.role, operator: eq, value: 1}\n"
+                "        - {field: actor.meta.a, operator: equals, value: 1}\n"
+                "        - {field: meta..a, operator: eq, value: 1}\n"
+                "        - {field: meta, operator: eq, value: 1}\n"
+                "        - {field: action.x, operator: eq, value: 1}\n"
+                "        - {field: meta.a, operator: eq}\n"
+                "        - {field: meta.a, operator: eq, value: null}\n"
+                "        - {field: meta.a, operator: in, value: a}\n"
+                "        - {field: meta.a, operator: lt, value: true}\n"
+                "        - {field: meta.a, operator: exists, value: 1}\n"
+                "        - {field: meta.a, operator: matches, value: 3}\n"
+                "        - {field: meta.a, operator: eq, value: 1, value_from: "
+                "meta.b}\n"
+                "        - {field: meta.a, operator: matches, value_from: "
+                "meta.b}\n"
+                "        - {field: meta.a, operator: exists, value_from: "
+                "meta.b}\n"
+                "        - {field: meta.a, operator: eq, value_from: mta.b}\n"
+                "        - {field: url.host, operator: eq, value: a}\n"
+                "        - {field: meta.a, operator: eq, value: {a: 1, a: 2}}\n"
+                "        - {field: 3, operator: [], value: a}\n",
+     "f.yaml:11:11: condition is a string, expected a map like {field: "
+     "actor.meta.role, operator: eq, value: reader}\n"
+     "f.yaml:12:11: condition without a field, expected 'field'\n"
+     "f.yaml:12:11: condition without an operator, expected 'operator'\n"
+     "f.yaml:13:11: condition without a field, expected 'field'\n"
+     "f.yaml:13:12: unknown key 'feild', expected 'field'\n"
+     "f.yaml:14:19: unknown field 'role', expected actor.id, actor.meta.NAME, "
+     "action, resource, meta.NAME or url.NAME\n"
+     "f.yaml:15:19: unknown field 'acttion', expected 'action'\n"
+     "f.yaml:16:19: unknown field 'actor.role', expected 'actor.id' or "
+     "'actor.meta.role'\n"
+     "f.yaml:17:43: unknown operator 'equals', expected 'eq', 'ne', 'lt', "
+     "'gt', 'lte', 'gte', 'in', 'nin', 'exists', 'nexists', 'contains', "
+     "'ncontains', 'matches' or 'nmatches'\n"
+     "f.yaml:18:19: path with an empty name\n"
+     "f.yaml:19:19: 'meta' is no attribute, expected meta.NAME\n"
+     "f.yaml:20:19: 'action' is a string and has no 'x'\n"
+     "f.yaml:21:11: condition without a value, expected 'value' or "
+     "'value_from'\n"
+     "f.yaml:22:48: value of 'eq' is nothing, expected a value; what is "
+     "missing "
+     "is found with 'nexists'\n"
+     "f.yaml:23:48: value of 'in' is a string, expected a list like [reader, "
+     "admin]\n"
+     "f.yaml:24:48: value of 'lt' is a boolean, expected a number or a string\n"
+     "f.yaml:25:52: value of 'exists' is a number, expected true or false\n"
+     "f.yaml:26:53: value of 'matches' is a number, expected a regular "
+     "expression in quotes\n"
+     "f.yaml:27:51: 'value_from' beside 'value', expected one or the other\n"
+     "f.yaml:28:58: 'value_from' with 'matches', expected 'value': regular "
+     "expressions are compiled when the policy is loaded\n"
+     "f.yaml:29:57: 'value_from' with 'exists', expected 'value: true' or "
+     "'value: false'\n"
+     "f.yaml:30:53: unknown field 'mta', expected 'meta'\n"
+     "f.yaml:31:19: 'url.host' where an action carries no URL, expected the "
+     "actions websocket.connect.url or websocket.connect.address alone\n"
+     "f.yaml:32:55: duplicate key\n"
+     "f.yaml:33:19: field is a number, expected a string in quotes\n"
+     "f.yaml:33:32: operator is a list, expected a string\n"},
+    /* expressions: the place inside, where it can be told */
+    {EXPRESSION "true\n",
+     "f.yaml:10:19: expression is a boolean, expected a string in quotes\n"},
+    {EXPRESSION "actor.id == 'a' && rsource == 'b'\n",
+     "f.yaml:10:38: unknown name 'rsource', expected 'resource'\n"},
+    {EXPRESSION "\"meta.a = 1\"\n", "f.yaml:10:27: '=', expected '=='\n"},
+    {EXPRESSION "|\n        meta.a\n        = 1\n",
+     "f.yaml:10:19: '=', expected '==' (at byte 8 of the expression)\n"},
+    {EXPRESSION "has(url.host)\n",
+     "f.yaml:10:19: 'url.host' where no action carries a URL, expected the "
+     "action websocket.connect.url or websocket.connect.address\n"},
     /* rules */
     {HEAD ENTRY "    policy: {effect: allow, rules: x}\n",
      "f.yaml:6:36: 'rules' is a string, expected a list\n"},
@@ -612,7 +722,15 @@ START_TEST(survives_failing_memory) {
       "        - {action: websocket.connect.url, resource: 'wss://a:1-9/*?x'}\n"
       "        - {action: websocket.connect.address, resource: 'class:private'}"
       "\n"
-      "  - name: q\n    kind: security.policy\n" BODY,
+      "  - name: q\n    kind: security.policy\n" BODY
+      "  - name: r\n    kind: security.policy\n    policy:\n"
+      "      {actions: a, resources: b, effect: deny, conditions: [\n"
+      "      {field: actor.meta.a, operator: in, value: [a, {b: c}]},\n"
+      "      {field: meta.a, operator: lt, value_from: meta.b}]}\n"
+      "  - name: s\n    kind: security.policy.expr\n    policy:\n"
+      "      {actions: a, resources: b, effect: deny, expression: \"meta['a'] "
+      "in "
+      "[1, 'b', meta.c] and not (lower(action) contains 'x')\"}\n",
       HEAD ENTRY BODY ENTRY BODY "  - {kind: security.x}\n", /* mistakes */
   };
   unit_each(text, texts) {

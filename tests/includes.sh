@@ -11,7 +11,7 @@ rules() {
   cat <<'TABLE'
 runtime/base/  runtime/base/                                                      | -
 runtime/net/   runtime/base/ runtime/net/                                         | openssl/ wslay/ ares zlib
-policy/        runtime/base/ policy/                                              | yaml
+policy/        runtime/base/ policy/                                              | yaml re2/
 runtime/vm/    runtime/base/ runtime/net/loop.h runtime/vm/                       | lua lauxlib lualib
 modules/       runtime/base/ runtime/net/ policy/ runtime/vm/ modules/            | lua lauxlib lualib
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib
@@ -21,11 +21,11 @@ bench/         cordon/                                                          
 TABLE
 }
 # Headers of the C library and of the kernel, by form.
-libc='^(assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|malloc|math|netdb|poll|sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$'
+libc='^(cstring$|(assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|malloc|math|netdb|poll|sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$)'
 
 sources() {
   for folder in runtime policy modules cli examples bench; do
-    [ -d "$folder" ] && find "$folder" -name '*.[ch]'
+    [ -d "$folder" ] && find "$folder" '(' -name '*.[ch]' -o -name '*.cc' ')'
   done | LC_ALL=C sort
 }
 

@@ -7,10 +7,10 @@ cd "${top_srcdir:-.}"
 # In a checkout what git knows counts; in a tarball, what is there.
 files() {
   if [ -e .git ] && git ls-files >/dev/null 2>&1; then
-    git ls-files -- '*.c' '*.h'
+    git ls-files -- '*.c' '*.h' '*.cc'
   else
     find include runtime policy modules cli examples bench tests fuzz \
-      -name '*.[ch]' 2>/dev/null
+      '(' -name '*.[ch]' -o -name '*.cc' ')' 2>/dev/null
   fi
 }
 bad=0
