@@ -40,9 +40,11 @@ int command_unknown(const char *name);
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_eval(int argc, char **argv);
+int command_test(int argc, char **argv);
 int command_help(int argc, char **argv);
 
-extern const char help_run[], help_check[], help_eval[], help_help[];
+extern const char help_run[], help_check[], help_eval[], help_test[],
+    help_help[];
 
 /* Prints a command's help, or with NULL the overview; returns the status. */
 int help_print(const struct command *command);

@@ -16,13 +16,14 @@ const struct command commands[] = {
     {"run", command_run, "run a script under policy", help_run},
     {"check", command_check, "find everything wrong with policies", help_check},
     {"eval", command_eval, "one decision, or a stream of them", help_eval},
+    {"test", command_test, "run the tests of policies", help_test},
     {"help", command_help, "this overview, or the help of a command",
      help_help},
     {NULL, NULL, NULL, NULL},
 };
 
-const char *const later_commands[] = {"explain", "test",   "fmt",    "diff",
-                                      "suggest", "schema", "doctor", NULL};
+const char *const later_commands[] = {"explain", "fmt",    "diff", "suggest",
+                                      "schema",  "doctor", NULL};
 
 const struct command *command_find(const char *name) {
   for (const struct command *c = commands; c->name; c++)

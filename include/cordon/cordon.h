@@ -405,6 +405,119 @@ CORDON_API int cordon_explain(const cordon_scope *scope,
                               const cordon_decision *decision,
                               cordon_write_fn *write, void *ud);
 
+/* -------------------------------------------------------- policy tests --- */
+
+/*
+ * A file of policy tests ("*_test.yaml"): what a policy set should answer, and
+ * whether it does.  Used by one thread at a time.
+ *
+ *     cordon_suite_new        the text; all its mistakes in one pass
+ *     cordon_suite_path       the policies it is about: load them
+ *     cordon_suite_bind       the set they became
+ *     cordon_suite_run        one test after the other
+ *     cordon_suite_coverage   what the tests that ran have touched
+ *     cordon_suite_mutate     what they would not notice
+ */
+typedef struct cordon_suite cordon_suite;
+
+/*
+ * Parses a test file; |fn| (may be NULL) is called for each mistake, |reterr|
+ * names the first.  |alloc| may be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY.  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_suite_new(cordon_suite **ret_suite, const cordon_source *source,
+                 const cordon_allocator *alloc, cordon_mistake_fn *fn, void *ud,
+                 cordon_error *reterr);
+CORDON_API void cordon_suite_free(cordon_suite *suite);
+
+/* Entry |i| of "policies": a file or a folder, relative to the test file; NULL
+ * behind the last.  |ret_line| and |ret_column| (may be NULL) say where it
+ * stands.  Belongs to the suite. */
+CORDON_API const char *cordon_suite_path(const cordon_suite *suite, size_t i,
+                                         uint32_t *ret_line,
+                                         uint32_t *ret_column);
+
+/* The name of test |i|, in the order of the file; NULL behind the last.
+ * Belongs to the suite; can hold anything but NUL. */
+CORDON_API const char *cordon_suite_test(const cordon_suite *suite, size_t i,
+                                         uint32_t *ret_line,
+                                         uint32_t *ret_column);
+
+/*
+ * Says which policies the tests are about.  |policy| is finished; the suite
+ * takes a reference.  |fn| is called for each group or policy the tests name
+ * that it does not have.
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (there were such names),
+ * CORDON_E_BUSY (it is bound already), CORDON_E_INVALID (not finished).
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_suite_bind(cordon_suite *suite, cordon_policy *policy,
+                  cordon_mistake_fn *fn, void *ud, cordon_error *reterr);
+
+/*
+ * Runs test |i| of a bound suite.  |*ret_failed| is how many of its
+ * |*ret_asked| expectations (both may be NULL) did not hold; each is written,
+ * for people, to |write| (may be NULL): what was expected, what came, which
+ * policy decided or which came nearest.  Lines with two blanks in front, each
+ * with its newline.
+ * Errors: CORDON_E_NOMEM, CORDON_E_LIMIT (too much text).
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_suite_run(cordon_suite *suite, size_t i, size_t *ret_asked,
+                 size_t *ret_failed, cordon_write_fn *write, void *ud,
+                 cordon_error *reterr);
+
+typedef enum cordon_cover_kind {
+  CORDON_COVER_POLICY,   /* |yes| requests it applied to */
+  CORDON_COVER_RULE,     /* |yes| requests this rule of it applied to */
+  CORDON_COVER_CONDITION /* how often it was true, false and an error, of the
+                            requests that the rules match */
+} cordon_cover_kind;
+
+/* How often the tests that ran came to one thing.  Borrowed for the call. */
+typedef struct cordon_cover {
+  cordon_cover_kind kind;
+  const char *policy_id;
+  const char *file;
+  uint32_t line; /* 0 for the policies of cordon_policy_allow */
+  uint32_t column;
+  const char *text; /* the rule or condition, safe to print; "" for a policy */
+  uint32_t yes;
+  uint32_t no;
+  uint32_t error;
+} cordon_cover;
+
+/* Calls |fn| for each policy, in the order of the ids, followed by its rules
+ * and its conditions.  Errors: CORDON_E_NOMEM. */
+CORDON_API CORDON_MUST_CHECK int
+cordon_suite_coverage(const cordon_suite *suite,
+                      void (*fn)(void *ud, const cordon_cover *cover), void *ud,
+                      cordon_error *reterr);
+
+/* One small change of a policy.  Borrowed for the call. */
+typedef struct cordon_mutant {
+  const char *policy_id;
+  const char *file;
+  uint32_t line; /* 0 for the policies of cordon_policy_allow */
+  uint32_t column;
+  const char *change;  /* "drop rule 2", "widen path of ..."; safe to print */
+  const char *noticed; /* the name of a test that fails with it; NULL: none
+                          does, the mutant survives */
+} cordon_mutant;
+
+/*
+ * Makes policies wrong in small ways, one at a time (another effect; a rule, a
+ * pattern or a condition less; a wider pattern), and calls |fn| for each, in
+ * the order of the ids.  Tests that did not run, and expectations that did not
+ * hold, notice nothing.  The set itself stays as it is.
+ * Errors: CORDON_E_NOMEM.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_suite_mutate(cordon_suite *suite,
+                    void (*fn)(void *ud, const cordon_mutant *mutant), void *ud,
+                    cordon_error *reterr);
+
 /* ---------------------------------------------------------------- host --- */
 
 /*
