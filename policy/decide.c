@@ -1,6 +1,7 @@
 /* decide.c - the plain loop that defines what policies mean. */
 #include "policy/decide.h"
 
+#include "policy/index.h"
 
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
@@ -199,6 +200,76 @@ static void decide_plain(struct answer *answer, const struct among *among,
   }
 }
 
+/* Holds the candidates of one policy, of which |pair| is the first, against |s|
+ * and leaves the search behind them.  What policy_matches returns; |named| gets
+ * what they say about addresses. */
+static int candidates_match(const struct policy *p, struct slice action,
+                            const struct pattern_subject *s,
+                            struct index_search *search,
+                            const struct index_pair **pair,
+                            const struct policy_rule **ret_rule,
+                            struct decision *named) {
+  uint32_t policy = (*pair)->policy;
+  int result = 0;
+
+  for (; *pair && (*pair)->policy == policy;
+       *pair = policy_index_next(search)) {
+    const struct policy_rule *r = &p->rules[(*pair)->rule];
+    int rv = pattern_match((*pair)->resource, s);
+    if (rv == 0 || !action_matches(r, action))
+      continue;
+    if (rv == 1 && !p->deny && s->url)
+      note_naming(named, r, (*pair)->resource, s);
+    if (result == 1 || (result != 0 && rv != 1))
+      continue;
+    *ret_rule = r;
+    result = rv == 1 ? 1 : ERR_INVALID;
+  }
+  return result;
+}
+
+/* The same from the candidates of the index.  False: it has no answer, and
+ * |answer| is untouched. */
+static bool decide_indexed(struct answer *answer,
+                           const struct policy_scope *scope,
+                           const struct facts *facts,
+                           const struct pattern_subject *s) {
+  const struct policy_set *set = policy_scope_set(scope);
+  struct index_search search;
+  const struct index_pair *pair;
+
+  if (!policy_index_search(&search, policy_scope_index(scope), facts->action,
+                           s))
+    return false;
+  for (pair = policy_index_next(&search); pair;) {
+    const struct policy *p = policy_set_at(set, pair->policy);
+    enum index_stage stage = policy_index_stage(&search, pair);
+    const struct policy_rule *rule = NULL;
+    struct decision named = {.any_address = false};
+    int rv;
+    if (stage == INDEX_QUIET_ALLOW && answer->d.verdict == VERDICT_DENY)
+      break;
+    if (!policy_scope_has(scope, p)) {
+      pair = policy_index_next(&search);
+      continue;
+    }
+    rv = candidates_match(p, facts->action, s, &search, &pair, &rule, &named);
+    if (rv != 0)
+      rv = applies(p, rv, facts);
+    if (rv == 0)
+      continue;
+    if (weigh(answer, p, p->index, rv, rule)) {
+      answer->d.any_address |= named.any_address;
+      answer->d.loopback_address |= named.loopback_address;
+      if (named.literal.family)
+        answer->d.literal = named.literal;
+    }
+    if (stage != INDEX_LOUD && rv == 1)
+      break;
+  }
+  return true;
+}
+
 /* Deny overrides, then allow; |among| is in the order of the ids, and the first
  * of its kind decides. */
 static struct decision decide(const struct among *among,
@@ -210,7 +281,8 @@ static struct decision decide(const struct among *among,
   struct facts facts;
 
   policy_facts(&facts, request);
-  decide_plain(&answer, among, &facts, s);
+  if (!among->scope || !decide_indexed(&answer, among->scope, &facts, s))
+    decide_plain(&answer, among, &facts, s);
   if (d->verdict == VERDICT_UNDEFINED && d->nerrors) {
     d->by_error = true;
     d->reason = "no policy applies, and some could not be evaluated";

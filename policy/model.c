@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "policy/index.h"
 #include "policy/parse.h"
 
 struct policy_set {
@@ -14,8 +15,9 @@ struct policy_set {
   struct policy **policies; /* sorted by id when finished */
   size_t len;
   size_t cap;
-  size_t nallows; /* policy_set_add_allow */
-  bool failed;    /* some call before found a mistake or no memory */
+  struct policy_index *index; /* of a finished set */
+  size_t nallows;             /* policy_set_add_allow */
+  bool failed; /* some call before found a mistake or no memory */
   bool finished;
   atomic_size_t references;
 };
@@ -24,10 +26,15 @@ struct policy_scope {
   struct mem mem;
   struct policy_set *set;
   size_t len;
-  /* sorted by id, as the set's own array is, which is borrowed for all */
-  struct policy **policies;
-  bool all;
+  /* Which of the set's policies are in force, once as their sorted numbers and
+   * once as a bit each; both NULL: all of them */
+  uint32_t *numbers;
+  uint8_t *bits;
 };
+
+static size_t bits_size(const struct policy_scope *scope) {
+  return scope->set->len / 8 + 1;
+}
 
 #define ALLOW_FILE "--allow"
 
@@ -63,6 +70,7 @@ void policy_set_unref(struct policy_set *set) {
       atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
     return;
   mem = set->mem;
+  policy_index_free(set->index);
   mem_free(&mem, set->policies, set->cap * sizeof *set->policies);
   regex_pool_deinit(&set->regexes);
   arena_deinit(&set->arena);
@@ -172,6 +180,7 @@ static bool clash(const struct policy *first, const struct policy *second) {
 
 int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud) {
   struct policy **p = set->policies;
+  int rv;
 
   if (set->finished)
     return ERR_BUSY;
@@ -191,6 +200,8 @@ int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud) {
     return ERR_SYNTAX;
   for (size_t i = 0; i < set->len; i++)
     p[i]->index = i;
+  if ((rv = policy_index_new(&set->index, p, set->len, &set->mem)) != 0)
+    return rv;
   set->finished = true;
   return 0;
 }
@@ -320,7 +331,7 @@ static int add_name(const struct policy_set *set, struct slice name, bool *in,
 static int pick(struct policy_scope *scope, const struct slice *names, size_t n,
                 struct err *e) {
   const struct policy_set *set = scope->set;
-  size_t count = 0;
+  size_t at = 0;
   bool *in;
   int rv = 0;
 
@@ -332,14 +343,17 @@ static int pick(struct policy_scope *scope, const struct slice *names, size_t n,
   for (size_t i = 0; rv == 0 && i < n; i++)
     rv = add_name(set, names[i], in, &scope->mem, e);
   for (size_t i = 0; i < set->len; i++)
-    count += in[i] = in[i] || is_allow(set->policies[i]);
+    scope->len += in[i] = in[i] || is_allow(set->policies[i]);
   /* never 0: each name that was found means a policy */
-  if (rv == 0 && !(scope->policies =
-                       mem_alloc(&scope->mem, count * sizeof *scope->policies)))
+  if (rv == 0 && (!(scope->numbers = mem_alloc(
+                        &scope->mem, scope->len * sizeof *scope->numbers)) ||
+                  !(scope->bits = mem_zalloc(&scope->mem, bits_size(scope)))))
     rv = err_set(e, ERR_NOMEM);
   for (size_t i = 0; rv == 0 && i < set->len; i++)
-    if (in[i])
-      scope->policies[scope->len++] = set->policies[i];
+    if (in[i]) {
+      scope->numbers[at++] = (uint32_t)i;
+      scope->bits[i / 8] |= (uint8_t)(1U << i % 8);
+    }
   mem_free(&scope->mem, in, set->len * sizeof *in);
   return rv;
 }
@@ -357,11 +371,9 @@ int policy_scope_new(struct policy_scope **ret, struct policy_set *set,
     return err_set(e, ERR_NOMEM);
   scope->mem = *m;
   scope->set = policy_set_ref(set);
-  scope->all = n == 0;
-  if (scope->all) {
-    scope->policies = set->policies;
+  if (n == 0)
     scope->len = set->len;
-  } else if ((rv = pick(scope, names, n, e)) != 0) {
+  else if ((rv = pick(scope, names, n, e)) != 0) {
     policy_scope_free(scope);
     return rv;
   }
@@ -375,8 +387,8 @@ void policy_scope_free(struct policy_scope *scope) {
   if (!scope)
     return;
   mem = scope->mem;
-  if (!scope->all)
-    mem_free(&mem, scope->policies, scope->len * sizeof *scope->policies);
+  mem_free(&mem, scope->numbers, scope->len * sizeof *scope->numbers);
+  mem_free(&mem, scope->bits, bits_size(scope));
   policy_set_unref(scope->set);
   mem_free(&mem, scope, sizeof *scope);
 }
@@ -387,5 +399,21 @@ size_t policy_scope_len(const struct policy_scope *scope) {
 
 const struct policy *policy_scope_at(const struct policy_scope *scope,
                                      size_t i) {
-  return scope->policies[i];
+  return scope->set->policies[scope->numbers ? scope->numbers[i] : i];
+}
+
+bool policy_scope_has(const struct policy_scope *scope,
+                      const struct policy *policy) {
+  size_t i = policy->index;
+
+  return !scope->bits || (scope->bits[i / 8] >> i % 8 & 1);
+}
+
+const struct policy_set *policy_scope_set(const struct policy_scope *scope) {
+  return scope->set;
+}
+
+const struct policy_index *
+policy_scope_index(const struct policy_scope *scope) {
+  return scope->set->index;
 }

@@ -17,6 +17,7 @@
 
 struct policy_set;   /* all policies of all files */
 struct policy_scope; /* which of them are in force */
+struct policy_index; /* index.h */
 
 /* Applies where one of the actions and one of the resources match: the lists
  * |actions| and |resources| of a policy are one rule, each entry of |rules| is
@@ -98,5 +99,10 @@ void policy_scope_free(struct policy_scope *scope); /* NULL is harmless */
 size_t policy_scope_len(const struct policy_scope *scope);
 const struct policy *policy_scope_at(const struct policy_scope *scope,
                                      size_t i);
+bool policy_scope_has(const struct policy_scope *scope,
+                      const struct policy *policy);
+/* All the policies of the scope's set, in force or not. */
+const struct policy_set *policy_scope_set(const struct policy_scope *scope);
+const struct policy_index *policy_scope_index(const struct policy_scope *scope);
 
 #endif
