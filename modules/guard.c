@@ -20,12 +20,6 @@ void guard_here(lua_State *L, struct guard_place *ret_where) {
   }
 }
 
-/* A policy's deny, an error and a missing actor or scope are final. */
-static bool nothing_denies(const struct decision *d) {
-  return d->verdict == VERDICT_UNDEFINED ||
-         (d->by_address_class && !d->by_error);
-}
-
 bool guard_ask(struct guard *g, struct request *rq,
                const struct decision *url_decision,
                const struct guard_place *where, struct decision *ret_decision) {
@@ -34,8 +28,9 @@ bool guard_ask(struct guard *g, struct request *rq,
       .request = rq, .decision = ret_decision, .where = where};
   rq->actor = g->actor;
   *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
-  event.passes = ret_decision->verdict == VERDICT_ALLOW ||
-                 (g->mode == GUARD_COMPLAIN && nothing_denies(ret_decision));
+  event.passes =
+      ret_decision->verdict == VERDICT_ALLOW ||
+      (g->mode == GUARD_COMPLAIN && ret_decision->verdict == VERDICT_UNDEFINED);
   if (g->record) {
     event.latency_ns = clock_mono_ns() - begin_ns;
     if (g->record(g->ud, &event) != 0 && event.passes) {

@@ -14,7 +14,7 @@ struct guard_place {
 
 enum guard_mode {
   GUARD_ENFORCE,
-  GUARD_COMPLAIN, /* what no policy allows passes; what one denies does not */
+  GUARD_COMPLAIN, /* what no policy speaks of passes; refusals do not */
   GUARD_DRY_RUN   /* as enforce; connections that would be opened are not */
 };
 

@@ -317,6 +317,27 @@ CORDON_API void cordon_policy_unref(cordon_policy *policy);
 /* How many policies the set holds.  [any thread] [in callbacks] */
 CORDON_API size_t cordon_policy_count(const cordon_policy *policy);
 
+/*
+ * Writes one YAML file in canonical layout, in one call of |write|: comments
+ * are kept, what the file means is not changed.  It need not be a policy file
+ * without mistakes, but YAML that loads.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (it does not load: with a position),
+ * CORDON_E_UNSUPPORTED (no layout was found that means the same; nothing is
+ * written).  [any thread] [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_policy_format(const cordon_source *source, cordon_write_fn *write,
+                     void *ud, cordon_error *reterr);
+
+/*
+ * Writes the JSON Schema (draft 7) of policy files, for editors and other
+ * tools.  What it accepts can still have mistakes that only loading finds.
+ *
+ * Errors: CORDON_E_INVALID (no |write|).  [any thread] [in callbacks]
+ */
+CORDON_API int cordon_policy_schema(cordon_write_fn *write, void *ud);
+
 /* ------------------------------------------------------------ deciding --- */
 
 /* Which policies of a set are in force.  Immutable; keeps a reference. */
@@ -625,8 +646,9 @@ typedef void cordon_output_fn(void *ud, const char *data, size_t len_bytes);
 /* What becomes of the policies' answers. */
 typedef enum cordon_mode {
   CORDON_MODE_ENFORCE = 0,
-  /* What no policy allows passes, and is recorded; what a policy denies does
-   * not.  To find out what a policy would have to allow. */
+  /* What no policy speaks of passes, and is recorded; what a policy denies does
+   * not, nor do addresses that the URL alone would not open.  To find out what
+   * a policy would have to allow. */
   CORDON_MODE_COMPLAIN = 1,
   /* Every connect is decided and recorded, and then answered with an error of
    * kind Unavailable: nothing is opened. */
