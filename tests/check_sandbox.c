@@ -752,6 +752,34 @@ START_TEST(callbacks) {
 }
 END_TEST
 
+static void run_another_host(void *ud, const char *data, size_t len) {
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  int *calls = ud;
+  (void)data;
+  (void)len;
+  ++*calls;
+  config_init(&cfg, NULL);
+  cfg.limits.cpu_ms = 10;
+  ck_assert_int_eq(run("while true do end", &cfg, 0, &err, NULL),
+                   CORDON_E_LIMIT);
+}
+
+START_TEST(a_callback_may_run_another_host) {
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  int calls = 0;
+  config_init(&cfg, NULL);
+  cfg.limits.cpu_ms = 100;
+  cfg.output = run_another_host;
+  cfg.ud = &calls;
+  ck_assert_int_eq(
+      run("print() print() while true do end", &cfg, 0, &err, NULL),
+      CORDON_E_LIMIT);
+  ck_assert_int_eq(calls, 2);
+}
+END_TEST
+
 START_TEST(what_is_not_recorded_is_refused) {
   static const char connects[] =
       "local c, e = require 'websocket'.connect('ws://127.0.0.1:1/x')\n"
@@ -1187,6 +1215,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, cancel_from_a_signal_handler);
   tcase_add_test(tc, cancel_makes_the_fd_readable);
   tcase_add_test(tc, callbacks);
+  tcase_add_test(tc, a_callback_may_run_another_host);
   tcase_add_test(tc, what_is_not_recorded_is_refused);
   tcase_add_test(tc, modules_of_the_host);
   tcase_add_test(tc, structs_of_other_sizes);

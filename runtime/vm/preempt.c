@@ -26,6 +26,7 @@ struct preempt {
   pid_t tid;                /* the thread the timer signals; 0: no timer yet */
   volatile uint64_t due_ns; /* when the last shot of the timer is due */
   struct state *volatile running;
+  struct preempt *outer; /* whose script called the host that runs this one */
   uint64_t slice_end_ns;
 };
 
@@ -145,6 +146,7 @@ int preempt_enter(struct preempt *p, struct state *st) {
   /* First this, then the time: a shot that comes before is seen to be past due
    * below, and one that comes after rearms itself.  The other way round one
    * could get lost between them, and the slice would never end. */
+  p->outer = active;
   if (p->signal != -1)
     active = p;
   atomic_signal_fence(memory_order_seq_cst);
@@ -156,8 +158,16 @@ int preempt_enter(struct preempt *p, struct state *st) {
 }
 
 void preempt_leave(struct preempt *p) {
-  active = NULL;
+  struct preempt *outer = p->outer;
+  active = outer;
   p->running = NULL;
+  p->outer = NULL;
+  atomic_signal_fence(memory_order_seq_cst);
+  if (outer) { /* its shot may have come meanwhile */
+    uint64_t now_ns = clock_mono_ns();
+    if (now_ns >= outer->due_ns)
+      arm(outer, now_ns);
+  }
 }
 
 bool preempt_slice_over(const struct preempt *p) {

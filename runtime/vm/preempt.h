@@ -18,7 +18,8 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
                 struct err *e);
 void preempt_free(struct preempt *p);
 
-/* Around every stretch of script code of |st| on this thread.  Not nested.
+/* Around every stretch of script code of |st| on this thread.  Not nested for
+ * one host; a callback of a script may run another host.
  * 0 or ERR_SYSTEM */
 int preempt_enter(struct preempt *p, struct state *st);
 void preempt_leave(struct preempt *p);
