@@ -32,6 +32,7 @@ static bool is_test(const char *name) {
 }
 
 static void add(struct test_files *f, const char *path, const struct stat *st) {
+  f->found++;
   for (size_t i = 0; i < f->len; i++)
     if (f->items[i].dev == st->st_dev && f->items[i].ino == st->st_ino)
       return;
@@ -85,7 +86,7 @@ static void visit(struct test_files *f, FTS *fts, FTSENT *e) {
 
 static void walk(struct test_files *f, const char *path) {
   char *root = must_format("%s", path);
-  size_t before = f->len, lost = f->unreadable, len = strlen(root);
+  size_t before = f->found, lost = f->unreadable, len = strlen(root);
   FTS *fts;
   FTSENT *e;
   while (len > 1 && root[len - 1] == '/') /* else they stand in every path */
@@ -100,7 +101,7 @@ static void walk(struct test_files *f, const char *path) {
     if (errno != 0)
       unreadable(f, path, strerror(errno));
     fts_close(fts);
-    if (f->len == before && f->unreadable == lost)
+    if (f->found == before && f->unreadable == lost)
       unreadable(f, path, "no *_test.yaml in this folder");
   }
   free(root);

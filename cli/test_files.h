@@ -15,6 +15,7 @@ struct test_file {
 struct test_files {
   struct test_file *items;
   size_t len, cap;
+  size_t found;      /* also those that were added before */
   size_t unreadable; /* paths, which have been named on standard error */
 };
 

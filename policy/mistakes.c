@@ -83,9 +83,29 @@ void mistakes_unknown(struct mistakes *ms, struct tree_pos at, const char *what,
                MISTAKES_SHOWN(got), all);
 }
 
+/* A misspelt key counts as what it was meant to be, after it was told: so that
+ * its value is looked at too, and nobody is told that it is missing. */
+static void take_misspelt(const struct tree_node *map, const char *const *words,
+                          const struct tree_item **items) {
+  for (size_t i = 0; i < map->len; i++) {
+    const struct tree_node *key = map->items[i].key;
+    const char *near;
+    size_t w = 0;
+    if (key->kind != TREE_SCALAR || key->tagged ||
+        !(near = str_nearest(key->text, words)))
+      continue;
+    while (words[w] != near)
+      w++;
+    if (!items[w])
+      items[w] = &map->items[i];
+  }
+}
+
 void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
                         const char *const *words,
                         const struct tree_item **items) {
+  size_t before = ms->total;
+
   for (size_t w = 0; words[w]; w++)
     items[w] = NULL;
   if (map->tagged)
@@ -107,6 +127,8 @@ void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
     else
       mistakes_unknown(ms, key->pos, "key", key->text, words);
   }
+  if (ms->total > before && ms->len < KEPT_MAX)
+    take_misspelt(map, words, items);
 }
 
 bool mistakes_is_string(struct mistakes *ms, const struct tree_item *item,

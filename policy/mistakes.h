@@ -29,7 +29,8 @@ void mistakes_unknown(struct mistakes *ms, struct tree_pos at, const char *what,
                       struct slice got, const char *const *words);
 
 /* Finds the members |words| of |map| into |items| (NULL where absent), which
- * has as many.  Other keys and keys that stand twice are mistakes. */
+ * has as many.  Other keys and keys that stand twice are mistakes; a misspelt
+ * one then counts as the one it was meant to be. */
 void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
                         const char *const *words,
                         const struct tree_item **items);
