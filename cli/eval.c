@@ -70,9 +70,9 @@ struct answer {
   uint32_t line;
   char canonical[CORDON_URL_MAX_BYTES]; /* "" without */
   char code[32];                        /* why the URL is refused, else "" */
-  char message[512]; /* why it is no question, or no URL; else "" */
-  uint32_t errors;   /* policies whose evaluation failed */
-  bool forced;       /* it is a refusal, and one of these may be why */
+  char message[512];  /* why it is no question, or no URL; else "" */
+  struct text errors; /* of policies whose evaluation failed, a line each */
+  bool forced;        /* it is a refusal that such a failure forced */
 
   /* the request that settled it, for explanations */
   cordon_request request;
@@ -95,7 +95,8 @@ static const char *verdict_name(cordon_verdict v) {
 static void answer_init(struct answer *a) {
   a->decision = "invalid";
   a->policy = a->file = NULL;
-  a->line = a->errors = 0;
+  a->line = 0;
+  a->errors = (struct text){0};
   a->canonical[0] = a->code[0] = a->message[0] = a->address[0] = '\0';
   a->forced = false;
   memset(&a->request, 0, sizeof a->request);
@@ -106,19 +107,25 @@ static void answer_invalid(struct answer *a, const char *message) {
   snprintf(a->message, sizeof a->message, "%s", message);
 }
 
+static void answer_deinit(struct answer *a) {
+  free(a->errors.p);
+}
+
 /* Makes |d| the answer; |rv| and |err| are what cordon_decide returned. */
-static void settle(struct answer *a, const cordon_request *q,
-                   const cordon_decision *d, int rv, const cordon_error *err) {
+static void settle(struct answer *a, const cordon_scope *scope,
+                   const cordon_request *q, const cordon_decision *d, int rv,
+                   const cordon_error *err) {
   a->request = *q;
   a->settled = *d;
-  a->errors += d->errors;
+  if (rv == CORDON_OK && d->errors > 0)
+    (void)cordon_explain_errors(scope, q, text_write, &a->errors);
   if (rv != CORDON_OK) {
     answer_invalid(a, err->message);
     a->policy = a->file = NULL;
     return;
   }
   a->decision = verdict_name(d->verdict);
-  a->forced = d->verdict != CORDON_ALLOW && d->errors > 0;
+  a->forced = d->by_error;
   /* an address that no policy speaks of rests on the policy of its URL */
   if (d->policy_id || d->verdict != CORDON_ALLOW) {
     a->policy = d->policy_id;
@@ -168,11 +175,11 @@ static void judge_url(struct answer *a, const struct question *q) {
     memcpy(a->canonical, du.canonical, sizeof a->canonical);
   /* a text that is no URL is that, whatever else is refused */
   if (urv == CORDON_OK) {
-    settle(a, &request, &d, rv, &err);
+    settle(a, q->scope, &request, &d, rv, &err);
     if (rv != CORDON_OK || d.verdict != CORDON_ALLOW)
       return;
   }
-  settle(a, &url, &du, urv, &uerr);
+  settle(a, q->scope, &url, &du, urv, &uerr);
   if (urv != CORDON_OK || du.verdict != CORDON_ALLOW || (!q->ip && !q->address))
     return;
   request.action = "websocket.connect.address";
@@ -185,7 +192,7 @@ static void judge_url(struct answer *a, const struct question *q) {
     request.resource_len_bytes = strlen(a->address);
   }
   rv = cordon_decide(q->scope, &request, &d, &err);
-  settle(a, &request, &d, rv, &err);
+  settle(a, q->scope, &request, &d, rv, &err);
 }
 
 static void judge(struct answer *a, const struct question *q) {
@@ -206,7 +213,7 @@ static void judge(struct answer *a, const struct question *q) {
   snprintf(a->code, sizeof a->code, "%s", d.canonical_reason);
   if (rv == CORDON_OK)
     memcpy(a->canonical, d.canonical, sizeof a->canonical);
-  settle(a, &request, &d, rv, &err);
+  settle(a, q->scope, &request, &d, rv, &err);
 }
 
 /* --------------------------------------------------------------- answer --- */
@@ -217,10 +224,26 @@ static void json_text(struct out *o, const char *text) {
     out_text(o, "null");
 }
 
+/* Of the line of |text| that begins at |at|. */
+static size_t line_len(const struct text *text, size_t at) {
+  const char *end = memchr(text->p + at, '\n', text->len - at);
+  return end ? (size_t)(end - text->p) - at : text->len - at;
+}
+
+/* Each line of |text| as a string, with commas between. */
+static void json_lines(struct out *o, const struct text *text) {
+  for (size_t at = 0; at < text->len; at += line_len(text, at) + 1) {
+    if (at > 0)
+      out_text(o, ",");
+    if (cordon_write_json_string(text->p + at, line_len(text, at), out_write,
+                                 o) != CORDON_OK)
+      out_text(o, "null");
+  }
+}
+
 /* One line; |id| NULL is null. */
 static void answer_json(struct out *o, const struct answer *a,
                         const cordon_value *id) {
-  char failed[64];
   out_text(o, "{\"v\":1,\"id\":");
   if (!id || cordon_value_write_json(id, out_write, o) != CORDON_OK)
     out_text(o, "null");
@@ -233,13 +256,10 @@ static void answer_json(struct out *o, const struct answer *a,
   out_text(o, ",\"reason\":");
   json_text(o, a->code[0] ? a->code : NULL);
   out_text(o, ",\"errors\":[");
-  if (a->message[0] && !a->code[0]) {
+  if (a->message[0] && !a->code[0])
     json_text(o, a->message);
-  } else if (a->errors > 0) {
-    snprintf(failed, sizeof failed, "%" PRIu32 " %s could not be evaluated",
-             a->errors, a->errors == 1 ? "policy" : "policies");
-    json_text(o, failed);
-  }
+  else
+    json_lines(o, &a->errors);
   out_text(o, "]}\n");
 }
 
@@ -282,6 +302,10 @@ static void answer_text(struct out *o, const struct answer *a) {
     field(o, "reason", a->code, strlen(a->code));
   else if (!a->message[0] && a->settled.reason)
     field(o, "reason", a->settled.reason, strlen(a->settled.reason));
+  /* the words beside a refusal name them too */
+  if (strcmp(a->decision, "allow") == 0)
+    for (size_t at = 0; at < a->errors.len; at += line_len(&a->errors, at) + 1)
+      field(o, "error", a->errors.p + at, line_len(&a->errors, at));
 }
 
 /* The words beside a refusal. */
@@ -525,6 +549,7 @@ static void batch_line(struct batch *b, const char *line, size_t len) {
   else if (batch_question(b, &a, v, &q))
     judge(&a, &q);
   answer_json(&b->out, &a, cordon_value_get(v, "id"));
+  answer_deinit(&a);
   cordon_value_free(v);
 }
 
@@ -551,6 +576,7 @@ static int batch_lines(struct batch *b, int fd, const char *name) {
       answer_init(&a);
       answer_invalid(&a, "the line is longer than 1 MiB");
       answer_json(&b->out, &a, NULL);
+      answer_deinit(&a);
     }
   }
   if (lines.error) {
@@ -610,6 +636,7 @@ static int eval_single(const struct eval *e, const cordon_scope *scope) {
                        .meta = e->meta};
   struct answer a;
   struct out o;
+  int status;
   answer_init(&a);
   q.url_len = q.url ? strlen(q.url) : 0;
   q.ip = e->value[EVAL_RESOLVE] ? e->ip : NULL;
@@ -624,7 +651,9 @@ static int eval_single(const struct eval *e, const cordon_scope *scope) {
   out_flush(&o);
   if (!e->quiet && strcmp(a.decision, "allow") != 0)
     answer_explain(&a, scope);
-  return out_finish(&o, answer_status(&a));
+  status = answer_status(&a);
+  answer_deinit(&a);
+  return out_finish(&o, status);
 }
 
 static int eval_ip(struct eval *e) {

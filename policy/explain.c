@@ -13,6 +13,7 @@ struct miss {
   const struct pattern
       *action; /* the action failed and would have to be this */
   unsigned parts;
+  bool unmet;         /* the patterns match, a condition does not hold */
   unsigned closeness; /* 0: no miss */
 };
 
@@ -167,9 +168,25 @@ static bool related(const struct pattern *p, struct slice action) {
   return i > 0 && i < a.len && i < b.len && a.p[i] == '.' && b.p[i] == '.';
 }
 
+/* All patterns match, so it is nearer than any pattern, and the nearer the more
+ * conditions hold. */
+static void consider_unmet(struct miss *best, const struct policy *p,
+                           const struct facts *facts) {
+  struct miss m = {.policy = p, .unmet = true, .closeness = 2000};
+  struct fault fault;
+  size_t held = 0;
+
+  while (held < p->nconditions &&
+         condition_eval(&p->conditions[held], facts, &fault) == OUTCOME_TRUE)
+    held++;
+  m.closeness += held < 1000 ? (unsigned)held : 1000;
+  consider(best, &m);
+}
+
 static void rule_miss(struct miss *best, const struct policy *p,
-                      const struct policy_rule *r, struct slice action,
+                      const struct policy_rule *r, const struct facts *facts,
                       const struct pattern_subject *s) {
+  struct slice action = facts->action;
   const struct pattern *other = NULL;
   bool acts = false;
 
@@ -184,6 +201,11 @@ static void rule_miss(struct miss *best, const struct policy *p,
                &(struct miss){.policy = p, .action = other, .closeness = 1});
     return;
   }
+  for (size_t i = 0; i < r->nresources; i++)
+    if (pattern_match(&r->resources[i], s) == 1) {
+      consider_unmet(best, p, facts); /* what else could be missing */
+      return;
+    }
   if (slice_is(action, CONNECT) && s->text.len == 0) {
     /* its patterns are for the questions that follow this one */
     consider(best, &(struct miss){.policy = p, .closeness = 500});
@@ -202,7 +224,9 @@ static struct miss find_miss(const struct policy_scope *scope,
                              const struct request *q) {
   struct pattern_subject s = {.text = q->resource};
   struct miss best = {.closeness = 0};
+  struct facts facts;
 
+  policy_facts(&facts, q);
   if (slice_is(q->action, CONNECT_URL))
     s.url = q->url;
   if (slice_is(q->action, CONNECT_ADDRESS)) {
@@ -212,12 +236,67 @@ static struct miss find_miss(const struct policy_scope *scope,
   for (size_t i = 0; i < policy_scope_len(scope); i++) {
     const struct policy *p = policy_scope_at(scope, i);
     for (size_t j = 0; !p->deny && j < p->nrules; j++)
-      rule_miss(&best, p, &p->rules[j], q->action, &s);
+      rule_miss(&best, p, &p->rules[j], &facts, &s);
   }
   return best;
 }
 
-static int write_miss(const struct miss *m, struct buf *out) {
+/* ", condition 2: actor.meta.role is \"guest\", wants one of [reader, admin]"
+ */
+static int write_unmet(const struct policy *p, const struct request *q,
+                       struct buf *out) {
+  const struct condition *c;
+  struct facts facts;
+  struct fault fault;
+  enum outcome o;
+  size_t i;
+  int rv;
+
+  policy_facts(&facts, q);
+  for (i = 0; i < p->nconditions; i++)
+    if (condition_eval(&p->conditions[i], &facts, &fault) != OUTCOME_TRUE)
+      break;
+  c = i < p->nconditions ? &p->conditions[i] : NULL;
+  o = c         ? condition_eval(c, &facts, &fault)
+      : p->expr ? expr_eval(p->expr, &facts, &fault)
+                : OUTCOME_TRUE;
+  rv = c ? buf_addf(out, ", condition %zu: ", i + 1)
+         : buf_adds(out, ", expression: ");
+  if (rv != 0 || o == OUTCOME_TRUE)
+    return rv;
+  if (o == OUTCOME_ERROR &&
+      !(c && fault.kind == FAULT_MISSING && fault.field == &c->field))
+    return fault_write(&fault, out);
+  return c ? condition_write_miss(c, &facts, out)
+           : expr_write_miss(p->expr, &facts, out);
+}
+
+/* What would let |q| pass: what was asked for, or what asks for it. */
+static int write_unmet_advice(const struct policy *p, const struct request *q,
+                              struct buf *out) {
+  char file[256], field[160];
+  struct facts facts;
+  struct fault fault;
+  size_t i;
+
+  policy_facts(&facts, q);
+  for (i = 0; i < p->nconditions; i++)
+    if (condition_eval(&p->conditions[i], &facts, &fault) != OUTCOME_TRUE)
+      break;
+  str_escape(file, sizeof file, slice_of(p->file));
+  if (i == p->nconditions)
+    return buf_addf(out,
+                    "  to allow it: other attributes, or another expression "
+                    "(%s:%u)\n",
+                    file, p->line);
+  str_escape(field, sizeof field, p->conditions[i].field.source);
+  return buf_addf(out,
+                  "  to allow it: another %s, or another condition (%s:%u)\n",
+                  field, file, p->conditions[i].line);
+}
+
+static int write_miss(const struct miss *m, const struct request *q,
+                      struct buf *out) {
   char action[128];
   int rv;
 
@@ -228,11 +307,45 @@ static int write_miss(const struct miss *m, struct buf *out) {
     str_escape(action, sizeof action, m->action->source);
     return buf_addf(out, " is for action %s", action);
   }
+  if (m->unmet)
+    return write_unmet(m->policy, q, out);
   if (!m->pattern)
     return buf_adds(out, " lacks the resource \"\" of websocket.connect");
   if ((rv = buf_adds(out, " wants ")) != 0)
     return rv;
   return pattern_write_wants(m->pattern, m->parts, out);
+}
+
+#define MAX_ERRORS 5
+
+struct errors {
+  struct buf *out;
+  const struct policy *shown; /* as the nearest miss */
+  size_t n;
+  int rv;
+};
+
+static void on_error(void *ud, const struct policy *p,
+                     const struct fault *fault) {
+  struct errors *e = ud;
+
+  if (p == e->shown || e->rv != 0 || e->n++ >= MAX_ERRORS)
+    return;
+  if ((e->rv = buf_adds(e->out, "  error in ")) == 0 &&
+      (e->rv = policy_write_error(p, fault, e->out)) == 0)
+    e->rv = buf_addc(e->out, '\n');
+}
+
+/* What could not be evaluated, and might have allowed it. */
+static int write_errors(const struct policy_scope *scope,
+                        const struct request *q, const struct policy *shown,
+                        struct buf *out) {
+  struct errors e = {.out = out, .shown = shown};
+
+  policy_each_error(scope, q, on_error, &e);
+  if (e.rv == 0 && e.n > MAX_ERRORS)
+    e.rv = buf_addf(out, "  errors in %zu more\n", e.n - MAX_ERRORS);
+  return e.rv;
 }
 
 static int explain_undefined(const struct policy_scope *scope,
@@ -242,10 +355,14 @@ static int explain_undefined(const struct policy_scope *scope,
                                                  : "  there is no policy");
 
   if (rv == 0 && m.closeness)
-    rv = write_miss(&m, out);
+    rv = write_miss(&m, q, out);
   if (rv == 0)
     rv = buf_addc(out, '\n');
-  return rv == 0 ? write_advice(q, out) : rv;
+  if (rv == 0)
+    rv = write_errors(scope, q, m.unmet ? m.policy : NULL, out);
+  if (rv != 0)
+    return rv;
+  return m.unmet ? write_unmet_advice(m.policy, q, out) : write_advice(q, out);
 }
 
 /* Addresses of a name change, so the advice is to say it where the host is
@@ -257,15 +374,29 @@ static int explain_class(const struct policy_scope *scope,
   struct miss m = find_miss(scope, q);
   int rv = buf_addf(out, "  %s", d->reason);
 
-  if (rv == 0 && m.closeness && m.pattern && !m.action)
-    rv = write_miss(&m, out);
+  if (rv == 0 && m.closeness && (m.pattern || m.unmet) && !m.action)
+    rv = write_miss(&m, q, out);
   if (rv == 0)
     rv = buf_addc(out, '\n');
+  if (rv == 0)
+    rv = write_errors(scope, q, m.unmet ? m.policy : NULL, out);
   if (rv != 0 || !q->url)
     return rv == 0 ? write_advice(q, out) : rv;
   url.action = SLICE(CONNECT_URL);
   return write_rule(
       &url, q->url->host_kind == URL_HOST_NAME ? ", address: any" : "", out);
+}
+
+static int write_deny_error(const struct policy *p, const struct request *q,
+                            struct buf *out) {
+  struct facts facts;
+  struct fault fault;
+  int rv = buf_adds(out, ", which could not be evaluated: ");
+
+  policy_facts(&facts, q);
+  if (rv == 0 && policy_holds(p, &facts, &fault) != OUTCOME_ERROR)
+    fault = (struct fault){.kind = FAULT_REQUEST};
+  return rv == 0 ? fault_write(&fault, out) : rv;
 }
 
 int policy_explain_refusal(const struct policy_set *set,
@@ -281,13 +412,6 @@ int policy_explain_refusal(const struct policy_set *set,
   (void)set;
   if (d->verdict == VERDICT_ALLOW)
     return 0;
-  if (d->policy) {
-    if ((rv = buf_adds(out, "  denied by ")) != 0 ||
-        (rv = write_where(d->policy, out)) != 0)
-      return rv;
-    return buf_adds(out,
-                    d->by_error ? ", which could not be evaluated\n" : "\n");
-  }
   if (slice_is(q.action, CONNECT_URL) && !q.url &&
       url_parse(&url, q.resource, NULL, NULL) == 0)
     q.url = &url;
@@ -295,6 +419,13 @@ int policy_explain_refusal(const struct policy_set *set,
       ip_parse_port(q.resource, &ip, &port) == 0) {
     q.ip = &ip;
     q.port = port;
+  }
+  if (d->policy) {
+    if ((rv = buf_adds(out, "  denied by ")) != 0 ||
+        (rv = write_where(d->policy, out)) != 0 ||
+        (d->by_error && (rv = write_deny_error(d->policy, &q, out)) != 0))
+      return rv;
+    return buf_addc(out, '\n');
   }
   if (d->by_address_class)
     return explain_class(scope, &q, d, out);

@@ -595,6 +595,38 @@ int cordon_explain(const cordon_scope *scope, const cordon_request *request,
                    write, ud);
 }
 
+struct error_lines {
+  struct buf *out;
+  int rv;
+};
+
+static void add_error_line(void *ud, const struct policy *p,
+                           const struct fault *fault) {
+  struct error_lines *lines = ud;
+  if (lines->rv == 0)
+    lines->rv = policy_write_error(p, fault, lines->out);
+  if (lines->rv == 0)
+    lines->rv = buf_addc(lines->out, '\n');
+}
+
+int cordon_explain_errors(const cordon_scope *scope,
+                          const cordon_request *request, cordon_write_fn *write,
+                          void *ud) {
+  cordon_decision scratch;
+  struct question q;
+  struct buf b;
+  struct error_lines lines = {.out = &b};
+  struct err e;
+  if (!request_ok(request) || !write)
+    return CORDON_E_INVALID;
+  if (question_init(&q, scope, request, &scratch, &e) != 0)
+    return CORDON_OK; /* no policy was asked */
+  buf_init(&b, &mem_libc, EXPLANATION_MAX);
+  policy_each_error(scope_scope(scope), &q.rq, add_error_line, &lines);
+  /* more of them than there is room for: the first ones */
+  return write_out(&b, lines.rv == ERR_FULL ? 0 : lines.rv, write, ud);
+}
+
 /* ---------------------------------------------------------------- host --- */
 
 /* Copies what caller and library both know of a config. */

@@ -223,6 +223,34 @@ class Usage(Case):
         self.assertIn(b"standard output", done.stderr)
 
 
+CONDITIONAL = """\
+namespace: app
+entries:
+  - name: owners
+    kind: security.policy
+    policy:
+      actions: read
+      resources: "doc:*"
+      effect: allow
+      conditions:
+        - {field: meta.owner, operator: eq, value_from: actor.id}
+  - name: no-guests
+    kind: security.policy.expr
+    policy:
+      actions: "*"
+      resources: "secret:*"
+      effect: deny
+      expression: actor.meta.level < 2
+  - name: the-drafts
+    kind: security.policy.expr
+    policy:
+      actions: read
+      resources: "doc:*"
+      effect: allow
+      expression: has(meta.draft) && meta.draft
+"""
+
+
 class Policies(Case):
     def test_check(self):
         self.write("policy.yaml", POLICY)
@@ -313,12 +341,29 @@ class Policies(Case):
             done = self.expect(3, *args, out="")
             self.assertRegex(done.err, r"(?m)^a\.yaml:\d+:\d+: .*effekt")
 
-    def test_not_supported_is_refused(self):
-        self.write("a.yaml", POLICY.replace(
-            "      effect: deny\n",
-            "      effect: deny\n      conditions:\n"
-            "        - {field: actor.id, operator: eq, value: x}\n"))
-        self.expect(3, "check", "a.yaml", out="not supported")
+    def test_conditions(self):
+        self.write("a.yaml", CONDITIONAL)
+        ask = ("eval", "-p", "a.yaml", "--action", "read", "--resource",
+               "doc:1", "--actor")
+        self.expect(0, *ask, "amy", "--meta", '{"owner": "amy"}', out="allow")
+        self.expect(1, *ask, "bob", "--meta", '{"owner": "amy"}',
+                    out="undefined",
+                    err='condition 1: meta.owner is "amy", wants actor.id, '
+                        'which is "bob"')
+        # a missing attribute is an error: no allow, but a deny
+        self.expect(4, *ask, "amy", out="undefined",
+                    err="condition 1: meta.owner is missing")
+        self.expect(4, *ask[:6], "secret:1", "--actor", "amy", out="deny",
+                    err="app:no-guests (a.yaml:11), which could not be "
+                        "evaluated: actor.meta.level is missing")
+        self.expect(1, *ask[:6], "secret:1", "--actor", "amy", "--actor-meta",
+                    "level=1", out="deny")
+        self.expect(1, *ask[:6], "secret:1", "--actor", "amy", "--actor-meta",
+                    "level=3", out="undefined")
+        # an error that forced nothing
+        done = self.expect(0, *ask, "amy", "--meta",
+                           '{"owner": "amy", "draft": 1}', out="allow")
+        self.assertIn("error: app:the-drafts", done.out)
 
     def test_allow_is_checked(self):
         self.write("x.lua", "print('ran')")

@@ -393,7 +393,7 @@ typedef struct cordon_decision {
   const char *file;      /* where it stands; NULL without a policy */
   uint32_t line;         /* 0 without a policy */
   uint32_t errors;       /* policies whose evaluation failed */
-  int by_error;          /* 1: the answer was forced by such a failure */
+  int by_error;          /* 1: it is a refusal, forced by such a failure */
   const char *reason;    /* "allowed by policy", "no policy applies" ...; never
                             NULL */
   char canonical[CORDON_URL_MAX_BYTES]; /* the canonical URL where the request
@@ -425,6 +425,17 @@ CORDON_API int cordon_explain(const cordon_scope *scope,
                               const cordon_request *request,
                               const cordon_decision *decision,
                               cordon_write_fn *write, void *ud);
+
+/*
+ * Writes which policies could not be evaluated for |request| and why, one a
+ * line: "app:owner (policy.yaml:12): condition 1: meta.owner is missing".
+ * Nothing when all could.
+ *
+ * Errors: CORDON_E_NOMEM.  [any thread] [in callbacks]
+ */
+CORDON_API int cordon_explain_errors(const cordon_scope *scope,
+                                     const cordon_request *request,
+                                     cordon_write_fn *write, void *ud);
 
 /* -------------------------------------------------------- policy tests --- */
 
