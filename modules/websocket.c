@@ -914,21 +914,24 @@ static int client_close(lua_State *L) {
   return task_wait(L, &op->wait, (lua_KContext)op, sent_close);
 }
 
+/* For the methods whose success is a value. */
+static int nil_for_no_client(lua_State *L) {
+  return fail_nil(L, KIND_INTERNAL, false,
+                  "argument 1 is a %s, expected a websocket client",
+                  luaL_typename(L, 1));
+}
+
 static int client_channel(lua_State *L) {
-  if (!arg_client(L)) {
-    lua_settop(L, 1);
-    lua_pushnil(L);
-    error_push(L, KIND_INTERNAL, false, 0,
-               "argument 1 is a %s, expected a websocket client",
-               luaL_typename(L, 1));
-    return 2;
-  }
+  if (!arg_client(L))
+    return nil_for_no_client(L);
   lua_getiuservalue(L, 1, USER_CHANNEL);
   return 1;
 }
 
 static int client_close_info(lua_State *L) {
-  struct client *c = luaL_checkudata(L, 1, CLIENT_META);
+  struct client *c = arg_client(L);
+  if (!c)
+    return nil_for_no_client(L);
   if (!c->over) {
     lua_pushnil(L);
     return 1;
@@ -944,7 +947,8 @@ static int client_close_info(lua_State *L) {
 }
 
 static int client_subprotocol(lua_State *L) {
-  luaL_checkudata(L, 1, CLIENT_META);
+  if (!arg_client(L))
+    return nil_for_no_client(L);
   lua_getiuservalue(L, 1, USER_PROTOCOL);
   return 1;
 }
