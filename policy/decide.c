@@ -201,24 +201,22 @@ static void decide_plain(struct answer *answer, const struct among *among,
 }
 
 /* Holds the candidates of one policy, of which |pair| is the first, against |s|
- * and leaves the search behind them.  What policy_matches returns; |named| gets
- * what they say about addresses. */
-static int candidates_match(const struct policy *p, struct slice action,
+ * and leaves the search behind them.  What policy_matches returns; |named|
+ * (NULL: nobody asks) gets what they say about addresses. */
+static int candidates_match(struct index_search *search,
+                            const struct index_pair **pair, struct slice action,
                             const struct pattern_subject *s,
-                            struct index_search *search,
-                            const struct index_pair **pair,
                             const struct policy_rule **ret_rule,
                             struct decision *named) {
-  uint32_t policy = (*pair)->policy;
+  const struct policy *p = (*pair)->policy;
   int result = 0;
 
-  for (; *pair && (*pair)->policy == policy;
-       *pair = policy_index_next(search)) {
-    const struct policy_rule *r = &p->rules[(*pair)->rule];
+  for (; *pair && (*pair)->policy == p; *pair = policy_index_next(search)) {
+    const struct policy_rule *r = (*pair)->rule;
     int rv = pattern_match((*pair)->resource, s);
     if (rv == 0 || !action_matches(r, action))
       continue;
-    if (rv == 1 && !p->deny && s->url)
+    if (rv == 1 && named)
       note_naming(named, r, (*pair)->resource, s);
     if (result == 1 || (result != 0 && rv != 1))
       continue;
@@ -234,7 +232,6 @@ static bool decide_indexed(struct answer *answer,
                            const struct policy_scope *scope,
                            const struct facts *facts,
                            const struct pattern_subject *s) {
-  const struct policy_set *set = policy_scope_set(scope);
   struct index_search search;
   const struct index_pair *pair;
 
@@ -242,10 +239,11 @@ static bool decide_indexed(struct answer *answer,
                            s))
     return false;
   for (pair = policy_index_next(&search); pair;) {
-    const struct policy *p = policy_set_at(set, pair->policy);
+    const struct policy *p = pair->policy;
     enum index_stage stage = policy_index_stage(&search, pair);
     const struct policy_rule *rule = NULL;
     struct decision named = {.any_address = false};
+    bool loud = stage == INDEX_LOUD;
     int rv;
     if (stage == INDEX_QUIET_ALLOW && answer->d.verdict == VERDICT_DENY)
       break;
@@ -253,7 +251,8 @@ static bool decide_indexed(struct answer *answer,
       pair = policy_index_next(&search);
       continue;
     }
-    rv = candidates_match(p, facts->action, s, &search, &pair, &rule, &named);
+    rv = candidates_match(&search, &pair, facts->action, s, &rule,
+                          loud && !p->deny && s->url ? &named : NULL);
     if (rv != 0)
       rv = applies(p, rv, facts);
     if (rv == 0)
@@ -264,7 +263,7 @@ static bool decide_indexed(struct answer *answer,
       if (named.literal.family)
         answer->d.literal = named.literal;
     }
-    if (stage != INDEX_LOUD && rv == 1)
+    if (!loud && rv == 1)
       break;
   }
   return true;

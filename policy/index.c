@@ -389,15 +389,10 @@ static int divide(struct policy_index *ix) {
   return 0;
 }
 
-/* The division of a pattern's host, or NULL. */
+/* The division of the host of |s|, or NULL. */
 static struct division *division_of(const struct policy_index *ix,
-                                    const struct pattern *p) {
-  const struct slot *s;
-
-  if (!is_host(p))
-    return NULL;
-  s = look(&ix->hosts, host_key(ix, &p->as.url));
-  return s && s->len == DIVIDED ? &ix->divisions[s->start] : NULL;
+                                    const struct slot *s) {
+  return s->len == DIVIDED ? &ix->divisions[s->start] : NULL;
 }
 
 static void note_division(struct division *d, const struct pattern_url *u) {
@@ -409,6 +404,17 @@ static void note_division(struct division *d, const struct pattern_url *u) {
     d->one_port = true;
   else
     d->any_port = true;
+}
+
+static void note_divisions(struct policy_index *ix) {
+  for (size_t i = 0; i < ix->npairs && ix->ndivisions; i++) {
+    const struct pattern *p = ix->pairs[i].resource;
+    struct division *d =
+        is_host(p) ? division_of(ix, find(&ix->hosts, host_key(ix, &p->as.url)))
+                   : NULL;
+    if (d)
+      note_division(d, &p->as.url);
+  }
 }
 
 static uint64_t division_key(const struct policy_index *ix,
@@ -433,57 +439,60 @@ static uint64_t text_key(const struct policy_index *ix, uint32_t context,
               longest_upto(ix->contexts[context].beginnings, text.len));
 }
 
-/* Called for each key of a pair; |table| is |hosts| or |keys|. */
-typedef int key_fn(struct policy_index *ix, struct table *table, uint64_t h,
-                   uint32_t pair);
+/* The second sweep counts what goes to |keys| (note_pair counted the hosts),
+ * the third fills the lists. */
+enum sweep { SWEEP_NOTE, SWEEP_COUNT, SWEEP_FILL };
 
-/* The second sweep counts what goes to |keys|; the third fills the lists. */
-static int count_key(struct policy_index *ix, struct table *table, uint64_t h,
-                     uint32_t pair) {
-  (void)pair;
-  if (table == &ix->hosts) /* counted by note_pair */
-    return 0;
-  return table_count(table, h, &ix->mem) ? 0 : ERR_NOMEM;
-}
-
-static int fill_key(struct policy_index *ix, struct table *table, uint64_t h,
-                    uint32_t pair) {
-  struct slot *s = find(table, h);
-
+static void fill(struct policy_index *ix, struct slot *s, uint32_t pair) {
   if (s->len == 1)
     s->start = pair;
   else
     ix->lists[s->start++] = pair;
+}
+
+static int one_key(struct policy_index *ix, uint64_t h, uint32_t pair,
+                   enum sweep what) {
+  if (what == SWEEP_COUNT)
+    return table_count(&ix->keys, h, &ix->mem) ? 0 : ERR_NOMEM;
+  fill(ix, find(&ix->keys, h), pair);
+  return 0;
+}
+
+static int url_keys(struct policy_index *ix, const struct pattern *p,
+                    uint32_t pair, enum sweep what) {
+  struct slot *s;
+  struct division *d;
+
+  if (!is_host(p))
+    return one_key(ix, hash(ix, KEY_OPEN_HOST, 0, 0, "", 0), pair, what);
+  s = find(&ix->hosts, host_key(ix, &p->as.url));
+  if ((d = division_of(ix, s)) != NULL)
+    return one_key(ix, division_key(ix, d, &p->as.url), pair, what);
+  if (what == SWEEP_FILL)
+    fill(ix, s, pair);
   return 0;
 }
 
 static int each_key(struct policy_index *ix, uint32_t pair,
-                    const uint32_t *contexts, size_t n, key_fn *fn) {
+                    const uint32_t *contexts, size_t n, enum sweep what) {
   const struct pattern *p = ix->pairs[pair].resource;
   const struct pattern_address *a = &p->as.address;
-  const struct division *d = division_of(ix, p);
-  struct table *keys = &ix->keys;
+  lengths bits;
   int rv = 0;
 
   for (size_t i = 0; i < n && rv == 0 && (is_text(p) || is_block(p)); i++)
-    rv = fn(ix, keys, text_key(ix, contexts[i], p), pair);
+    rv = one_key(ix, text_key(ix, contexts[i], p), pair, what);
   if (rv != 0)
     return rv;
   switch (p->kind) {
   case PATTERN_URL:
-    if (!is_host(p))
-      return fn(ix, keys, hash(ix, KEY_OPEN_HOST, 0, 0, "", 0), pair);
-    if (d)
-      return fn(ix, keys, division_key(ix, d, &p->as.url), pair);
-    return fn(ix, &ix->hosts, host_key(ix, &p->as.url), pair);
+    return url_keys(ix, p, pair, what);
   case PATTERN_ADDRESS:
-    return fn(
-        ix, keys,
-        block_key(ix, &a->prefix,
-                  block_bits(a->prefix.family == 4 ? ix->bits4 : ix->bits6, a)),
-        pair);
+    bits = a->prefix.family == 4 ? ix->bits4 : ix->bits6;
+    return one_key(ix, block_key(ix, &a->prefix, block_bits(bits, a)), pair,
+                   what);
   case PATTERN_CLASS:
-    return fn(ix, keys, hash(ix, KEY_CLASS, a->class_, 0, "", 0), pair);
+    return one_key(ix, hash(ix, KEY_CLASS, a->class_, 0, "", 0), pair, what);
   case PATTERN_NEVER:
   case PATTERN_ANY:
   case PATTERN_EXACT:
@@ -493,10 +502,7 @@ static int each_key(struct policy_index *ix, uint32_t pair,
   return 0;
 }
 
-enum sweep { SWEEP_NOTE, SWEEP_COUNT, SWEEP_FILL };
-
-static int sweep(struct policy_index *ix, struct policy *const *policies,
-                 enum sweep what) {
+static int sweep(struct policy_index *ix, enum sweep what) {
   const struct policy_rule *last = NULL;
   uint32_t contexts[MAX_ACTIONS];
   size_t n = 0;
@@ -504,15 +510,14 @@ static int sweep(struct policy_index *ix, struct policy *const *policies,
 
   for (uint32_t i = 0; i < ix->npairs && rv == 0; i++) {
     const struct index_pair *pair = &ix->pairs[i];
-    const struct policy_rule *r = &policies[pair->policy]->rules[pair->rule];
-    if (r != last && (rv = need_contexts(ix, r, contexts, &n)) != 0)
+    if (pair->rule != last &&
+        (rv = need_contexts(ix, pair->rule, contexts, &n)) != 0)
       break;
-    last = r;
+    last = pair->rule;
     if (what == SWEEP_NOTE)
       rv = note_pair(ix, pair->resource, contexts, n);
     else
-      rv = each_key(ix, i, contexts, n,
-                    what == SWEEP_COUNT ? count_key : fill_key);
+      rv = each_key(ix, i, contexts, n, what);
   }
   return rv;
 }
@@ -537,8 +542,7 @@ static void move_back(struct table *t) {
   }
 }
 
-static int build_lists(struct policy_index *ix,
-                       struct policy *const *policies) {
+static int build_lists(struct policy_index *ix) {
   place(&ix->hosts, &ix->lists_len);
   place(&ix->keys, &ix->lists_len);
   if (ix->lists_len >= DIVIDED)
@@ -546,7 +550,7 @@ static int build_lists(struct policy_index *ix,
   if (ix->lists_len &&
       !(ix->lists = mem_alloc(&ix->mem, ix->lists_len * sizeof *ix->lists)))
     return ERR_NOMEM;
-  sweep(ix, policies, SWEEP_FILL);
+  sweep(ix, SWEEP_FILL);
   move_back(&ix->hosts);
   move_back(&ix->keys);
   return 0;
@@ -578,12 +582,11 @@ static enum index_stage stage_of(const struct policy *p) {
   return INDEX_QUIET_ALLOW;
 }
 
-static void add_pairs(struct policy_index *ix, const struct policy *p,
-                      size_t at) {
+static void add_pairs(struct policy_index *ix, const struct policy *p) {
   for (size_t r = 0; r < p->nrules; r++)
     for (size_t i = 0; i < p->rules[r].nresources; i++)
-      ix->pairs[ix->npairs++] = (struct index_pair){&p->rules[r].resources[i],
-                                                    (uint32_t)at, (uint32_t)r};
+      ix->pairs[ix->npairs++] =
+          (struct index_pair){&p->rules[r].resources[i], &p->rules[r], p};
 }
 
 static int build_pairs(struct policy_index *ix, struct policy *const *policies,
@@ -602,7 +605,7 @@ static int build_pairs(struct policy_index *ix, struct policy *const *policies,
   for (unsigned stage = INDEX_LOUD; stage <= INDEX_QUIET_ALLOW; stage++) {
     for (size_t i = 0; i < n; i++)
       if (stage_of(policies[i]) == (enum index_stage)stage)
-        add_pairs(ix, policies[i], i);
+        add_pairs(ix, policies[i]);
     if (stage == INDEX_LOUD)
       ix->nloud = ix->npairs;
     else if (stage == INDEX_QUIET_DENY)
@@ -623,21 +626,16 @@ int policy_index_new(struct policy_index **ret, struct policy *const *policies,
    * are merely slow to load */
   (void)random_bytes(&ix->seed, sizeof ix->seed);
   if ((rv = build_pairs(ix, policies, n)) != 0 ||
-      (rv = sweep(ix, policies, SWEEP_NOTE)) != 0 || (rv = divide(ix)) != 0)
+      (rv = sweep(ix, SWEEP_NOTE)) != 0 || (rv = divide(ix)) != 0)
     goto fail;
   for (size_t i = 0; i < ix->ncontexts; i++)
     thin(&ix->contexts[i].beginnings);
   thin(&ix->bits4);
   thin(&ix->bits6);
-  for (size_t i = 0; i < ix->npairs && ix->ndivisions; i++) {
-    struct division *d = division_of(ix, ix->pairs[i].resource);
-    if (d)
-      note_division(d, &ix->pairs[i].resource->as.url);
-  }
+  note_divisions(ix);
   for (size_t i = 0; i < ix->ndivisions; i++)
     thin(&ix->divisions[i].paths);
-  if ((rv = sweep(ix, policies, SWEEP_COUNT)) != 0 ||
-      (rv = build_lists(ix, policies)) != 0)
+  if ((rv = sweep(ix, SWEEP_COUNT)) != 0 || (rv = build_lists(ix)) != 0)
     goto fail;
   *ret = ix;
   return 0;
@@ -804,6 +802,7 @@ bool policy_index_search(struct index_search *s, const struct policy_index *ix,
 }
 
 const struct index_pair *policy_index_next(struct index_search *s) {
+  const struct index_pair *pair;
   uint32_t first;
 
   if (s->nlists == 0)
@@ -819,7 +818,11 @@ const struct index_pair *policy_index_next(struct index_search *s) {
     else
       i++;
   }
-  return &s->index->pairs[first];
+  pair = &s->index->pairs[first];
+  /* of three places that are far apart: let them come together */
+  __builtin_prefetch(pair->rule);
+  __builtin_prefetch(pair->policy);
+  return pair;
 }
 
 enum index_stage policy_index_stage(const struct index_search *s,

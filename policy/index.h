@@ -22,11 +22,11 @@ void policy_index_free(struct policy_index *ix); /* NULL is harmless */
  */
 enum index_stage { INDEX_LOUD, INDEX_QUIET_DENY, INDEX_QUIET_ALLOW };
 
-/* One resource pattern of one rule. */
+/* One resource pattern of one rule of one policy. */
 struct index_pair {
   const struct pattern *resource;
-  uint32_t policy; /* policy_set_at */
-  uint32_t rule;   /* of it */
+  const struct policy_rule *rule;
+  const struct policy *policy;
 };
 
 /* More lists than that are no case for an index. */

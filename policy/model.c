@@ -409,10 +409,6 @@ bool policy_scope_has(const struct policy_scope *scope,
   return !scope->bits || (scope->bits[i / 8] >> i % 8 & 1);
 }
 
-const struct policy_set *policy_scope_set(const struct policy_scope *scope) {
-  return scope->set;
-}
-
 const struct policy_index *
 policy_scope_index(const struct policy_scope *scope) {
   return scope->set->index;

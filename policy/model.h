@@ -101,8 +101,7 @@ const struct policy *policy_scope_at(const struct policy_scope *scope,
                                      size_t i);
 bool policy_scope_has(const struct policy_scope *scope,
                       const struct policy *policy);
-/* All the policies of the scope's set, in force or not. */
-const struct policy_set *policy_scope_set(const struct policy_scope *scope);
+/* Of all the policies of the scope's set, in force or not. */
 const struct policy_index *policy_scope_index(const struct policy_scope *scope);
 
 #endif
