@@ -17,13 +17,15 @@ const struct command commands[] = {
     {"check", command_check, "find everything wrong with policies", help_check},
     {"eval", command_eval, "one decision, or a stream of them", help_eval},
     {"test", command_test, "run the tests of policies", help_test},
+    {"fmt", command_fmt, "policy files in their canonical layout", help_fmt},
+    {"schema", command_schema, "JSON Schema of policy files", help_schema},
     {"help", command_help, "this overview, or the help of a command",
      help_help},
     {NULL, NULL, NULL, NULL},
 };
 
-const char *const later_commands[] = {"explain", "fmt",    "diff", "suggest",
-                                      "schema",  "doctor", NULL};
+const char *const later_commands[] = {"explain", "diff", "suggest", "doctor",
+                                      NULL};
 
 const struct command *command_find(const char *name) {
   for (const struct command *c = commands; c->name; c++)

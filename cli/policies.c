@@ -258,18 +258,58 @@ static void add_file(struct policies *p, const struct found *f) {
   free(text);
 }
 
+static void collect_all(struct policies *p, struct list *l,
+                        const char *const *paths, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    collect(p, l, paths[i]);
+}
+
+static void drop_links(struct list *l) {
+  size_t kept = 0;
+  for (size_t i = 0; i < l->len; i++) {
+    struct stat st;
+    if (l->items[i].below && lstat(l->items[i].path, &st) == 0 &&
+        S_ISLNK(st.st_mode)) {
+      free(l->items[i].path);
+      continue;
+    }
+    l->items[kept] = l->items[i];
+    l->items[kept].at = kept;
+    kept++;
+  }
+  l->len = kept;
+}
+
+static void list_deinit(struct list *l) {
+  for (size_t i = 0; i < l->len; i++)
+    free(l->items[i].path);
+  free(l->items);
+}
+
 void policies_add(struct policies *p, const char *const *paths, size_t n) {
   struct list l = {0};
-  for (size_t i = 0; i < n; i++)
-    collect(p, &l, paths[i]);
+  collect_all(p, &l, paths, n);
   if (l.len > 0)
     mark_again(&l);
-  for (size_t i = 0; i < l.len; i++) {
+  for (size_t i = 0; i < l.len; i++)
     if (!l.items[i].again)
       add_file(p, &l.items[i]);
-    free(l.items[i].path);
-  }
-  free(l.items);
+  list_deinit(&l);
+}
+
+size_t policies_each(const char *const *paths, size_t n, policies_file_fn *fn,
+                     void *ud) {
+  struct policies p = {0}; /* counts what cannot be read */
+  struct list l = {0};
+  collect_all(&p, &l, paths, n);
+  drop_links(&l);
+  if (l.len > 0)
+    mark_again(&l);
+  for (size_t i = 0; i < l.len; i++)
+    if (!l.items[i].again)
+      fn(ud, l.items[i].path, l.items[i].below);
+  list_deinit(&l);
+  return p.unreadable;
 }
 
 int policies_finish(struct policies *p) {

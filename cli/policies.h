@@ -7,6 +7,8 @@
 
 #include <cordon/cordon.h>
 
+#include <stdbool.h>
+
 struct policies {
   cordon_policy *set; /* owned; finished when policies_finish said OK */
   struct out *told;   /* where mistakes go, one line each */
@@ -21,6 +23,13 @@ void policies_deinit(struct policies *p);
 /* Adds a file, or every *.yaml and *.yml below a folder in the order of their
  * paths.  A file that was added before is passed over. */
 void policies_add(struct policies *p, const char *const *paths, size_t n);
+
+/* The same files in the same order, without reading them, and without symbolic
+ * links below a folder; |below| says that the path was found in one.  Returns
+ * how many paths could not be read, which have been named on standard error. */
+typedef void policies_file_fn(void *ud, const char *path, bool below);
+size_t policies_each(const char *const *paths, size_t n, policies_file_fn *fn,
+                     void *ud);
 
 /* STATUS_OK and the set is finished; STATUS_USAGE when something could not be
  * read; STATUS_LOAD when there were mistakes. */
