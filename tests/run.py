@@ -206,6 +206,8 @@ def groups(label, build, env):
                                     env))]),
         ("cli", [(python_program, (p, env))
                  for p in files("tests", r"cli_.*test\.py")]),
+        ("policy", [(python_program, (os.path.join(
+            TOP, "tests", "oracle_policy.py"), env))]),
         ("lua", [(lua_program, (p, env)) for p in lua]),
         ("hostile", [(hostile_file, (p, env))
                      for p in files("tests/hostile", r".*\.(lua|yaml)")] +
