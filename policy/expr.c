@@ -1,37 +1,8 @@
 /* expr.c - expressions: a lexer, a recursive descent with a bound, and an
  * evaluator that allocates nothing. */
-#include "policy/expr.h"
+#include "policy/expr_node.h"
 
 #include "runtime/base/json.h"
-
-enum node_kind {
-  NODE_LITERAL, /* |literal|; VALUE_NULL is nil */
-  NODE_LIST,    /* with paths in it, right of "in" only; other lists are
-                   literals */
-  NODE_PATH,
-  NODE_HAS,
-  NODE_LEN,
-  NODE_LOWER,
-  NODE_NOT,
-  NODE_AND,
-  NODE_OR,
-  NODE_COMPARE
-};
-
-enum compare_op {
-  OP_EQ,
-  OP_NE,
-  OP_LT,
-  OP_LTE,
-  OP_GT,
-  OP_GTE,
-  OP_IN,
-  OP_NOT_IN,
-  OP_CONTAINS,
-  OP_STARTS,
-  OP_ENDS,
-  OP_MATCHES
-};
 
 static const char *op_name(enum compare_op op) {
   switch (op) {
@@ -62,27 +33,6 @@ static const char *op_name(enum compare_op op) {
   }
   return "";
 }
-
-struct node {
-  enum node_kind kind;
-  enum compare_op op; /* of NODE_COMPARE */
-  uint32_t offset;    /* in the source */
-  uint32_t end;
-  struct node *next;  /* the next operand or item */
-  struct node *items; /* of what has operands: the first */
-  union {
-    struct value literal;
-    struct field field; /* PATH, HAS, LEN, LOWER */
-    const struct regex *regex;
-  } as;
-};
-
-struct expr {
-  struct slice source;
-  struct expr_place place;
-  const struct node *root;
-  const struct field *url_field;
-};
 
 /* ---------------------------------------------------------------- lexer --- */
 

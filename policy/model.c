@@ -12,7 +12,9 @@ struct policy_set {
   struct arena arena; /* policies, patterns, names of files */
   struct regex_pool regexes;
   struct tree_limits limits;
-  struct policy **policies; /* sorted by id when finished */
+  bool compat;
+  struct policy_reference *named; /* by entries of other kinds */
+  struct policy **policies;       /* sorted by id when finished */
   size_t len;
   size_t cap;
   struct policy_index *index; /* of a finished set */
@@ -56,6 +58,14 @@ void policy_set_limits(struct policy_set *set,
   set->limits = *limits;
 }
 
+void policy_set_compat(struct policy_set *set) {
+  set->compat = true;
+}
+
+bool policy_set_is_compat(const struct policy_set *set) {
+  return set->compat;
+}
+
 struct policy_set *policy_set_ref(struct policy_set *set) {
   /* whoever holds one reference may pass on another: no order is needed */
   atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
@@ -95,14 +105,16 @@ static int append(void *ud, struct policy *p) {
 
 int policy_set_add(struct policy_set *set, const char *name, struct slice text,
                    policy_mistake_fn *fn, void *ud) {
+  struct parse_into into;
   char *kept;
   int rv;
 
   if (set->finished)
     return ERR_BUSY;
+  into =
+      (struct parse_into){&set->arena, &set->regexes, &set->named, set->compat};
   kept = arena_strndup(&set->arena, name, strlen(name));
-  rv = kept ? parse_file(kept, text, &set->limits, &set->arena, &set->regexes,
-                         append, set, fn, ud)
+  rv = kept ? parse_file(kept, text, &set->limits, &into, append, set, fn, ud)
             : ERR_NOMEM;
   if (rv != 0)
     set->failed = true;
@@ -212,6 +224,11 @@ size_t policy_set_len(const struct policy_set *set) {
 
 const struct policy *policy_set_at(const struct policy_set *set, size_t i) {
   return set->policies[i];
+}
+
+const struct policy_reference *
+policy_set_references(const struct policy_set *set) {
+  return set->named;
 }
 
 const struct policy *policy_set_find(const struct policy_set *set,

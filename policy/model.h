@@ -33,6 +33,37 @@ struct policy_rule {
   uint32_t column;
 };
 
+/* What loading leaves for lint.c to tell. */
+enum policy_note_kind {
+  POLICY_NOTE_COMPAT,  /* |text|: a pattern that is read otherwise than it is
+                          written; |pattern| is the one */
+  POLICY_NOTE_SILENCE, /* meta.lint.silence: |text| is the code, |reason| why;
+                          empty where there is none */
+  POLICY_NOTE_BAD_SILENCE /* |text|: what is wrong with meta.lint */
+};
+
+struct policy_note {
+  struct policy_note *next; /* in the order of the text */
+  enum policy_note_kind kind;
+  uint32_t line;
+  uint32_t column;
+  struct slice text;
+  struct slice reason;
+  const struct pattern *pattern;
+};
+
+/* A policy or group that an entry of another kind names, in
+ * "security: {policies: [...], groups: [...]}". */
+struct policy_reference {
+  struct policy_reference *next;
+  const char *file;
+  uint32_t line;
+  uint32_t column;
+  bool group;
+  struct slice ns;   /* of the file; NULL: it has none */
+  struct slice name; /* as written, NUL-terminated */
+};
+
 struct policy {
   struct slice id; /* "ns:name", NUL-terminated */
   const char *file;
@@ -46,6 +77,7 @@ struct policy {
   const struct expr *expr; /* must hold; NULL: none */
   struct slice *groups;    /* "ns:name" */
   size_t ngroups;
+  const struct policy_note *notes; /* NULL: none */
   size_t index; /* policy_set_at; the order of loading until it is finished */
 };
 
@@ -58,6 +90,12 @@ int policy_set_new(struct policy_set **ret, const struct mem *m);
 /* How large the files may be; before the first policy_set_add. */
 void policy_set_limits(struct policy_set *set,
                        const struct tree_limits *limits);
+
+/* Reads what the original runtime took and we do not, where there is a safe
+ * reading, with a note instead of a mistake; before the first policy_set_add.
+ */
+void policy_set_compat(struct policy_set *set);
+bool policy_set_is_compat(const struct policy_set *set);
 
 /* Parses one file's YAML into |set|.  |name| is shown in messages and kept by
  * copy.  0; or ERR_SYNTAX after |fn| (may be NULL) was called for each mistake:
@@ -82,6 +120,9 @@ void policy_set_unref(struct policy_set *set); /* NULL is harmless */
 /* Of a finished set; in the order of their ids. */
 size_t policy_set_len(const struct policy_set *set);
 const struct policy *policy_set_at(const struct policy_set *set, size_t i);
+/* All files', the newest first. */
+const struct policy_reference *
+policy_set_references(const struct policy_set *set);
 const struct policy *policy_set_find(const struct policy_set *set,
                                      struct slice id);
 

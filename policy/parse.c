@@ -12,11 +12,17 @@
 #define MAX_TEXT 4096
 #define MAX_NAME 128
 
+/* Lists of actions are few and come again: policies share what they compile to.
+ * So many of one file are remembered. */
+#define KNOWN_ACTIONS 8
+
 struct parser {
   const char *name;
   const struct mem *mem;
   struct arena *keep;
   struct regex_pool *regexes;
+  struct policy_reference **references;
+  bool compat;
   struct tree_node *root;
   struct slice ns; /* NULL: missing or wrong */
   parse_policy_fn *on_policy;
@@ -24,6 +30,8 @@ struct parser {
   struct policy **policies; /* delivered, for the check of their ids */
   size_t npolicies;
   size_t policies_cap;
+  struct policy_rule known[KNOWN_ACTIONS]; /* their actions */
+  size_t nknown;                           /* ever */
   struct err *mistakes;
   size_t nmistakes;
   size_t mistakes_cap;
@@ -126,7 +134,9 @@ static void read_keys(struct parser *ps, const struct tree_node *map,
       mistake(ps, key->pos, "%s as a key, expected a name", tree_describe(key));
       continue;
     }
-    while (words[w] && !slice_is(key->text, words[w]))
+    /* most words differ in the first letter; |text| has a NUL behind it */
+    while (words[w] &&
+           (words[w][0] != key->text.p[0] || !slice_is(key->text, words[w])))
       w++;
     if (words[w] && items[w])
       mistake(ps, key->pos, "duplicate key '%s'", words[w]);
@@ -228,25 +238,83 @@ static bool compiled(struct parser *ps, const struct tree_item *item, int rv,
   return rv == 0;
 }
 
+/* So that advice can point at it, and rewrite it. */
+static void place_pattern(const struct tree_item *item, struct pattern *p) {
+  struct tree_pos at = pos_inside(item, 1);
+  const struct tree_node *n = item->value;
+
+  p->line = at.line;
+  p->column = at.column;
+  p->in_place =
+      n->text_column && at.line == n->pos.line && at.column == n->text_column;
+}
+
 static bool read_action(struct parser *ps, const struct tree_item *item,
                         struct pattern *ret) {
   struct err e;
 
-  return is_string(ps, item, "action") &&
-         compiled(ps, item,
-                  pattern_compile_action(ret, item->value->text, ps->keep, &e),
-                  &e);
+  if (!is_string(ps, item, "action") ||
+      !compiled(ps, item,
+                pattern_compile_action(ret, item->value->text, ps->keep, &e),
+                &e))
+    return false;
+  place_pattern(item, ret);
+  return true;
+}
+
+/* Behind the last, so that they stay in the order of the text. */
+static struct policy_note *note(struct parser *ps, struct policy *p,
+                                enum policy_note_kind kind, struct tree_pos at,
+                                struct slice text) {
+  struct policy_note *n = arena_zalloc(ps->keep, sizeof *n);
+  const struct policy_note **link = &p->notes;
+
+  if (!n || !(n->text.p =
+                  arena_strndup(ps->keep, text.len ? text.p : "", text.len))) {
+    ps->nomem = true;
+    return NULL;
+  }
+  n->kind = kind;
+  n->line = at.line;
+  n->column = at.column;
+  n->text.len = text.len;
+  n->next = NULL;
+  while (*link)
+    link = (const struct policy_note **)(uintptr_t) & (*link)->next;
+  *link = n;
+  return n;
 }
 
 static bool read_resource(struct parser *ps, const struct tree_item *item,
-                          unsigned use, struct pattern *ret) {
-  struct err e;
+                          unsigned use, struct policy *p, struct pattern *ret) {
+  struct policy_note *n;
+  struct err warning, e;
 
-  return is_string(ps, item, "resource") &&
-         compiled(ps, item,
-                  pattern_compile_resource(ret, item->value->text, use,
-                                           ps->keep, NULL, &e),
-                  &e);
+  if (ps->compat)
+    use |= PATTERN_COMPAT;
+  if (!is_string(ps, item, "resource") ||
+      !compiled(ps, item,
+                pattern_compile_resource(ret, item->value->text, use, ps->keep,
+                                         &warning, &e),
+                &e))
+    return false;
+  place_pattern(item, ret);
+  if (warning.code != 0 && (n = note(ps, p, POLICY_NOTE_COMPAT,
+                                     (struct tree_pos){ret->line, ret->column},
+                                     slice_of(warning.message))) != NULL)
+    n->pattern = ret;
+  return true;
+}
+
+static bool is_known(const struct policy_rule *known,
+                     const struct tree_item *item, size_t n) {
+  for (size_t i = 0; i < n && n == known->nactions; i++) {
+    const struct tree_node *at = list_at(item, i).value;
+    if (at->kind != TREE_SCALAR || at->type != TREE_STRING ||
+        !slice_eq(at->text, known->actions[i].source))
+      return false;
+  }
+  return n == known->nactions;
 }
 
 static bool read_actions(struct parser *ps, const struct tree_item *item,
@@ -257,6 +325,13 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
   if (!is_list(ps, item, "actions"))
     return false;
   n = list_len(item->value);
+  for (size_t i = 0; i < ps->nknown && i < KNOWN_ACTIONS; i++)
+    if (is_known(&ps->known[i], item, n)) {
+      r->actions = ps->known[i].actions;
+      r->nactions = n;
+      r->use |= ps->known[i].use;
+      return true;
+    }
   r->actions = arena_array(ps->keep, n, sizeof *r->actions);
   if (!r->actions) {
     ps->nomem = true;
@@ -270,13 +345,15 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
     else
       good = false;
   }
+  if (good && !ps->nomem)
+    ps->known[ps->nknown++ % KNOWN_ACTIONS] = *r;
   return good && !ps->nomem;
 }
 
 /* After read_actions, which says what the resources are for. */
 static bool read_resources(struct parser *ps, const struct tree_item *item,
-                           bool deny, struct policy_rule *r) {
-  unsigned use = r->use | (deny ? PATTERN_IN_DENY : 0);
+                           struct policy *p, struct policy_rule *r) {
+  unsigned use = r->use | (p->deny ? PATTERN_IN_DENY : 0);
   size_t n;
   bool good = true;
 
@@ -290,7 +367,7 @@ static bool read_resources(struct parser *ps, const struct tree_item *item,
   }
   for (r->nresources = 0; r->nresources < n && !ps->nomem; r->nresources++) {
     struct tree_item at = list_at(item, r->nresources);
-    good &= read_resource(ps, &at, use, &r->resources[r->nresources]);
+    good &= read_resource(ps, &at, use, p, &r->resources[r->nresources]);
   }
   return good && !ps->nomem;
 }
@@ -324,7 +401,7 @@ enum { RULE_ACTION, RULE_RESOURCE, RULE_ADDRESS };
 static const char *const rule_keys[] = {"action", "resource", "address", NULL};
 
 static bool read_rule(struct parser *ps, const struct tree_item *item,
-                      bool deny, struct policy_rule *r) {
+                      struct policy *p, struct policy_rule *r) {
   static struct tree_node nothing = {
       .kind = TREE_SCALAR, .type = TREE_STRING, .text = {"", 0}};
   const struct tree_item *at[MAX_KEYS];
@@ -354,14 +431,14 @@ static bool read_rule(struct parser *ps, const struct tree_item *item,
               "resource is a list, expected a string: a rule has one resource");
     else if (!at[RULE_RESOURCE] && r->use != PATTERN_FOR_CONNECT)
       mistake(ps, item->pos, "rule without a resource, expected 'resource'");
-    else if (read_resources(ps, &resource, deny, r) && at[RULE_ADDRESS])
-      read_address(ps, at[RULE_ADDRESS], deny, r);
+    else if (read_resources(ps, &resource, p, r) && at[RULE_ADDRESS])
+      read_address(ps, at[RULE_ADDRESS], p->deny, r);
   }
   return ps->total == before && !ps->nomem;
 }
 
 static void read_rules(struct parser *ps, const struct tree_item *item,
-                       bool deny, struct policy *p) {
+                       struct policy *p) {
   const struct tree_node *list = item->value;
 
   if (list->kind != TREE_LIST || list->tagged) {
@@ -379,7 +456,7 @@ static void read_rules(struct parser *ps, const struct tree_item *item,
     return;
   }
   for (p->nrules = 0; p->nrules < list->len && !ps->nomem; p->nrules++)
-    read_rule(ps, &list->items[p->nrules], deny, &p->rules[p->nrules]);
+    read_rule(ps, &list->items[p->nrules], p, &p->rules[p->nrules]);
 }
 
 /* --------------------------------------------------------------- conditions
@@ -604,7 +681,7 @@ static void read_lists(struct parser *ps, const struct tree_item *at[],
    * sure can be said about it */
   if (at[BODY_ACTIONS] && read_actions(ps, at[BODY_ACTIONS], r) &&
       at[BODY_RESOURCES])
-    read_resources(ps, at[BODY_RESOURCES], p->deny, r);
+    read_resources(ps, at[BODY_RESOURCES], p, r);
 }
 
 static void read_body(struct parser *ps, const struct tree_item *item,
@@ -624,7 +701,7 @@ static void read_body(struct parser *ps, const struct tree_item *item,
             "'rules' beside 'actions' or 'resources', expected one or the "
             "other");
   else if (at[BODY_RULES])
-    read_rules(ps, at[BODY_RULES], p->deny, p);
+    read_rules(ps, at[BODY_RULES], p);
   else
     read_lists(ps, at, item->pos, p);
   if (at[BODY_CONDITIONS] && is_expr)
@@ -704,6 +781,131 @@ static void read_groups(struct parser *ps, const struct tree_item *item,
   }
 }
 
+/* ----------------------------------------------------------------- advice
+ * --- */
+
+static void bad_silence(struct parser *ps, struct policy *p, struct tree_pos at,
+                        const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static void bad_silence(struct parser *ps, struct policy *p, struct tree_pos at,
+                        const char *fmt, ...) {
+  struct err e;
+  va_list ap;
+
+  va_start(ap, fmt);
+  err_vsetf(&e, ERR_SYNTAX, fmt, ap);
+  va_end(ap);
+  note(ps, p, POLICY_NOTE_BAD_SILENCE, at, slice_of(e.message));
+}
+
+/* meta: {lint: {silence: {CODE: "why"}}}.  Meta is free text for everybody
+ * else, so that nothing in it is a mistake: what is wrong is advice as well. */
+static void read_silence(struct parser *ps, const struct tree_item *item,
+                         struct policy *p) {
+  const struct tree_node *map = item->value;
+
+  if (map->kind != TREE_MAP) {
+    bad_silence(ps, p, item->pos,
+                "'silence' is %s, expected a map like {CODE: \"reason\"}",
+                tree_describe(map));
+    return;
+  }
+  for (size_t i = 0; i < map->len && !ps->nomem; i++) {
+    const struct tree_node *key = map->items[i].key;
+    const struct tree_node *value = map->items[i].value;
+    bool reason = value->kind == TREE_SCALAR && value->type == TREE_STRING;
+    struct policy_note *n;
+    if (key->kind != TREE_SCALAR) {
+      bad_silence(ps, p, key->pos, "%s as a code, expected a name",
+                  tree_describe(key));
+      continue;
+    }
+    n = note(ps, p, POLICY_NOTE_SILENCE, key->pos, key->text);
+    if (!n || !reason)
+      continue;
+    n->reason.p = arena_strndup(ps->keep, value->text.p, value->text.len);
+    n->reason.len = value->text.len;
+    if (!n->reason.p)
+      ps->nomem = true;
+  }
+}
+
+static void read_meta(struct parser *ps, const struct tree_node *meta,
+                      struct policy *p) {
+  const struct tree_item *lint =
+      meta->kind == TREE_MAP ? tree_get(meta, "lint") : NULL;
+
+  if (!lint)
+    return;
+  if (lint->value->kind != TREE_MAP) {
+    bad_silence(ps, p, lint->pos,
+                "'lint' is %s, expected a map like {silence: {CODE: "
+                "\"reason\"}}",
+                tree_describe(lint->value));
+    return;
+  }
+  for (size_t i = 0; i < lint->value->len && !ps->nomem; i++) {
+    const struct tree_item *item = &lint->value->items[i];
+    if (item->key->kind == TREE_SCALAR && slice_is(item->key->text, "silence"))
+      read_silence(ps, item, p);
+    else
+      bad_silence(ps, p, item->key->pos,
+                  "unknown key '%.*s' in 'lint', expected 'silence'",
+                  SHOWN(item->key->text));
+  }
+}
+
+static void add_reference(struct parser *ps, const struct tree_item *item,
+                          bool group) {
+  struct policy_reference *r;
+  struct slice s = item->value->text;
+
+  if (item->value->kind != TREE_SCALAR || item->value->type != TREE_STRING ||
+      s.len == 0 || s.len > MAX_TEXT)
+    return;
+  r = arena_zalloc(ps->keep, sizeof *r);
+  if (!r || !(r->name.p = arena_strndup(ps->keep, s.p, s.len)) ||
+      (ps->ns.p &&
+       !(r->ns.p = arena_strndup(ps->keep, ps->ns.p, ps->ns.len)))) {
+    ps->nomem = true;
+    return;
+  }
+  r->name.len = s.len;
+  r->ns.len = ps->ns.p ? ps->ns.len : 0;
+  r->file = ps->name;
+  r->line = item->pos.line;
+  r->column = item->pos.column;
+  r->group = group;
+  r->next = *ps->references;
+  *ps->references = r;
+}
+
+static void add_references(struct parser *ps, const struct tree_node *security,
+                           const char *key, bool group) {
+  const struct tree_item *list =
+      security->kind == TREE_MAP ? tree_get(security, key) : NULL;
+
+  for (size_t i = 0; list && i < list_len(list->value) && !ps->nomem; i++) {
+    struct tree_item at = list_at(list, i);
+    add_reference(ps, &at, group);
+  }
+}
+
+/* Of an entry of another kind, at any depth.  The depth of a tree is bounded
+ * (TREE_MAX_LEVELS), and its size counts aliases as written out. */
+static void find_references(struct parser *ps, const struct tree_node *n) {
+  for (size_t i = 0; n->kind != TREE_SCALAR && i < n->len && !ps->nomem; i++) {
+    const struct tree_item *item = &n->items[i];
+    if (item->key && item->key->kind == TREE_SCALAR &&
+        slice_is(item->key->text, "security")) {
+      add_references(ps, item->value, "policies", false);
+      add_references(ps, item->value, "groups", true);
+    } else {
+      find_references(ps, item->value);
+    }
+  }
+}
+
 static void deliver(struct parser *ps, struct policy *p) {
   if (ps->npolicies == ps->policies_cap) {
     struct policy **grown =
@@ -768,6 +970,8 @@ static void read_policy(struct parser *ps, const struct tree_item *entry,
     read_body(ps, at[ENTRY_POLICY], is_expr, p);
   if (at[ENTRY_GROUPS])
     read_groups(ps, at[ENTRY_GROUPS], p);
+  if (at[ENTRY_META] && !ps->nomem)
+    read_meta(ps, at[ENTRY_META]->value, p);
   if (ps->total == before && p->id.p && !ps->nomem)
     deliver(ps, p);
 }
@@ -780,9 +984,13 @@ static const char *const kinds[] = {"security.policy", "security.policy.expr",
 static bool kind_is_ours(struct slice kind) {
   struct slice prefix = SLICE("security.");
   const char *near = str_nearest(kind, kinds);
+  /* The original's place for login tokens; no policy. */
+  bool other = slice_is(kind, "security.token_store");
   struct slice s = slice_of(near);
   size_t same = 0, tail = 0;
 
+  if (other)
+    return false;
   if (kind.len >= prefix.len &&
       slice_eq_nocase((struct slice){kind.p, prefix.len}, prefix))
     return true;
@@ -837,6 +1045,8 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
     read_policy(ps, entry, keys, true);
   else if (kind_is_ours(k))
     unknown(ps, kind->pos, "kind", k, kinds);
+  else
+    find_references(ps, map);
 }
 
 /* ------------------------------------------------------------------- files ---
@@ -990,21 +1200,22 @@ static void report(struct parser *ps, policy_mistake_fn *fn, void *ud) {
 }
 
 int parse_file(const char *name, struct slice text,
-               const struct tree_limits *limits, struct arena *keep,
-               struct regex_pool *regexes, parse_policy_fn *on_policy,
-               void *policy_ud, policy_mistake_fn *on_mistake,
-               void *mistake_ud) {
+               const struct tree_limits *limits, const struct parse_into *into,
+               parse_policy_fn *on_policy, void *policy_ud,
+               policy_mistake_fn *on_mistake, void *mistake_ud) {
   struct parser ps = {.name = name,
-                      .mem = &keep->mem,
-                      .keep = keep,
-                      .regexes = regexes,
+                      .mem = &into->keep->mem,
+                      .keep = into->keep,
+                      .regexes = into->regexes,
+                      .references = into->references,
+                      .compat = into->compat,
                       .on_policy = on_policy,
                       .ud = policy_ud};
   struct arena scratch;
   struct err e;
   int rv;
 
-  arena_init(&scratch, &keep->mem, SIZE_MAX);
+  arena_init(&scratch, &into->keep->mem, SIZE_MAX);
   memset(&e, 0, sizeof e);
   rv = tree_parse(&ps.root, text, limits, &scratch, &e);
   if (rv == ERR_SYNTAX) {

@@ -9,13 +9,21 @@
  * 0 or ERR_NOMEM */
 typedef int parse_policy_fn(void *ud, struct policy *p);
 
+/* Where parse_file puts what it finds. */
+struct parse_into {
+  struct arena *keep;
+  struct regex_pool *regexes;
+  struct policy_reference **references; /* newest first */
+  bool compat;                          /* policy_set_compat */
+};
+
 /* Parses |text|.  |name| outlives the policies; what they hold is allocated
- * from |keep|, and their regular expressions are |regexes|', which is not
- * emptied after a mistake.  |on_mistake| may be NULL; it is called in the order of the
- * text, after the last policy was delivered.  0, ERR_SYNTAX or ERR_NOMEM. */
+ * from |into->keep|, and their regular expressions are |into->regexes|', which
+ * is not emptied after a mistake.  |on_mistake| may be NULL; it is called in
+ * the order of the text, after the last policy was delivered.  0, ERR_SYNTAX or
+ * ERR_NOMEM. */
 int parse_file(const char *name, struct slice text,
-               const struct tree_limits *limits, struct arena *keep,
-               struct regex_pool *regexes,
+               const struct tree_limits *limits, const struct parse_into *into,
                parse_policy_fn *on_policy, void *policy_ud,
                policy_mistake_fn *on_mistake, void *mistake_ud);
 

@@ -68,7 +68,12 @@ struct pattern_address {
 
 struct pattern {
   enum pattern_kind kind;
-  bool deny;           /* compiled for a deny */
+  bool deny; /* compiled for a deny */
+  /* Where it stands in its file, by whoever read that; 0: nowhere.  in_place:
+   * |source| stands right there, letter by letter. */
+  bool in_place;
+  uint32_t line;
+  uint32_t column;
   struct slice source; /* as written; in the arena */
   union {
     struct slice text; /* EXACT; PREFIX without its star */
@@ -126,8 +131,8 @@ struct pattern_subject {
  * pattern. */
 int pattern_match(const struct pattern *p, const struct pattern_subject *s);
 
-/* The URL of a subject that came without: 1; 0: its text is not meant to be one;
- * ERR_INVALID: it is meant to be one, but is none. */
+/* The URL of a subject that came without: 1; 0: its text is not meant to be
+ * one; ERR_INVALID: it is meant to be one, but is none. */
 int pattern_subject_url(const struct pattern_subject *s, struct url *ret);
 
 /* Where packets to |ip| may end: |ip| itself first, then those that a deny of a

@@ -67,6 +67,7 @@ static const char *const good[] = {
     "version: 1.0\nnamespace: a.b-c_d/e\nentries: []\nmeta: {x: [1]}\n",
     "version: \"1\"\nnamespace: app\nrequirements: ~\nentries: []\n",
     /* other kinds are left alone, whatever is in them */
+    HEAD "  - {name: t, kind: security.token_store, store: app:session}\n",
     HEAD "  - {name: x, kind: process.lua, source: 1, source: 2, ? [] : 3}\n"
          "  - {kind: http.router}\n"
          "  - {kind: service.policy}\n"
@@ -151,11 +152,11 @@ static const struct {
      "f.yaml:6:12: kind is a list, expected a string\n"
      "f.yaml:7:12: kind is a number, expected a string in quotes\n"
      "f.yaml:8:15: duplicate key 'kind'\n"},
-    {HEAD "  - {kind: security.polcy}\n  - {kind: security.token_store}\n"
+    {HEAD "  - {kind: security.polcy}\n  - {kind: security.keystore}\n"
           "  - {kind: Security.Policy}\n  - {kind: securty.policy}\n"
           "  - {kind: security.polycy.expr}\n  - {kind: securtiy.policy}\n",
      "f.yaml:4:12: unknown kind 'security.polcy', expected 'security.policy'\n"
-     "f.yaml:5:12: unknown kind 'security.token_store', expected "
+     "f.yaml:5:12: unknown kind 'security.keystore', expected "
      "'security.policy' or 'security.policy.expr'\n"
      "f.yaml:6:12: unknown kind 'Security.Policy', expected "
      "'security.policy'\n"
