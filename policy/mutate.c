@@ -461,9 +461,12 @@ static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {
     const struct policy *p = m->policy;
     struct suite_mutant told = {
         .policy = p, .pos = {p->line, p->column}, .noticed = m->noticed};
-    if (m->change != FLIP && p->nrules > 0)
+    if (is_of_rule(m->change))
       told.pos =
           (struct tree_pos){p->rules[m->rule].line, p->rules[m->rule].column};
+    if (m->change == DROP_CONDITION)
+      told.pos = (struct tree_pos){p->conditions[m->item].line,
+                                   p->conditions[m->item].column};
     buf_clear(&text);
     if ((rv = write_change(m, &text)) != 0 || (rv = buf_terminate(&text)) != 0)
       break;
