@@ -451,6 +451,27 @@ static int write_change(const struct mutant *m, struct buf *out) {
   return 0;
 }
 
+/* What is changed, as near as it is known. */
+static struct tree_pos place(const struct mutant *m) {
+  const struct policy *p = m->policy;
+  const struct pattern *pattern = NULL;
+  const struct policy_rule *r;
+
+  if (m->change == DROP_CONDITION)
+    return (struct tree_pos){p->conditions[m->item].line,
+                             p->conditions[m->item].column};
+  if (!is_of_rule(m->change))
+    return (struct tree_pos){p->line, p->column};
+  r = &p->rules[m->rule];
+  if (m->change == DROP_ACTION)
+    pattern = &r->actions[m->item];
+  else if (m->change == DROP_RESOURCE || m->change >= WIDEN_SCHEME)
+    pattern = &r->resources[m->item];
+  if (pattern && pattern->line)
+    return (struct tree_pos){pattern->line, pattern->column};
+  return (struct tree_pos){r->line, r->column};
+}
+
 static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {
   struct buf text;
   int rv = 0;
@@ -458,15 +479,8 @@ static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {
   buf_init(&text, run->mem, 4096);
   for (size_t i = 0; i < run->len; i++) {
     const struct mutant *m = &run->mutants[i];
-    const struct policy *p = m->policy;
     struct suite_mutant told = {
-        .policy = p, .pos = {p->line, p->column}, .noticed = m->noticed};
-    if (is_of_rule(m->change))
-      told.pos =
-          (struct tree_pos){p->rules[m->rule].line, p->rules[m->rule].column};
-    if (m->change == DROP_CONDITION)
-      told.pos = (struct tree_pos){p->conditions[m->item].line,
-                                   p->conditions[m->item].column};
+        .policy = m->policy, .pos = place(m), .noticed = m->noticed};
     buf_clear(&text);
     if ((rv = write_change(m, &text)) != 0 || (rv = buf_terminate(&text)) != 0)
       break;
