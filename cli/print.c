@@ -105,6 +105,17 @@ void out_visible(struct out *o, const char *data, size_t len) {
   }
 }
 
+void out_one_line(struct out *o, const char *data, size_t len) {
+  char shown[PIECE_BYTES * 8 + 16];
+  while (len > 0) {
+    size_t n = piece(data, len);
+    n = n > 0 ? n : 1; /* a newline or a tab */
+    out_add(o, shown, cordon_escape(shown, sizeof shown, data, n));
+    data += n;
+    len -= n;
+  }
+}
+
 void out_write_visible(void *ud, const char *data, size_t len) {
   out_visible(ud, data, len);
 }

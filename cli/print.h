@@ -26,7 +26,10 @@ void out_write(void *ud, const char *data, size_t len);
  * visible.  Applied twice it changes nothing more. */
 void out_visible(struct out *o, const char *data, size_t len);
 
-/* The same as a cordon_write_fn, which sees whole characters only. */
+/* The same, newlines and tabs too: a script's word in a line of ours. */
+void out_one_line(struct out *o, const char *data, size_t len);
+
+/* out_visible as a cordon_write_fn, which sees whole characters only. */
 void out_write_visible(void *ud, const char *data, size_t len);
 
 /* Flushes standard output's |o|; says why if it cannot.  Returns |status|, or

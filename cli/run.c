@@ -344,7 +344,7 @@ static void tell_refusal(struct run *r, const cordon_audit_event *e) {
   out_text(&o, e->passes ? "cordon: would be denied " : "cordon: denied ");
   out_visible(&o, q->action, strlen(q->action));
   out_text(&o, len ? " " : "");
-  out_visible(&o, resource, len);
+  out_one_line(&o, resource, len);
   if (e->script && e->script[0]) {
     line = must_format(e->line ? " (%s:%" PRIu32 ")" : " (%s)", e->script,
                        e->line);

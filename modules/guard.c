@@ -20,17 +20,31 @@ void guard_here(lua_State *L, struct guard_place *ret_where) {
   }
 }
 
+bool guard_would(const struct guard *g, struct request *rq,
+                 const struct decision *url_decision,
+                 struct decision *ret_decision) {
+  rq->actor = g->actor;
+  *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
+  return ret_decision->verdict == VERDICT_ALLOW ||
+         (g->mode == GUARD_COMPLAIN &&
+          ret_decision->verdict == VERDICT_UNDEFINED);
+}
+
+struct decision guard_allow_of_url(const struct url *url) {
+  struct decision d = {.verdict = VERDICT_ALLOW};
+  d.loopback_address = slice_is(url->host, "localhost");
+  if (url->host_kind != URL_HOST_NAME)
+    d.literal = url->ip;
+  return d;
+}
+
 bool guard_ask(struct guard *g, struct request *rq,
                const struct decision *url_decision,
                const struct guard_place *where, struct decision *ret_decision) {
   uint64_t begin_ns = g->record ? clock_mono_ns() : 0;
   struct guard_event event = {
       .request = rq, .decision = ret_decision, .where = where};
-  rq->actor = g->actor;
-  *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
-  event.passes =
-      ret_decision->verdict == VERDICT_ALLOW ||
-      (g->mode == GUARD_COMPLAIN && ret_decision->verdict == VERDICT_UNDEFINED);
+  event.passes = guard_would(g, rq, url_decision, ret_decision);
   if (g->record) {
     event.latency_ns = clock_mono_ns() - begin_ns;
     if (g->record(g->ud, &event) != 0 && event.passes) {

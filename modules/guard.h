@@ -50,6 +50,16 @@ bool guard_ask(struct guard *g, struct request *rq,
                const struct decision *url_decision,
                const struct guard_place *where, struct decision *ret_decision);
 
+/* The same question without consequences: what guard_ask would answer, not
+ * recorded and not counted. */
+bool guard_would(const struct guard *g, struct request *rq,
+                 const struct decision *url_decision,
+                 struct decision *ret_decision);
+
+/* What complain mode lets through is judged further as if a policy allowed just
+ * this URL: a name that leads to a private address is still refused. */
+struct decision guard_allow_of_url(const struct url *url);
+
 /* Pushes the error object of a refusal: PERMISSION_DENIED, not retryable,
  * details {action, resource, policy}. */
 void guard_push_refusal(lua_State *L, const struct request *rq,

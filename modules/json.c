@@ -46,7 +46,10 @@ bool json_is_null(lua_State *L, int idx) {
 
 bool json_is_empty_object(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key) != LUA_TTABLE) {
+    lua_pop(L, 1); /* nobody has opened the library */
+    return false;
+  }
   lua_pushvalue(L, idx);
   bool marked = lua_rawget(L, -2) != LUA_TNIL;
   lua_pop(L, 2);
@@ -63,9 +66,11 @@ static bool is_empty(lua_State *L) {
   return false;
 }
 
-/* Remembers that the empty table on top came from "{}". */
-static void mark_empty_object(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key);
+void json_mark_empty_object(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key) != LUA_TTABLE) {
+    lua_pop(L, 1); /* nobody has opened the library */
+    return;
+  }
   lua_pushvalue(L, -2);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
@@ -473,7 +478,7 @@ bool json_decode(lua_State *L, struct slice text, bool keep_null,
       continue;
     case JSON_OBJECT_END:
       if (is_empty(L))
-        mark_empty_object(L);
+        json_mark_empty_object(L);
       in = in == levels ? NULL : in - 1;
       break;
     case JSON_ARRAY_END:

@@ -34,6 +34,8 @@ bool json_decode(lua_State *L, struct slice text, bool keep_null,
 bool json_is_null(lua_State *L, int idx); /* json.null itself */
 /* Was the table at |idx| decoded from "{}"? */
 bool json_is_empty_object(lua_State *L, int idx);
+/* Remembers that the empty table on top stands for "{}". */
+void json_mark_empty_object(lua_State *L);
 
 int json_validate(lua_State *L);        /* json.validate(schema, value) */
 int json_validate_string(lua_State *L); /* json.validate_string(schema, text) */

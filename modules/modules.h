@@ -7,6 +7,7 @@
 int luaopen_channel(lua_State *L);
 int luaopen_errors(lua_State *L);
 int luaopen_json(lua_State *L);
+int luaopen_security(lua_State *L);
 int luaopen_time(lua_State *L);
 int luaopen_websocket(lua_State *L);
 

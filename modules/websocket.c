@@ -604,16 +604,6 @@ static bool ask(lua_State *L, const char *action, const struct url *url,
   return guard_ask(&sv->guard, ret_rq, NULL, where, ret_decision);
 }
 
-/* What complain mode lets through is judged further as if a policy allowed just
- * this URL: a name that leads to a private address is still refused. */
-static struct decision allow_of_this_url(const struct url *url) {
-  struct decision d = {.verdict = VERDICT_ALLOW};
-  d.loopback_address = slice_is(url->host, "localhost");
-  if (url->host_kind != URL_HOST_NAME)
-    d.literal = url->ip;
-  return d;
-}
-
 static const char *over_limit(struct services *sv, uint64_t now_ns) {
   if (sv->nclients >= sv->max_clients)
     return "too many open connections";
@@ -715,7 +705,7 @@ static int ws_connect(lua_State *L) {
                     "is opened");
   }
   if (decision.verdict != VERDICT_ALLOW) /* complain mode has let it through */
-    decision = allow_of_this_url(&c->dial->url);
+    decision = guard_allow_of_url(&c->dial->url);
   c->dial->url_decision = decision;
   c->dial->url_decision.policy = NULL; /* may be gone when it is used */
   c->dial->url_decision.rule = NULL;

@@ -771,7 +771,8 @@ CORDON_API void cordon_sandbox_free(cordon_sandbox *sandbox);
 /*
  * From now on |policy| (finished; the sandbox takes a reference) decides, in
  * the scope the sandbox was made with; what is open stays open.  On an error
- * the old one stays in force.
+ * the old one stays in force.  Objects of the security module that a script
+ * still has keep the old one in memory, at most until the sandbox is freed.
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_NOT_FOUND (a scope name), CORDON_E_INVALID
  * (it is not finished), CORDON_E_BUSY.

@@ -1,0 +1,613 @@
+/* security.c - the security module: actors, policies and scopes for scripts to
+ * look at and to ask.  Nothing here changes what the script itself may do. */
+#include <string.h>
+
+#include "modules/errors.h"
+#include "modules/json.h"
+#include "modules/modules.h"
+#include "modules/services.h"
+#include "modules/sort.h"
+#include "modules/value_lua.h"
+#include "runtime/vm/arg.h"
+
+#define ACTOR_META "security.actor"
+#define POLICY_META "security.policy"
+#define SCOPE_META "security.scope"
+
+#define CONNECT_URL "websocket.connect.url"
+#define CONNECT_ADDRESS "websocket.connect.address"
+
+/* What scripts may put into a question.  Deciding cannot be stopped half-way,
+ * so that what it looks at has to be short. */
+#define ACTION_MAX_BYTES 256
+#define RESOURCE_MAX_BYTES 4096
+#define ID_MAX_BYTES 512
+
+/* What it points into is the sandbox's, or kept by the user values. */
+struct actor_object {
+  struct actor actor;
+  struct value meta;
+};
+
+enum { ACTOR_USER_ID = 1, ACTOR_USER_META = 2 };
+
+/* The host may swap policies at any time: each object keeps the set that its
+ * policy is part of. */
+struct policy_object {
+  struct policy_set *set;
+  const struct policy *policy;
+};
+
+/* |policies| are in the order of their ids, each id once; each is of the set in
+ * the same place, of which it is a reference.  Both arrays stand behind the
+ * struct.  Immutable for scripts. */
+struct scope_object {
+  size_t len;
+  const struct policy **policies;
+  struct policy_set **sets; /* NULL: not yet put in */
+};
+
+/* ------------------------------------------------------------ objects --- */
+
+static struct actor_object *push_actor(lua_State *L) {
+  struct actor_object *a = lua_newuserdatauv(L, sizeof *a, 2);
+  memset(a, 0, sizeof *a);
+  luaL_setmetatable(L, ACTOR_META);
+  return a;
+}
+
+static void push_policy(lua_State *L, struct policy_set *set,
+                        const struct policy *policy) {
+  struct policy_object *p = lua_newuserdatauv(L, sizeof *p, 0);
+  p->set = NULL;
+  p->policy = policy;
+  luaL_setmetatable(L, POLICY_META);
+  p->set = policy_set_ref(set);
+}
+
+/* Room for |len| policies, of which none is there yet. */
+static struct scope_object *push_scope(lua_State *L, size_t len) {
+  const size_t each = sizeof(struct policy *) + sizeof(struct policy_set *);
+  struct scope_object *s;
+  size_t bytes;
+  if (len > (SIZE_MAX / 2 - sizeof *s) / each)
+    luaL_error(L, "not enough memory");
+  bytes = sizeof *s + len * each;
+  s = lua_newuserdatauv(L, bytes, 0);
+  memset(s, 0, bytes);
+  s->policies = (const struct policy **)(void *)(s + 1);
+  s->sets = (struct policy_set **)(void *)(s->policies + len);
+  luaL_setmetatable(L, SCOPE_META);
+  return s;
+}
+
+/* Puts a policy at the end of what is there. */
+static void scope_put(struct scope_object *s, struct policy_set *set,
+                      const struct policy *policy) {
+  s->policies[s->len] = policy;
+  s->sets[s->len++] = policy_set_ref(set);
+}
+
+static int policy_gc(lua_State *L) {
+  struct policy_object *p = lua_touserdata(L, 1);
+  policy_set_unref(p->set);
+  p->set = NULL;
+  object_bury(L, 1);
+  return 0;
+}
+
+static int scope_gc(lua_State *L) {
+  struct scope_object *s = lua_touserdata(L, 1);
+  while (s->len > 0)
+    policy_set_unref(s->sets[--s->len]);
+  object_bury(L, 1);
+  return 0;
+}
+
+static struct actor_object *arg_actor(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, ACTOR_META);
+}
+
+static struct policy_object *arg_policy(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, POLICY_META);
+}
+
+static struct scope_object *arg_scope(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, SCOPE_META);
+}
+
+static void push_slice(lua_State *L, struct slice s) {
+  lua_pushlstring(L, s.len ? s.p : "", s.len);
+}
+
+/* ------------------------------------------------------------ guarded --- */
+
+/* True, or pushes nil and the error. */
+static bool ask(lua_State *L, const char *action, struct slice resource) {
+  struct services *sv = services_of(L);
+  struct request rq = {.action = slice_of(action), .resource = resource};
+  struct decision decision;
+  struct guard_place where;
+  guard_here(L, &where);
+  if (guard_ask(&sv->guard, &rq, NULL, &where, &decision))
+    return true;
+  luaL_checkstack(L, 2, NULL);
+  lua_pushnil(L);
+  guard_push_refusal(L, &rq, &decision);
+  return false;
+}
+
+/* A string argument that names something.  False: pushed nil and the error. */
+static bool read_id(lua_State *L, int arg, const char *what,
+                    struct slice *ret) {
+  *ret = arg_slice(L, arg);
+  if (ret->len <= ID_MAX_BYTES)
+    return true;
+  fail_nil(L, KIND_INVALID, false, "the id of %s has more than %d bytes", what,
+           ID_MAX_BYTES);
+  return false;
+}
+
+/* ---------------------------------------------------------- questions --- */
+
+/* Points into itself: not to be copied. */
+struct question {
+  struct request rq;
+  struct value meta;
+  struct url url; /* of the request, or of the address */
+  struct ip ip;
+  char address[IP_TEXT_MAX + 8];
+};
+
+static bool read_url(struct question *q, struct slice text, struct err *e) {
+  if (url_parse(&q->url, text, NULL, e) != 0)
+    return false;
+  q->rq.url = &q->url;
+  return true;
+}
+
+/* The address is canonical from here on; the member "url" of the metadata says
+ * which URL it was resolved for. */
+static bool read_address(struct question *q, struct err *e) {
+  struct slice s = q->rq.resource;
+  const struct value *url = value_get(q->rq.meta, SLICE("url"));
+  if (ip_parse_port(s, &q->ip, &q->rq.port) != 0) {
+    err_setf(e, ERR_INVALID,
+             "'%.*s' is no address, expected \"ip:port\" or \"[ip]:port\"",
+             (int)(s.len > 80 ? 80 : s.len), s.p);
+    return false;
+  }
+  q->rq.ip = &q->ip;
+  q->rq.resource.p = q->address;
+  q->rq.resource.len = ip_format_port(&q->ip, q->rq.port, q->address);
+  if (!url)
+    return true;
+  if (url->type == VALUE_STRING)
+    return read_url(q, url->as.string, e);
+  err_setf(e, ERR_INVALID, "metadata.url is a %s, expected a string",
+           value_type_name(url->type));
+  return false;
+}
+
+/* Reads the arguments from |arg| on: action, resource, metadata.  True: pushes
+ * one value, which keeps it alive.  False: |e| says what is wrong with what
+ * they hold. */
+static bool read_question(lua_State *L, int arg, struct question *q,
+                          struct err *e) {
+  q->rq = (struct request){.action = arg_slice(L, arg),
+                           .resource = arg_slice(L, arg + 1)};
+  if (!lua_isnoneornil(L, arg + 2))
+    luaL_checktype(L, arg + 2, LUA_TTABLE);
+  if (q->rq.action.len > ACTION_MAX_BYTES ||
+      q->rq.resource.len > RESOURCE_MAX_BYTES) {
+    err_setf(e, ERR_INVALID,
+             "an action has at most %d bytes, and a resource %d",
+             ACTION_MAX_BYTES, RESOURCE_MAX_BYTES);
+    return false;
+  }
+  luaL_checkstack(L, 4, NULL);
+  if (lua_isnoneornil(L, arg + 2)) {
+    lua_pushnil(L);
+  } else {
+    if (!value_from_table(L, arg + 2, "metadata", &q->meta, e))
+      return false;
+    q->rq.meta = &q->meta;
+  }
+  if (slice_is(q->rq.action, CONNECT_URL)) {
+    if (!read_url(q, q->rq.resource, e))
+      return false;
+    q->rq.resource = (struct slice){q->url.text, q->url.len};
+  } else if (slice_is(q->rq.action, CONNECT_ADDRESS)) {
+    return read_address(q, e);
+  }
+  return true;
+}
+
+/* The request for the URL that the address of |q| belongs to. */
+static bool question_url(const struct question *q, struct request *ret) {
+  if (!q->rq.ip || !q->rq.url)
+    return false;
+  *ret = (struct request){.action = SLICE(CONNECT_URL),
+                          .resource = {q->url.text, q->url.len},
+                          .url = &q->url,
+                          .actor = q->rq.actor,
+                          .meta = q->rq.meta};
+  return true;
+}
+
+/* Arguments from 2 on: actor, action, resource, metadata. */
+static int evaluate(lua_State *L, const struct policy *const *list, size_t len,
+                    bool one) {
+  const struct actor_object *actor = arg_actor(L, 2);
+  struct decision d, url_decision;
+  struct request url_rq;
+  struct question q;
+  bool has_url;
+  struct err e;
+  state_check(L);
+  if (!read_question(L, 3, &q, &e))
+    return fail_nil(L, KIND_INVALID, false, "%s", e.message);
+  q.rq.actor = &actor->actor;
+  has_url = question_url(&q, &url_rq);
+  if (has_url)
+    url_decision = policy_decide_list(list, len, &url_rq, NULL);
+  d = policy_decide_list(list, len, &q.rq, has_url ? &url_decision : NULL);
+  /* the class of an address is nothing a single policy says */
+  if (one && d.by_address_class)
+    d.verdict = VERDICT_UNDEFINED;
+  lua_pushstring(L, verdict_name(d.verdict));
+  return 1;
+}
+
+/* The guards of this program ask without metadata.  What a script would put in
+ * must not make another answer of theirs than they will give. */
+static bool asked_without_meta(struct slice action) {
+  static const char *const actions[] = {
+      "websocket.connect",     CONNECT_URL,
+      CONNECT_ADDRESS,         "security.policy.get",
+      "security.scope.create", "security.policy_group.get",
+      "security.actor.create"};
+  for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+    if (slice_eq(action, slice_of(actions[i])))
+      return true;
+  return false;
+}
+
+static int security_can(lua_State *L) {
+  const struct guard *g = &services_of(L)->guard;
+  struct decision d, url_decision;
+  struct request url_rq;
+  struct question q;
+  bool has_url, can;
+  struct err e;
+  state_check(L);
+  if (!read_question(L, 1, &q, &e))
+    return fail_false(L, KIND_INVALID, false, "%s", e.message);
+  if (asked_without_meta(q.rq.action))
+    q.rq.meta = NULL;
+  has_url = question_url(&q, &url_rq);
+  can = !has_url || guard_would(g, &url_rq, NULL, &url_decision);
+  if (can && has_url && url_decision.verdict != VERDICT_ALLOW)
+    url_decision = guard_allow_of_url(&q.url);
+  if (can)
+    can = guard_would(g, &q.rq, has_url ? &url_decision : NULL, &d);
+  lua_pushboolean(L, can);
+  return 1;
+}
+
+/* ------------------------------------------------------------- actors --- */
+
+static int security_actor(lua_State *L) {
+  const struct guard *g = &services_of(L)->guard;
+  if (g->actor)
+    push_actor(L)->actor = *g->actor; /* of the sandbox, which outlives Lua */
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int security_new_actor(lua_State *L) {
+  struct actor_object *a;
+  struct slice id;
+  struct err e;
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (!read_id(L, 1, "an actor", &id))
+    return 2;
+  a = push_actor(L); /* 3 */
+  if (!lua_isnil(L, 2)) {
+    if (!value_from_table(L, 2, "metadata", &a->meta, &e))
+      return fail_nil(L, KIND_INVALID, false, "%s", e.message);
+    lua_setiuservalue(L, 3, ACTOR_USER_META);
+    a->actor.meta = &a->meta;
+  }
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 3, ACTOR_USER_ID);
+  a->actor.id = id;
+  if (!ask(L, "security.actor.create", id))
+    return 2;
+  return 1;
+}
+
+static int actor_id(lua_State *L) {
+  push_slice(L, arg_actor(L, 1)->actor.id);
+  return 1;
+}
+
+static int actor_meta(lua_State *L) {
+  value_push(L, arg_actor(L, 1)->actor.meta);
+  return 1;
+}
+
+static const luaL_Reg actor_methods[] = {
+    {"id", actor_id}, {"meta", actor_meta}, {NULL, NULL}};
+
+/* ----------------------------------------------------------- policies --- */
+
+static int security_policy(lua_State *L) {
+  const struct guard *g = &services_of(L)->guard;
+  const struct policy *p;
+  struct slice id;
+  if (!read_id(L, 1, "a policy", &id) || !ask(L, "security.policy.get", id))
+    return 2;
+  p = g->set ? policy_set_find(g->set, id) : NULL;
+  if (!p)
+    return fail_nil(L, KIND_NOT_FOUND, false,
+                    "no policy '%.*s', expected \"namespace:name\"",
+                    (int)id.len, id.p);
+  push_policy(L, g->set, p);
+  return 1;
+}
+
+static int policy_id(lua_State *L) {
+  push_slice(L, arg_policy(L, 1)->policy->id);
+  return 1;
+}
+
+static int policy_evaluate(lua_State *L) {
+  const struct policy *list[] = {arg_policy(L, 1)->policy};
+  return evaluate(L, list, 1, true);
+}
+
+static const luaL_Reg policy_methods[] = {
+    {"id", policy_id}, {"evaluate", policy_evaluate}, {NULL, NULL}};
+
+static const luaL_Reg policy_metamethods[] = {{"__gc", policy_gc},
+                                              {NULL, NULL}};
+
+/* ------------------------------------------------------------- scopes --- */
+
+static int security_scope(lua_State *L) {
+  const struct guard *g = &services_of(L)->guard;
+  size_t len = g->scope ? policy_scope_len(g->scope) : 0;
+  struct scope_object *s = push_scope(L, len);
+  for (size_t i = 0; i < len; i++)
+    scope_put(s, g->set, policy_scope_at(g->scope, i));
+  return 1;
+}
+
+static bool in_group(const struct policy *p, struct slice id) {
+  for (size_t i = 0; i < p->ngroups; i++)
+    if (slice_eq(p->groups[i], id))
+      return true;
+  return false;
+}
+
+static int security_named_scope(lua_State *L) {
+  const struct guard *g = &services_of(L)->guard;
+  struct scope_object *s;
+  size_t len, n = 0;
+  unsigned steps = 0;
+  struct slice id;
+  if (!read_id(L, 1, "a group", &id) ||
+      !ask(L, "security.policy_group.get", id))
+    return 2;
+  len = g->set ? policy_set_len(g->set) : 0;
+  for (size_t i = 0; i < len; i++) {
+    json_step(L, &steps);
+    n += in_group(policy_set_at(g->set, i), id);
+  }
+  if (n == 0)
+    return fail_nil(L, KIND_NOT_FOUND, false,
+                    "no group '%.*s', expected \"namespace:name\"", (int)id.len,
+                    id.p);
+  s = push_scope(L, n);
+  for (size_t i = 0; s->len < n; i++) {
+    json_step(L, &steps);
+    if (in_group(policy_set_at(g->set, i), id))
+      scope_put(s, g->set, policy_set_at(g->set, i));
+  }
+  return 1;
+}
+
+/* A policy on its way into a scope. */
+struct entry {
+  const struct policy_object *object;
+  size_t place; /* in the script's list */
+};
+
+static int cmp_entries(const void *a, const void *b) {
+  const struct entry *x = a, *y = b;
+  int c = slice_cmp(x->object->policy->id, y->object->policy->id);
+  return c != 0 ? c : (x->place > y->place) - (x->place < y->place);
+}
+
+/* The |n| policies of the list at 1 to a scope. */
+static void push_scope_of(lua_State *L, size_t n) {
+  struct scope_object *s;
+  struct entry *entries;
+  unsigned steps = 0;
+  if (n > SIZE_MAX / sizeof *entries)
+    luaL_error(L, "not enough memory");
+  entries = lua_newuserdatauv(L, n * sizeof *entries, 0); /* 2 */
+  lua_newtable(L); /* 3: keeps them: the list may be a weak table */
+  for (size_t i = 0; i < n; i++) {
+    json_step(L, &steps);
+    lua_rawgeti(L, 1, (lua_Integer)i + 1);
+    entries[i].object = luaL_testudata(L, -1, POLICY_META);
+    entries[i].place = i;
+    if (!entries[i].object)
+      luaL_error(L,
+                 "bad argument #1 to 'new_scope' (item %d is a %s, expected a "
+                 "policy)",
+                 (int)(i + 1), luaL_typename(L, -1));
+    lua_rawseti(L, 3, (lua_Integer)i + 1);
+  }
+  sort_heap(L, entries, n, sizeof *entries, cmp_entries);
+  s = push_scope(L, n);
+  for (size_t i = 0; i < n; i++) {
+    const struct policy_object *p = entries[i].object;
+    /* of two of one id the later one counts, as if added one by one */
+    if (i + 1 == n ||
+        !slice_eq(p->policy->id, entries[i + 1].object->policy->id))
+      scope_put(s, p->set, p->policy);
+  }
+}
+
+static int security_new_scope(lua_State *L) {
+  size_t n = 0;
+  unsigned steps = 0;
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1)) {
+    enum json_shape shape;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    shape = json_shape(L, 1, &n, &steps);
+    luaL_argcheck(L, shape == JSON_SHAPE_EMPTY || shape == JSON_SHAPE_ARRAY, 1,
+                  "expected a list of policies");
+  }
+  push_scope_of(L, n);
+  if (!ask(L, "security.scope.create", SLICE("custom")))
+    return 2;
+  return 1;
+}
+
+/* Where the policy |id| is in |s|, or would be; true: it is there. */
+static bool scope_find(const struct scope_object *s, struct slice id,
+                       size_t *ret) {
+  size_t low = 0, high = s->len;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int c = slice_cmp(s->policies[middle]->id, id);
+    if (c == 0) {
+      *ret = middle;
+      return true;
+    }
+    if (c < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  *ret = low;
+  return false;
+}
+
+/* The id that argument 2 gives: as a string, by a policy, or as {ns=, name=}.
+ */
+static struct slice arg_policy_id(lua_State *L) {
+  const struct policy_object *p = luaL_testudata(L, 2, POLICY_META);
+  if (p)
+    return p->policy->id;
+  if (lua_type(L, 2) == LUA_TTABLE) {
+    lua_settop(L, 2);
+    lua_pushliteral(L, "ns");
+    lua_rawget(L, 2);
+    lua_pushliteral(L, ":");
+    lua_pushliteral(L, "name");
+    lua_rawget(L, 2);
+    luaL_argcheck(
+        L, lua_type(L, 3) == LUA_TSTRING && lua_type(L, 5) == LUA_TSTRING, 2,
+        "expected strings 'ns' and 'name'");
+    lua_concat(L, 3);
+    lua_replace(L, 2);
+  }
+  luaL_argexpected(L, lua_type(L, 2) == LUA_TSTRING, 2, "policy or its id");
+  return arg_slice(L, 2);
+}
+
+/* Pushes a copy of |s| with |add| (NULL: nothing) instead of the |drop|
+ * policies at |at|. */
+static void push_changed(lua_State *L, const struct scope_object *s, size_t at,
+                         size_t drop, const struct policy_object *add) {
+  struct scope_object *to = push_scope(L, s->len - drop + (add != NULL));
+  for (size_t i = 0; i < at; i++)
+    scope_put(to, s->sets[i], s->policies[i]);
+  if (add)
+    scope_put(to, add->set, add->policy);
+  for (size_t i = at + drop; i < s->len; i++)
+    scope_put(to, s->sets[i], s->policies[i]);
+}
+
+static int scope_with(lua_State *L) {
+  const struct scope_object *s = arg_scope(L, 1);
+  const struct policy_object *p = arg_policy(L, 2);
+  size_t at;
+  bool found = scope_find(s, p->policy->id, &at);
+  if (!ask(L, "security.scope.create", SLICE("with")))
+    return 2;
+  push_changed(L, s, at, found, p);
+  return 1;
+}
+
+static int scope_without(lua_State *L) {
+  const struct scope_object *s = arg_scope(L, 1);
+  size_t at;
+  bool found = scope_find(s, arg_policy_id(L), &at);
+  if (!ask(L, "security.scope.create", SLICE("without")))
+    return 2;
+  if (found)
+    push_changed(L, s, at, 1, NULL);
+  else
+    lua_pushvalue(L, 1);
+  return 1;
+}
+
+static int scope_contains(lua_State *L) {
+  const struct scope_object *s = arg_scope(L, 1);
+  size_t at;
+  lua_pushboolean(L, scope_find(s, arg_policy_id(L), &at));
+  return 1;
+}
+
+static int scope_policies(lua_State *L) {
+  const struct scope_object *s = arg_scope(L, 1);
+  unsigned steps = 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < s->len; i++) {
+    json_step(L, &steps);
+    push_policy(L, s->sets[i], s->policies[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int scope_evaluate(lua_State *L) {
+  const struct scope_object *s = arg_scope(L, 1);
+  return evaluate(L, (const struct policy *const *)s->policies, s->len, false);
+}
+
+static const luaL_Reg scope_methods[] = {
+    {"with", scope_with},         {"without", scope_without},
+    {"contains", scope_contains}, {"policies", scope_policies},
+    {"evaluate", scope_evaluate}, {NULL, NULL}};
+
+static const luaL_Reg scope_metamethods[] = {{"__gc", scope_gc}, {NULL, NULL}};
+
+/* -------------------------------------------------------------- module --- */
+
+static const luaL_Reg library[] = {{"actor", security_actor},
+                                   {"scope", security_scope},
+                                   {"can", security_can},
+                                   {"new_actor", security_new_actor},
+                                   {"new_scope", security_new_scope},
+                                   {"policy", security_policy},
+                                   {"named_scope", security_named_scope},
+                                   {NULL, NULL}};
+
+int luaopen_security(lua_State *L) {
+  meta_new(L, ACTOR_META, actor_methods, NULL);
+  meta_new(L, POLICY_META, policy_methods, policy_metamethods);
+  meta_new(L, SCOPE_META, scope_methods, scope_metamethods);
+  lib_new(L, "security", library, NULL);
+  return 1;
+}
