@@ -12,8 +12,8 @@
 #define MAX_TEXT 4096
 #define MAX_NAME 128
 
-/* Lists of actions are few and come again: policies share what they compile to.
- * So many of one file are remembered. */
+/* Actions are few and come again: policies share their texts.  So many of one
+ * file are remembered. */
 #define KNOWN_ACTIONS 8
 
 struct parser {
@@ -30,8 +30,8 @@ struct parser {
   struct policy **policies; /* delivered, for the check of their ids */
   size_t npolicies;
   size_t policies_cap;
-  struct policy_rule known[KNOWN_ACTIONS]; /* their actions */
-  size_t nknown;                           /* ever */
+  struct pattern known[KNOWN_ACTIONS];
+  size_t nknown; /* ever */
   struct err *mistakes;
   size_t nmistakes;
   size_t mistakes_cap;
@@ -249,14 +249,27 @@ static void place_pattern(const struct tree_item *item, struct pattern *p) {
       n->text_column && at.line == n->pos.line && at.column == n->text_column;
 }
 
+static int compile_action(struct parser *ps, struct slice text,
+                          struct pattern *ret, struct err *e) {
+  int rv;
+
+  for (size_t i = 0; i < ps->nknown && i < KNOWN_ACTIONS; i++)
+    if (slice_eq(ps->known[i].source, text)) {
+      *ret = ps->known[i];
+      return 0;
+    }
+  rv = pattern_compile_action(ret, text, ps->keep, e);
+  if (rv == 0)
+    ps->known[ps->nknown++ % KNOWN_ACTIONS] = *ret;
+  return rv;
+}
+
 static bool read_action(struct parser *ps, const struct tree_item *item,
                         struct pattern *ret) {
   struct err e;
 
   if (!is_string(ps, item, "action") ||
-      !compiled(ps, item,
-                pattern_compile_action(ret, item->value->text, ps->keep, &e),
-                &e))
+      !compiled(ps, item, compile_action(ps, item->value->text, ret, &e), &e))
     return false;
   place_pattern(item, ret);
   return true;
@@ -306,17 +319,6 @@ static bool read_resource(struct parser *ps, const struct tree_item *item,
   return true;
 }
 
-static bool is_known(const struct policy_rule *known,
-                     const struct tree_item *item, size_t n) {
-  for (size_t i = 0; i < n && n == known->nactions; i++) {
-    const struct tree_node *at = list_at(item, i).value;
-    if (at->kind != TREE_SCALAR || at->type != TREE_STRING ||
-        !slice_eq(at->text, known->actions[i].source))
-      return false;
-  }
-  return n == known->nactions;
-}
-
 static bool read_actions(struct parser *ps, const struct tree_item *item,
                          struct policy_rule *r) {
   size_t n;
@@ -325,13 +327,6 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
   if (!is_list(ps, item, "actions"))
     return false;
   n = list_len(item->value);
-  for (size_t i = 0; i < ps->nknown && i < KNOWN_ACTIONS; i++)
-    if (is_known(&ps->known[i], item, n)) {
-      r->actions = ps->known[i].actions;
-      r->nactions = n;
-      r->use |= ps->known[i].use;
-      return true;
-    }
   r->actions = arena_array(ps->keep, n, sizeof *r->actions);
   if (!r->actions) {
     ps->nomem = true;
@@ -345,8 +340,6 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
     else
       good = false;
   }
-  if (good && !ps->nomem)
-    ps->known[ps->nknown++ % KNOWN_ACTIONS] = *r;
   return good && !ps->nomem;
 }
 

@@ -142,6 +142,8 @@ static int check_bytes(struct builder *b) {
   size_t i;
 
   for (i = 0; i < good && !message; i++) {
+    if (p[i] >= 0x20 && p[i] < 0x7F && p[i] != '%')
+      continue;
     message = bad_character(p + i, good - i);
     if (p[i] == '%' && i == start && good - i > 4 &&
         memcmp(p + i, "%TAG", 4) == 0 && ++directives > MAX_TAG_DIRECTIVES)
@@ -165,7 +167,7 @@ static int check_bytes(struct builder *b) {
 
 static bool is_word(struct slice s, const char *const *words) {
   for (; *words; words++)
-    if (slice_is(s, *words))
+    if (**words == (s.len ? s.p[0] : '\0') && slice_is(s, *words))
       return true;
   return false;
 }

@@ -131,21 +131,23 @@ static size_t align_up(size_t n) {
   return (n + ALIGN - 1) & ~(ALIGN - 1);
 }
 
-void *arena_alloc(struct arena *a, size_t n) {
+/* |n| bytes at a multiple of |align|. */
+static void *take(struct arena *a, size_t n, size_t align) {
   struct arena_block *b = a->blocks;
-  size_t head = align_up(sizeof *b), size;
+  size_t head = align_up(sizeof *b), at = 0, size;
   if (n > SIZE_MAX / 2)
     return NULL;
-  n = align_up(n);
-  if (!b || n > b->size - b->used) {
+  if (b)
+    at = (b->used + align - 1) & ~(align - 1);
+  if (!b || at > b->size || n > b->size - at) {
     /* Blocks double, so that a large set costs few of them. */
     size = b ? b->size * 2 : ARENA_BLOCK;
     if (size > ARENA_BLOCK_MAX)
       size = ARENA_BLOCK_MAX;
     if (n > size - head)
-      size = n + head;
+      size = align_up(n) + head;
     if (size > a->max_bytes - a->bytes) {
-      size = n + head;
+      size = align_up(n) + head;
       if (size > a->max_bytes - a->bytes)
         return NULL;
     }
@@ -153,13 +155,17 @@ void *arena_alloc(struct arena *a, size_t n) {
     if (!b)
       return NULL;
     b->size = size;
-    b->used = head;
     b->next = a->blocks;
     a->blocks = b;
     a->bytes += size;
+    at = head;
   }
-  b->used += n;
-  return (char *)b + b->used - n;
+  b->used = at + n;
+  return (char *)b + at;
+}
+
+void *arena_alloc(struct arena *a, size_t n) {
+  return take(a, n, ALIGN);
 }
 
 void *arena_zalloc(struct arena *a, size_t n) {
@@ -176,7 +182,7 @@ void *arena_array(struct arena *a, size_t n, size_t size) {
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t n) {
-  char *p = n == SIZE_MAX ? NULL : arena_alloc(a, n + 1);
+  char *p = n == SIZE_MAX ? NULL : take(a, n + 1, 1);
   if (p) {
     if (n)
       memcpy(p, s, n);
