@@ -402,12 +402,12 @@ static int compare_bytes(const struct operand *a, size_t at,
 static enum outcome strings_equal(const struct operand *a,
                                   const struct operand *b, struct effort *w) {
   size_t n = a->value.as.string.len;
+  bool same_len = n == b->value.as.string.len;
 
-  if (n != b->value.as.string.len)
-    return OUTCOME_FALSE;
-  if (!effort_spend(w, n))
+  if (!effort_spend(w, same_len ? n : 0))
     return OUTCOME_ERROR;
-  return compare_bytes(a, 0, b, n) == 0 ? OUTCOME_TRUE : OUTCOME_FALSE;
+  return same_len && compare_bytes(a, 0, b, n) == 0 ? OUTCOME_TRUE
+                                                    : OUTCOME_FALSE;
 }
 
 static enum outcome lists_equal(const struct value *a, const struct value *b,
@@ -444,10 +444,10 @@ static enum outcome maps_equal(const struct value *a, const struct value *b,
 /* Recurses as deep as values are, VALUE_MAX_DEPTH at most. */
 enum outcome operand_equal(const struct operand *a, const struct operand *b,
                            struct effort *w) {
-  if (!effort_spend(w, 0))
-    return OUTCOME_ERROR;
   if (a->value.type == VALUE_STRING && b->value.type == VALUE_STRING)
     return strings_equal(a, b, w);
+  if (!effort_spend(w, 0))
+    return OUTCOME_ERROR;
   if (a->value.type == VALUE_LIST && b->value.type == VALUE_LIST)
     return lists_equal(&a->value, &b->value, w);
   if (a->value.type == VALUE_MAP && b->value.type == VALUE_MAP)
