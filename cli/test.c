@@ -41,7 +41,7 @@ struct loaded {
 struct finding {
   bool mutant;
   cordon_cover_kind kind;
-  char *file, *policy, *text;
+  char *file, *policy, *text, *witness; /* NULL: no witness */
   uint32_t line, column;
   uint64_t yes, no; /* a mutant is noticed where |yes| is not 0 */
 };
@@ -202,6 +202,8 @@ static void on_mutant(void *ud, const cordon_mutant *m) {
                         .file = must_format("%s", m->file),
                         .policy = must_format("%s", m->policy_id),
                         .text = must_format("%s", m->change),
+                        .witness =
+                            m->witness ? must_format("%s", m->witness) : NULL,
                         .line = m->line,
                         .column = m->column,
                         .yes = m->noticed ? 1 : 0};
@@ -232,6 +234,7 @@ static void finding_free(struct finding *f) {
   free(f->file);
   free(f->policy);
   free(f->text);
+  free(f->witness);
 }
 
 /* Those of all files together. */
@@ -309,6 +312,23 @@ static void report_coverage(struct test_run *run) {
   }
 }
 
+static void report_survivor(struct test_run *run, const struct finding *f) {
+  struct test_place at = {f->file, f->line, f->column};
+  char *what =
+      must_format("no test notices%s%s", f->witness ? ", try " : "",
+                  f->witness ? f->witness : "");
+  if (run->report.format == TEST_TEXT) {
+    note(run, f, what);
+  } else {
+    char *name = must_format("mutant of %s: %s", f->policy, f->text);
+    char *why = must_format("  %s\n", what);
+    report_test(&run->report, &at, name, why, strlen(why));
+    free(why);
+    free(name);
+  }
+  free(what);
+}
+
 /* Each that survives is a failure: a test is missing.  True: there are none. */
 static bool report_mutants(struct test_run *run) {
   size_t all = 0, survived = 0;
@@ -324,15 +344,7 @@ static bool report_mutants(struct test_run *run) {
     const struct finding *f = &run->findings[i];
     if (!f->mutant || f->yes > 0)
       continue;
-    if (run->report.format == TEST_TEXT) {
-      note(run, f, "no test notices");
-    } else {
-      static const char why[] = "  no test fails with this change\n";
-      struct test_place at = {f->file, f->line, f->column};
-      char *name = must_format("mutant of %s: %s", f->policy, f->text);
-      report_test(&run->report, &at, name, why, sizeof why - 1);
-      free(name);
-    }
+    report_survivor(run, f);
   }
   return survived == 0;
 }

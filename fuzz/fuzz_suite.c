@@ -80,6 +80,9 @@ static void on_mutant(void *ud, const struct suite_mutant *m) {
   need(m->policy && m->pos.line > 0 && m->change[0]);
   need(!m->noticed || m->noticed->ran);
   safe(m->change, strlen(m->change));
+  need(!m->witness || !m->noticed);
+  if (m->witness)
+    safe(m->witness, strlen(m->witness));
 }
 
 static void run(struct suite *s, const struct policy_set *set,

@@ -3,6 +3,8 @@
  * parsed again, and the set stays as it is. */
 #include "policy/suite.h"
 
+#include <stdio.h>
+
 enum change {
   FLIP,
   DROP_RULE,
@@ -451,6 +453,88 @@ static int write_change(const struct mutant *m, struct buf *out) {
   return 0;
 }
 
+/* -------------------------------------------------------------- witness --- */
+
+/* The parts of a URL, some of which are tried in several ways. */
+struct parts {
+  const char *scheme;
+  char host[320];
+  char port[8];
+  char path[2 * URL_MAX_BYTES];
+  char query[2 * URL_MAX_BYTES];
+};
+
+/* |text| with an "x" for each star. */
+static void fill(char *out, size_t cap, struct slice text) {
+  size_t n = text.len < cap - 1 ? text.len : cap - 1;
+
+  for (size_t i = 0; i < n; i++)
+    out[i] = text.p[i] == '*' ? 'x' : text.p[i];
+  out[n] = '\0';
+}
+
+static void fill_host(struct parts *parts, const struct pattern_url *u) {
+  snprintf(parts->host, sizeof parts->host, "%s%.*s",
+           u->host_kind == PATTERN_HOST_BELOW ? "other." : "",
+           u->host_kind == PATTERN_HOST_ANY_NAME ? 13 : (int)u->host.len,
+           u->host_kind == PATTERN_HOST_ANY_NAME ? "other.example" : u->host.p);
+}
+
+/* A URL that |u| itself matches. */
+static void fill_all(struct parts *parts, const struct pattern_url *u) {
+  parts->scheme = u->schemes & PATTERN_WSS ? "wss" : "ws";
+  fill_host(parts, u);
+  parts->port[0] = '\0';
+  if (u->ports.first > 1 || (u->ports.first && u->ports.last < UINT16_MAX))
+    snprintf(parts->port, sizeof parts->port, ":%u", u->ports.first);
+  fill(parts->path, sizeof parts->path, u->any_path ? SLICE("/") : u->path);
+  parts->query[0] = '?';
+  parts->query[1] = '\0';
+  if (!u->any_query)
+    fill(parts->query + 1, sizeof parts->query - 1, u->query);
+  if (!parts->query[1])
+    parts->query[0] = '\0';
+}
+
+/* A URL that would show |m|, written to |out|; nothing where none is found:
+ * what is told was tried. */
+static int write_witness(const struct mutant *m, struct buf *out) {
+  const struct pattern *narrow = &m->policy->rules[m->rule].resources[m->item];
+  struct pattern wide = *narrow;
+  struct pattern_subject s = {.text = {NULL, 0}};
+  char text[URL_MAX_BYTES + 1];
+  struct parts parts;
+  struct url url;
+  int n;
+
+  if (m->change < WIDEN_SCHEME || narrow->kind != PATTERN_URL ||
+      narrow->as.url.host_kind == PATTERN_HOST_PREFIX ||
+      !widen(&wide, m->change))
+    return 0;
+  fill_all(&parts, &narrow->as.url);
+  if (m->change == WIDEN_SCHEME)
+    parts.scheme = strcmp(parts.scheme, "wss") == 0 ? "ws" : "wss";
+  if (m->change == WIDEN_HOST)
+    fill_host(&parts, &wide.as.url);
+  if (m->change == WIDEN_PORTS)
+    snprintf(parts.port, sizeof parts.port, ":%d",
+             narrow->as.url.ports.first == 8443 ? 9443 : 8443);
+  if (m->change == WIDEN_PATH)
+    snprintf(parts.path, sizeof parts.path, "/other");
+  if (m->change == WIDEN_QUERY)
+    snprintf(parts.query, sizeof parts.query, "?other");
+  n = snprintf(text, sizeof text, "%s://%s%s%s%s", parts.scheme, parts.host,
+               parts.port, parts.path, parts.query);
+  if (n < 0 || (size_t)n >= sizeof text ||
+      url_parse(&url, (struct slice){text, (size_t)n}, NULL, NULL) != 0)
+    return 0;
+  s.text = (struct slice){url.text, url.len};
+  s.url = &url;
+  if (pattern_match(narrow, &s) != 0 || pattern_match(&wide, &s) != 1)
+    return 0;
+  return buf_add(out, url.text, url.len);
+}
+
 /* What is changed, as near as it is known. */
 static struct tree_pos place(const struct mutant *m) {
   const struct policy *p = m->policy;
@@ -473,10 +557,11 @@ static struct tree_pos place(const struct mutant *m) {
 }
 
 static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {
-  struct buf text;
+  struct buf text, witness;
   int rv = 0;
 
   buf_init(&text, run->mem, 4096);
+  buf_init(&witness, run->mem, 4096);
   for (size_t i = 0; i < run->len; i++) {
     const struct mutant *m = &run->mutants[i];
     struct suite_mutant told = {
@@ -485,9 +570,15 @@ static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {
     if ((rv = write_change(m, &text)) != 0 || (rv = buf_terminate(&text)) != 0)
       break;
     told.change = (const char *)buf_bytes(&text);
+    buf_clear(&witness);
+    if (!m->noticed && ((rv = write_witness(m, &witness)) != 0 ||
+                        (rv = buf_terminate(&witness)) != 0))
+      break;
+    told.witness = witness.len ? (const char *)buf_bytes(&witness) : NULL;
     fn(ud, &told);
   }
   buf_deinit(&text);
+  buf_deinit(&witness);
   return rv;
 }
 

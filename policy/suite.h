@@ -112,6 +112,8 @@ struct suite_mutant {
   struct tree_pos pos;
   const char *change;               /* "drop rule 2", for people */
   const struct suite_test *noticed; /* a test that fails with it; NULL: none */
+  const char *witness; /* of one that survives: a URL it answers otherwise, if
+                          no other policy does; NULL: none is known */
 };
 
 typedef void suite_mutant_fn(void *ud, const struct suite_mutant *m);

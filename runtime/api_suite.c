@@ -184,7 +184,8 @@ static void on_mutant(void *ud, const struct suite_mutant *m) {
                         .line = m->pos.line,
                         .column = m->pos.column,
                         .change = m->change,
-                        .noticed = m->noticed ? m->noticed->name.text.p : NULL};
+                        .noticed = m->noticed ? m->noticed->name.text.p : NULL,
+                        .witness = m->witness};
   out->fn(out->ud, &told);
 }
 

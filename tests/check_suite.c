@@ -421,12 +421,15 @@ struct mutants {
 static void on_mutant(void *ud, const struct suite_mutant *m) {
   struct mutants *all = ud;
 
-  if (m->noticed)
+  if (m->noticed) {
     all->noticed++;
-  else
-    ck_assert_int_eq(buf_addf(&all->survive, "%s:%u: %s\n", m->policy->id.p,
-                              m->pos.line, m->change),
-                     0);
+    ck_assert_ptr_null(m->witness);
+    return;
+  }
+  ck_assert_int_eq(buf_addf(&all->survive, "%s:%u: %s%s%s\n", m->policy->id.p,
+                            m->pos.line, m->change, m->witness ? " " : "",
+                            m->witness ? m->witness : ""),
+                   0);
 }
 
 #define ONE(body)                                                              \
@@ -451,10 +454,14 @@ static const struct {
     /* effect, the policy itself, scheme, host, port, path */
     {URL_POLICY("wss://a.example.com/x"), ASK("allow", "wss://a.example.com/x"),
      2,
-     "app:p:6: widen scheme of \"wss://a.example.com/x\" to ws and wss\n"
-     "app:p:6: widen host of \"wss://a.example.com/x\" to *.example.com\n"
-     "app:p:6: widen port of \"wss://a.example.com/x\" to any\n"
-     "app:p:6: widen path of \"wss://a.example.com/x\" to any\n"},
+     "app:p:6: widen scheme of \"wss://a.example.com/x\" to ws and wss "
+     "ws://a.example.com/x\n"
+     "app:p:6: widen host of \"wss://a.example.com/x\" to *.example.com "
+     "wss://other.example.com/x\n"
+     "app:p:6: widen port of \"wss://a.example.com/x\" to any "
+     "wss://a.example.com:8443/x\n"
+     "app:p:6: widen path of \"wss://a.example.com/x\" to any "
+     "wss://a.example.com/other\n"},
     {URL_POLICY("wss://a.example.com/x"),
      ASK("allow", "wss://a.example.com/x")
          ASK("undefined", "ws://a.example.com/x")
@@ -467,11 +474,34 @@ static const struct {
     {URL_POLICY("*://*:*"), ASK("allow", "wss://a.example.com/x"), 2, ""},
     {URL_POLICY("*://*.example.com:*?v=1"),
      ASK("allow", "ws://a.example.com/x?v=1"), 2,
-     "app:p:6: widen host of \"*://*.example.com:*?v=1\" to any name\n"
-     "app:p:6: widen query of \"*://*.example.com:*?v=1\" to any\n"},
+     "app:p:6: widen host of \"*://*.example.com:*?v=1\" to any name "
+     "wss://other.example/?v=1\n"
+     "app:p:6: widen query of \"*://*.example.com:*?v=1\" to any "
+     "wss://other.example.com/?other\n"},
     {URL_POLICY("*://localhost:*"), ASK("allow", "ws://localhost"), 2,
-     "app:p:6: widen host of \"*://localhost:*\" to any name\n"},
+     "app:p:6: widen host of \"*://localhost:*\" to any name "
+     "wss://other.example/\n"},
     {URL_POLICY("*://127.0.0.1:*"), ASK("allow", "ws://127.0.0.1"), 2, ""},
+    {URL_POLICY("wss://*.example.com:8443-8444/a/*?x=*"),
+     ASK("allow", "wss://b.example.com:8444/a/b?x="), 2,
+     "app:p:6: widen scheme of \"wss://*.example.com:8443-8444/a/*?x=*\" to ws "
+     "and wss ws://other.example.com:8443/a/x?x=x\n"
+     "app:p:6: widen host of \"wss://*.example.com:8443-8444/a/*?x=*\" to any "
+     "name wss://other.example:8443/a/x?x=x\n"
+     "app:p:6: widen port of \"wss://*.example.com:8443-8444/a/*?x=*\" to any "
+     "wss://other.example.com:9443/a/x?x=x\n"
+     "app:p:6: widen path of \"wss://*.example.com:8443-8444/a/*?x=*\" to any "
+     "wss://other.example.com:8443/other?x=x\n"
+     "app:p:6: widen query of \"wss://*.example.com:8443-8444/a/*?x=*\" to any "
+     "wss://other.example.com:8443/a/x?other\n"},
+    /* no witness is better than a wrong one */
+    {URL_POLICY("ws://*:8000-9500/o*r?"), ASK("allow", "ws://b:8000/or"), 2,
+     "app:p:6: widen scheme of \"ws://*:8000-9500/o*r?\" to ws and wss "
+     "wss://other.example:8000/oxr\n"
+     "app:p:6: widen port of \"ws://*:8000-9500/o*r?\" to any\n"
+     "app:p:6: widen path of \"ws://*:8000-9500/o*r?\" to any\n"
+     "app:p:6: widen query of \"ws://*:8000-9500/o*r?\" to any "
+     "ws://other.example:8000/oxr?other\n"},
     /* a test that fails notices nothing */
     {URL_POLICY("*"), ASK("deny", "wss://a.example.com/x"), 0,
      "app:p:3: effect deny instead of allow\napp:p:6: drop the policy\n"},

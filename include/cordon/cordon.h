@@ -536,6 +536,8 @@ typedef struct cordon_mutant {
   const char *change;  /* "drop rule 2", "widen path of ..."; safe to print */
   const char *noticed; /* the name of a test that fails with it; NULL: none
                           does, the mutant survives */
+  const char *witness; /* of one that survives: a URL its policy now speaks
+                          about; NULL: none is known */
 } cordon_mutant;
 
 /*
