@@ -200,12 +200,20 @@ static void decide_plain(struct answer *answer, const struct among *among,
   }
 }
 
+/* The bit of policy_rule.use that says all about |action|; 0: none does. */
+static unsigned use_of(struct slice action) {
+  return slice_is(action, CONNECT_URL)           ? PATTERN_FOR_URL
+         : slice_is(action, CONNECT_ADDRESS)     ? PATTERN_FOR_ADDRESS
+         : slice_is(action, "websocket.connect") ? PATTERN_FOR_CONNECT
+                                                 : 0;
+}
+
 /* Holds the candidates of one policy, of which |pair| is the first, against |s|
  * and leaves the search behind them.  What policy_matches returns; |named|
  * (NULL: nobody asks) gets what they say about addresses. */
 static int candidates_match(struct index_search *search,
                             const struct index_pair **pair, struct slice action,
-                            const struct pattern_subject *s,
+                            unsigned use, const struct pattern_subject *s,
                             const struct policy_rule **ret_rule,
                             struct decision *named) {
   const struct policy *p = (*pair)->policy;
@@ -214,7 +222,7 @@ static int candidates_match(struct index_search *search,
   for (; *pair && (*pair)->policy == p; *pair = policy_index_next(search)) {
     const struct policy_rule *r = (*pair)->rule;
     int rv = pattern_match((*pair)->resource, s);
-    if (rv == 0 || !action_matches(r, action))
+    if (rv == 0 || !(use ? (r->use & use) != 0 : action_matches(r, action)))
       continue;
     if (rv == 1 && named)
       note_naming(named, r, (*pair)->resource, s);
@@ -232,6 +240,7 @@ static bool decide_indexed(struct answer *answer,
                            const struct policy_scope *scope,
                            const struct facts *facts,
                            const struct pattern_subject *s) {
+  unsigned use = use_of(facts->action);
   struct index_search search;
   const struct index_pair *pair;
 
@@ -251,7 +260,7 @@ static bool decide_indexed(struct answer *answer,
       pair = policy_index_next(&search);
       continue;
     }
-    rv = candidates_match(&search, &pair, facts->action, s, &rule,
+    rv = candidates_match(&search, &pair, facts->action, use, s, &rule,
                           loud && !p->deny && s->url ? &named : NULL);
     if (rv != 0)
       rv = applies(p, rv, facts);

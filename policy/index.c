@@ -67,6 +67,8 @@ struct policy_index {
   struct context *contexts;
   size_t ncontexts;
   size_t contexts_cap;
+  bool no_names; /* there is a context of no action, contexts[nameless] */
+  uint32_t nameless;
   struct table hosts;
   struct division *divisions;
   size_t ndivisions;
@@ -102,21 +104,37 @@ static uint64_t mix(uint64_t h, uint64_t v) {
   return h ^ h >> 29;
 }
 
-/* |a| and |b|: whatever else belongs to the key. */
+static uint64_t load8(const unsigned char *p) {
+  uint64_t word;
+
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+
+static uint64_t load4(const unsigned char *p) {
+  uint32_t word;
+
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+
+/* |a| and |b|: whatever else belongs to the key.  The last word may hold bytes
+ * of the one before it again. */
 static uint64_t hash(const struct policy_index *ix, enum key key, uint64_t a,
                      uint64_t b, const void *text, size_t len) {
   const unsigned char *p = text;
-  uint64_t h = mix(ix->seed ^ (uint64_t)key << 56, a), word;
+  uint64_t h = mix(ix->seed ^ (uint64_t)key << 56, a);
 
   h = mix(h, b << 32 ^ len);
-  for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
-    memcpy(&word, p, sizeof word);
-    h = mix(h, word);
+  if (len >= 8) {
+    for (; len > 8; p += 8, len -= 8)
+      h = mix(h, load8(p));
+    h = mix(h, load8(p + len - 8));
+  } else if (len >= 4) {
+    h = mix(h, load4(p) << 32 | load4(p + len - 4));
+  } else if (len > 0) {
+    h = mix(h, (uint64_t)p[0] << 16 | (uint64_t)p[len / 2] << 8 | p[len - 1]);
   }
-  word = 0;
-  if (len)
-    memcpy(&word, p, len);
-  h = mix(h, word);
   return mix(h, h >> 32);
 }
 
@@ -310,6 +328,10 @@ static int need_context(struct policy_index *ix, const struct slice *name,
   ix->contexts = grown;
   if (!(s = table_count(&ix->actions, h, &ix->mem)))
     return ERR_NOMEM;
+  if (!name) {
+    ix->no_names = true;
+    ix->nameless = (uint32_t)ix->ncontexts;
+  }
   grown[ix->ncontexts] = (struct context){.shortest = UINT32_MAX};
   s->start = *ret = (uint32_t)ix->ncontexts++;
   return 0;
@@ -673,6 +695,8 @@ static bool add_list(struct index_search *s, const struct slot *slot) {
     return false;
   list->at = slot->len == 1 ? &slot->start : s->index->lists + slot->start;
   list->end = list->at + slot->len;
+  if (slot->len == 1)
+    __builtin_prefetch(&s->index->pairs[slot->start]);
   s->nlists++;
   return true;
 }
@@ -681,28 +705,32 @@ static bool add_key(struct index_search *s, uint64_t h) {
   return add_list(s, look(&s->index->keys, h));
 }
 
-static bool search_text(struct index_search *s, const struct slice *action,
+static bool search_text(struct index_search *s, uint32_t context,
                         struct slice text) {
   const struct policy_index *ix = s->index;
-  struct slice name = action ? *action : SLICE("");
-  const struct slot *slot = look(
-      &ix->actions, hash(ix, KEY_ACTION, action != NULL, 0, name.p, name.len));
-  const struct context *c;
+  const struct context *c = &ix->contexts[context];
 
-  if (!slot)
-    return true;
-  c = &ix->contexts[slot->start];
   if (c->exact && text.len >= c->shortest && text.len <= c->longest &&
-      !add_key(s, hash(ix, KEY_EXACT, slot->start, 0, text.p, text.len)))
+      !add_key(s, hash(ix, KEY_EXACT, context, 0, text.p, text.len)))
     return false;
   for (lengths left = c->beginnings; left; left &= left - 1) {
     unsigned n = shortest(left);
     if (n > text.len)
       break;
-    if (!add_key(s, hash(ix, KEY_BEGINNING, slot->start, 0, text.p, n)))
+    if (!add_key(s, hash(ix, KEY_BEGINNING, context, 0, text.p, n)))
       return false;
   }
   return true;
+}
+
+static bool search_texts(struct index_search *s, struct slice action,
+                         struct slice text) {
+  const struct policy_index *ix = s->index;
+  const struct slot *slot =
+      look(&ix->actions, hash(ix, KEY_ACTION, true, 0, action.p, action.len));
+
+  return (!slot || search_text(s, slot->start, text)) &&
+         (!ix->no_names || search_text(s, ix->nameless, text));
 }
 
 static bool search_division(struct index_search *s, uint32_t which,
@@ -783,8 +811,7 @@ bool policy_index_search(struct index_search *s, const struct policy_index *ix,
 
   s->index = ix;
   s->nlists = 0;
-  if (!search_text(s, &action, subject->text) ||
-      !search_text(s, NULL, subject->text))
+  if (!search_texts(s, action, subject->text))
     return false;
   if (subject->ip) {
     n = pattern_ends(subject->ip, ends);
@@ -819,9 +846,14 @@ const struct index_pair *policy_index_next(struct index_search *s) {
       i++;
   }
   pair = &s->index->pairs[first];
-  /* of three places that are far apart: let them come together */
+  /* places that are far apart: let them come together; what the pattern points
+   * to stands behind it, as a rule */
+  __builtin_prefetch(pair->resource);
+  __builtin_prefetch((const char *)pair->resource + 64);
+  __builtin_prefetch((const char *)pair->resource + 128);
   __builtin_prefetch(pair->rule);
   __builtin_prefetch(pair->policy);
+  __builtin_prefetch((const char *)pair->policy + 64);
   return pair;
 }
 
