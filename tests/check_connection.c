@@ -1127,6 +1127,85 @@ START_TEST(ping_flood) {
 }
 END_TEST
 
+/* ------------------------------------------------------ no busy loops --- */
+
+/* Turns the loop for a while in which nothing happens. */
+static void quiet(struct client *k) {
+  uint64_t until = clock_mono_ns() + 150 * NS_PER_MS;
+  unsigned turns = 0;
+  for (; clock_mono_ns() < until && !k->ended; turns++)
+    ck_assert_int_eq(loop_dispatch(k->loop, 50), 0);
+  ck_assert_msg(turns < 100, "%u turns: %s", turns, k->log);
+}
+
+/* Our close frame is answered late: the read timeout that passes meanwhile
+ * belongs to nobody any more. */
+START_TEST(quiet_while_closing) {
+  struct peer p;
+  struct client k;
+  gate = 0;
+  peer_start(&p, peer_slow);
+  peer_go(&p);
+  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  k.o.read_timeout_ns = NS_PER_MS;
+  ck_assert_int_eq(client_start(&k), 0);
+  while (k.log_len == 0)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  ck_assert_int_eq(connection_close(k.c, 1000, SLICE(""), NULL), 0);
+  quiet(&k);
+  expect(k.log, "open ");
+  open_gate();
+  client_run(&k, NULL);
+  client_end(&k);
+  peer_end(&p);
+}
+END_TEST
+
+/* Says goodbye and hangs up its side, more bytes behind it, while it reads
+ * nothing of what we are in the middle of sending. */
+static void peer_goodbye(struct peer *p) {
+  int op;
+  if (!p_handshake(p, ""))
+    return;
+  while (__atomic_load_n(&gate, __ATOMIC_SEQ_CST) == 0)
+    usleep(1000);
+  p_write(p, "\x88\x00\x81\x02hi", 6);
+  shutdown(p->fd, SHUT_WR);
+  while (__atomic_load_n(&gate, __ATOMIC_SEQ_CST) == 1)
+    usleep(1000);
+  while ((op = p_frame(p)) >= 0 && op != WS_CLOSE)
+    ;
+}
+
+START_TEST(quiet_after_the_peers_goodbye) {
+  struct sender a;
+  struct peer p;
+  struct client k;
+  char *huge = calloc(1, HUGE_LEN);
+  gate = 0;
+  peer_start(&p, peer_goodbye);
+  peer_go(&p);
+  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_open(&k);
+  sender_init(&a, &k, 'a', WS_BINARY, huge, HUGE_LEN);
+  ck_assert_int_eq(connection_send(k.c, &a.r), 0);
+  while (a.r.sent == 0)
+    loop_dispatch(k.loop, 10);
+  open_gate();
+  while (connection_is_open(k.c))
+    loop_dispatch(k.loop, 10);
+  quiet(&k);
+  expect(k.log, "open ");
+  __atomic_store_n(&gate, 2, __ATOMIC_SEQ_CST);
+  client_run(&k, NULL);
+  expect(k.log, "open a0 closed 1005 clean");
+  client_end(&k);
+  peer_end(&p);
+  free(huge);
+  expect_part(p.got, "B33554432 C ");
+}
+END_TEST
+
 /* ------------------------------------------------- freed and released --- */
 
 START_TEST(freed_in_every_callback) {
@@ -1489,6 +1568,41 @@ static void peer_truncates(struct peer *p) {
     p_write(p, "\x81\x02hi", 4);
 }
 
+/* One record, whose first frame begins with the last byte of what is read at
+ * once while the answer is awaited. */
+static void peer_one_record(struct peer *p) {
+  static const char frame[] = "\x81\x02hi";
+  char extra[4096], out[8192];
+  size_t n, pad;
+  if (!p_request(p))
+    return;
+  n = p_answer(p, out, sizeof out, "");
+  pad = 4096 - (size_t)p->arg_int - n - 5; /* "a: " and CRLF */
+  snprintf(extra, sizeof extra, "a: %0*d\r\n", (int)pad, 0);
+  n = p_answer(p, out, sizeof out, extra);
+  memcpy(out + n, frame, 4);
+  p_write(p, out, n + 4);
+  p_frames(p);
+}
+
+#define KEY_UPDATES 200
+
+/* Many key updates and then a message, all in the client's socket when the gate
+ * opens. */
+static void peer_key_updates(struct peer *p) {
+  if (!p_handshake(p, ""))
+    return;
+  while (__atomic_load_n(&gate, __ATOMIC_SEQ_CST) == 0)
+    usleep(1000);
+  for (int i = 0; i < KEY_UPDATES; i++)
+    if (SSL_key_update(p->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+        SSL_do_handshake(p->ssl) != 1)
+      return;
+  p_write(p, "\x81\x02hi", 4);
+  __atomic_store_n(&gate, 2, __ATOMIC_SEQ_CST);
+  p_frames(p);
+}
+
 static void peer_talks_plain(struct peer *p) {
   char buf[64];
   if (recv(p->fd, buf, sizeof buf, 0) > 0)
@@ -1504,6 +1618,7 @@ START_TEST(tls_faults) {
   struct tls_context *t;
   struct err e;
   char path[64];
+  unsigned turns;
   FILE *f;
   ca_write(path, &ca);
   peer_start(&p, peer_truncates);
@@ -1514,6 +1629,43 @@ START_TEST(tls_faults) {
   ck_assert_int_eq(client_start(&k), 0);
   client_run(&k, NULL);
   expect(k.log, "open T2:hi closed 1006 unclean");
+  client_end(&k);
+  peer_end(&p);
+  SSL_CTX_free(p.tls);
+
+  for (int i = 0; i < 6; i++) {
+    peer_start(&p, peer_one_record);
+    peer_tls(&p, &good, 0);
+    p.arg_int = i;
+    peer_go(&p);
+    client_init(&k, "wss://localhost:%u/", p.port);
+    ck_assert_int_eq(tls_context_new(&k.tls, &k.lib.mem, path, &k.err), 0);
+    ck_assert_int_eq(client_start(&k), 0);
+    while (k.log_len < 11) /* the check's own time limit stands behind */
+      ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+    expect(k.log, "open T2:hi ");
+    client_end(&k);
+    peer_end(&p);
+    SSL_CTX_free(p.tls);
+  }
+
+  gate = 0;
+  peer_start(&p, peer_key_updates);
+  peer_tls(&p, &good, 0);
+  peer_go(&p);
+  client_init(&k, "wss://localhost:%u/", p.port);
+  ck_assert_int_eq(tls_context_new(&k.tls, &k.lib.mem, path, &k.err), 0);
+  client_open(&k);
+  for (int i = 0; i < 5; i++) /* the tickets of the handshake */
+    ck_assert_int_eq(loop_dispatch(k.loop, 20), 0);
+  open_gate();
+  while (__atomic_load_n(&gate, __ATOMIC_SEQ_CST) != 2)
+    usleep(1000);
+  for (turns = 0; k.log_len < 11; turns++)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  ck_assert_uint_ge(turns, KEY_UPDATES); /* others have theirs between */
+  connection_free(k.c);
+  k.c = NULL;
   client_end(&k);
   peer_end(&p);
   SSL_CTX_free(p.tls);
@@ -1576,6 +1728,8 @@ int main(void) {
   tcase_add_test(tc, abandoned);
   tcase_add_test(tc, abandoned_without_memory);
   tcase_add_test(tc, ping_flood);
+  tcase_add_test(tc, quiet_while_closing);
+  tcase_add_test(tc, quiet_after_the_peers_goodbye);
   tcase_add_test(tc, freed_in_every_callback);
   tcase_add_test(tc, freed_at_every_turn);
   tcase_add_test(tc, freed_in_done);

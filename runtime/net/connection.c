@@ -252,6 +252,13 @@ static void kick(struct connection *c) {
 
 /* ---------------------------------------------- watching and deadlines --- */
 
+static bool receiving(const struct connection *c) {
+  return !c->freed && !c->paused && !c->peer_closed &&
+         (c->state == CONN_OPEN || c->state == CONN_CLOSING);
+}
+
+/* The poller is level-triggered: only what will be looked at may be watched,
+ * or the loop turns without end. */
 static unsigned wanted_events(const struct connection *c) {
   unsigned out = c->out.len > 0 ? POLLER_WRITE : 0;
   if (c->write_wants_read)
@@ -263,15 +270,18 @@ static unsigned wanted_events(const struct connection *c) {
     return 0;
   case CONN_TLS:
     return tls_wants_write(c->tls) ? POLLER_WRITE : POLLER_READ;
-  case CONN_UPGRADING:
   case CONN_OPEN:
   case CONN_CLOSING:
+    if (!receiving(c))
+      return out;
+    break;
+  case CONN_UPGRADING:
   case CONN_DRAINING:
     break;
   }
   if (c->read_wants_write)
     out |= POLLER_WRITE;
-  return out | (c->paused || c->read_end ? 0 : POLLER_READ);
+  return out | (c->read_end ? 0 : POLLER_READ);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
@@ -295,7 +305,7 @@ static uint64_t write_deadline(const struct connection *c) {
 
 static uint64_t deadline(const struct connection *c) {
   uint64_t at = earlier(c->dial_at, c->close_at);
-  if (!c->paused)
+  if (!c->paused && c->state == CONN_OPEN) /* as on_timer judges it */
     at = earlier(at, c->read_at);
   return earlier(at, write_deadline(c));
 }
@@ -794,6 +804,9 @@ static size_t on_read(void *ud, void *p, size_t len) {
     memcpy(p, buf_bytes(&c->leftover), n);
     buf_consume(&c->leftover, n);
     buf_shrink(&c->leftover);
+    /* It may end inside a header, with the rest of its TLS record in OpenSSL's
+     * buffer, where the poller sees nothing. */
+    c->more = true;
     return n;
   }
   if (c->read_end)
@@ -936,11 +949,6 @@ static void on_event(struct connection *c, const struct frames_event *ev) {
     on_peer_close(c, ev);
     break;
   }
-}
-
-static bool receiving(const struct connection *c) {
-  return !c->freed && !c->paused && !c->peer_closed &&
-         (c->state == CONN_OPEN || c->state == CONN_CLOSING);
 }
 
 static void receive(struct connection *c) {

@@ -256,6 +256,9 @@ static int context_setup(struct tls_context *t) {
   SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS |
                                SSL_MODE_ENABLE_PARTIAL_WRITE |
                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  /* Otherwise one read goes on for as long as a peer sends tickets or key
+   * updates: the loop would stand still for everybody. */
+  SSL_CTX_clear_mode(t->ssl, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
   param = SSL_CTX_get0_param(t->ssl);
