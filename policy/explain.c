@@ -1,23 +1,12 @@
 /* explain.c - a refusal in words: who denied, or what came nearest and the rule
  * that would have allowed it. */
-#include "policy/decide.h"
+#include "policy/explain.h"
 
 #define CONNECT "websocket.connect"
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
 
-/* The rule of an allow that came nearest to a request. */
-struct miss {
-  const struct policy *policy;
-  const struct pattern *pattern; /* of the resource; NULL: none of them fits */
-  const struct pattern
-      *action; /* the action failed and would have to be this */
-  unsigned parts;
-  bool unmet;         /* the patterns match, a condition does not hold */
-  unsigned closeness; /* 0: no miss */
-};
-
-static int write_where(const struct policy *p, struct buf *out) {
+int explain_write_where(const struct policy *p, struct buf *out) {
   char file[256], id[320];
 
   str_escape(file, sizeof file, slice_of(p->file));
@@ -29,7 +18,7 @@ static int write_where(const struct policy *p, struct buf *out) {
 
 int policy_write_error(const struct policy *p, const struct fault *fault,
                        struct buf *out) {
-  int rv = write_where(p, out);
+  int rv = explain_write_where(p, out);
 
   if (rv == 0)
     rv = buf_adds(out, fault->condition || !p->expr ? ": " : ": expression: ");
@@ -50,8 +39,7 @@ static uint32_t decode(const char *p, size_t *ret_len) {
   return cp;
 }
 
-/* |s| as a YAML string in double quotes, ASCII only. */
-static int write_quoted(struct slice s, struct buf *out) {
+int explain_write_quoted(struct slice s, struct buf *out) {
   int rv = buf_addc(out, '"');
   size_t n;
 
@@ -78,7 +66,7 @@ static int write_action(struct slice s, struct buf *out) {
   for (size_t i = 0; plain && i < s.len; i++)
     plain = ascii_alpha(s.p[i]) || ascii_digit(s.p[i]) || s.p[i] == '_' ||
             s.p[i] == '-' || s.p[i] == '.';
-  return plain ? buf_add(out, s.p, s.len) : write_quoted(s, out);
+  return plain ? buf_add(out, s.p, s.len) : explain_write_quoted(s, out);
 }
 
 /* Can |s| stand in a policy as the pattern of itself? */
@@ -107,192 +95,227 @@ static struct slice url_pattern(const struct url *url) {
   return s;
 }
 
-static int write_rule(const struct request *q, const char *more,
-                      struct buf *out) {
-  char address[IP_TEXT_MAX + 8];
-  struct slice resource = q->resource;
-  int rv;
+const char *explain_wider_note(const struct request *q) {
+  struct slice s = q->url ? (struct slice){q->url->text, q->url->len}
+                          : (struct slice){NULL, 0};
+  bool carries =
+      slice_is(q->action, CONNECT_URL) || slice_is(q->action, CONNECT_ADDRESS);
 
-  if (slice_is(q->action, CONNECT_URL) && q->url)
-    resource = url_pattern(q->url);
-  if (slice_is(q->action, CONNECT_ADDRESS) && q->ip)
-    resource = (struct slice){address, ip_format_port(q->ip, q->port, address)};
-  if ((rv = buf_adds(out, "  to allow it: {action: ")) != 0 ||
-      (rv = write_action(q->action, out)) != 0)
-    return rv;
-  if (!slice_is(q->action, CONNECT) &&
-      ((rv = buf_adds(out, ", resource: ")) != 0 ||
-       (rv = write_quoted(resource, out)) != 0))
-    return rv;
-  return buf_addf(out, "%s}\n", more);
+  if (!carries || s.len == 0 || !memchr(s.p, '*', s.len))
+    return NULL;
+  return "'*' in a pattern is any run of bytes, so it takes more than this URL";
 }
 
-static int write_advice(const struct request *q, struct buf *out) {
-  struct request url = *q;
-  int rv;
-
-  if (slice_is(q->action, CONNECT) && q->resource.len == 0) {
-    rv = write_rule(q, "", out);
-    if (rv != 0 || !q->url)
-      return rv;
-    /* the next question, so that one change is enough */
-    url.action = SLICE(CONNECT_URL);
-    return write_rule(&url, "", out);
-  }
-  if (slice_is(q->action, CONNECT))
-    return 0; /* nothing but "" can be asked about */
-  if (slice_is(q->action, CONNECT_URL)
-          ? !q->url
-          : !is_action(q->action) || !expressible(q->action) ||
-                !expressible(q->resource))
-    return 0;
-  return write_rule(q, "", out);
-}
-
-/* --------------------------------------------------------- nearest miss --- */
-
-static void consider(struct miss *best, const struct miss *m) {
-  /* the first of equals: scopes are in the order of the ids */
-  if (m->closeness > best->closeness)
-    *best = *m;
-}
-
-/* The words before the last dot agree: websocket.connect.url and
- * websocket.connect are of a kind. */
-static bool related(const struct pattern *p, struct slice action) {
-  struct slice a = p->source, b = action;
-  size_t i = 0;
-
-  while (i < a.len && i < b.len && a.p[i] == b.p[i] && a.p[i] != '.')
-    i++;
-  return i > 0 && i < a.len && i < b.len && a.p[i] == '.' && b.p[i] == '.';
-}
-
-/* All patterns match, so it is nearer than any pattern, and the nearer the more
- * conditions hold. */
-static void consider_unmet(struct miss *best, const struct policy *p,
-                           const struct facts *facts) {
-  struct miss m = {.policy = p, .unmet = true, .closeness = 2000};
-  struct fault fault;
-  size_t held = 0;
-
-  while (held < p->nconditions &&
-         condition_eval(&p->conditions[held], facts, &fault) == OUTCOME_TRUE)
-    held++;
-  m.closeness += held < 1000 ? (unsigned)held : 1000;
-  consider(best, &m);
-}
-
-static void rule_miss(struct miss *best, const struct policy *p,
-                      const struct policy_rule *r, const struct facts *facts,
-                      const struct pattern_subject *s) {
-  struct slice action = facts->action;
-  const struct pattern *other = NULL;
-  bool acts = false;
-
-  for (size_t i = 0; i < r->nactions && !acts; i++) {
-    acts = pattern_match_text(&r->actions[i], action);
-    if (!acts && !other && related(&r->actions[i], action))
-      other = &r->actions[i];
-  }
-  if (!acts) {
-    if (other)
-      consider(best,
-               &(struct miss){.policy = p, .action = other, .closeness = 1});
-    return;
-  }
-  for (size_t i = 0; i < r->nresources; i++)
-    if (pattern_match(&r->resources[i], s) == 1) {
-      consider_unmet(best, p, facts); /* what else could be missing */
-      return;
-    }
-  if (slice_is(action, CONNECT) && s->text.len == 0) {
-    /* its patterns are for the questions that follow this one */
-    consider(best, &(struct miss){.policy = p, .closeness = 500});
-    return;
-  }
-  for (size_t i = 0; i < r->nresources; i++) {
-    struct miss m = {.policy = p, .pattern = &r->resources[i]};
-    m.parts = pattern_miss(m.pattern, s, &m.closeness);
-    m.closeness += 2; /* nearer than another action */
-    if (m.parts)
-      consider(best, &m);
-  }
-}
-
-static struct miss find_miss(const struct policy_scope *scope,
-                             const struct request *q) {
-  struct pattern_subject s = {.text = q->resource};
-  struct miss best = {.closeness = 0};
-  struct facts facts;
-
-  policy_facts(&facts, q);
-  if (slice_is(q->action, CONNECT_URL))
-    s.url = q->url;
-  if (slice_is(q->action, CONNECT_ADDRESS)) {
-    s.ip = q->ip;
-    s.port = q->port;
-  }
-  for (size_t i = 0; i < policy_scope_len(scope); i++) {
-    const struct policy *p = policy_scope_at(scope, i);
-    for (size_t j = 0; !p->deny && j < p->nrules; j++)
-      rule_miss(&best, p, &p->rules[j], &facts, &s);
-  }
-  return best;
-}
-
-/* ", condition 2: actor.meta.role is \"guest\", wants one of [reader, admin]"
+/* Only a name whose addresses change needs the word: what stands for this very
+ * address, and loopback addresses of localhost, are opened by the URL itself.
  */
-static int write_unmet(const struct policy *p, const struct request *q,
+static bool needs_any_address(const struct request *q) {
+  if (q->url->host_kind != URL_HOST_NAME)
+    return false;
+  return !slice_is(q->url->host, "localhost") || !q->ip ||
+         ip_classify(q->ip) != IP_LOOPBACK;
+}
+
+bool explain_is_url_class(const struct request *q, const struct decision *d) {
+  return d && d->by_address_class && q->url;
+}
+
+bool explain_has_rule(const struct request *q) {
+  if (slice_is(q->action, CONNECT))
+    return q->resource.len == 0; /* nothing but "" can be asked about */
+  if (slice_is(q->action, CONNECT_URL))
+    return q->url != NULL;
+  return is_action(q->action) && expressible(q->action) &&
+         expressible(q->resource);
+}
+
+/* Addresses of a name change, so the rule is to say it where the host is
+ * named. */
+int explain_write_rule(const struct request *q, const struct decision *d,
                        struct buf *out) {
-  const struct condition *c;
-  struct facts facts;
-  struct fault fault;
-  enum outcome o;
-  size_t i;
+  char address[IP_TEXT_MAX + 8];
+  struct slice action = q->action, resource = q->resource;
+  bool by_class = explain_is_url_class(q, d);
   int rv;
 
-  policy_facts(&facts, q);
-  for (i = 0; i < p->nconditions; i++)
-    if (condition_eval(&p->conditions[i], &facts, &fault) != OUTCOME_TRUE)
-      break;
-  c = i < p->nconditions ? &p->conditions[i] : NULL;
-  o = c         ? condition_eval(c, &facts, &fault)
-      : p->expr ? expr_eval(p->expr, &facts, &fault)
-                : OUTCOME_TRUE;
-  rv = c ? buf_addf(out, ", condition %zu: ", i + 1)
-         : buf_adds(out, ", expression: ");
-  if (rv != 0 || o == OUTCOME_TRUE)
+  if (by_class)
+    action = SLICE(CONNECT_URL);
+  if (slice_is(action, CONNECT_URL) && q->url)
+    resource = url_pattern(q->url);
+  else if (slice_is(action, CONNECT_ADDRESS) && q->ip)
+    resource = (struct slice){address, ip_format_port(q->ip, q->port, address)};
+  if ((rv = buf_adds(out, "{action: ")) != 0 ||
+      (rv = write_action(action, out)) != 0)
+    return rv;
+  if (!slice_is(action, CONNECT) &&
+      ((rv = buf_adds(out, ", resource: ")) != 0 ||
+       (rv = explain_write_quoted(resource, out)) != 0))
+    return rv;
+  return buf_adds(out,
+                  by_class && needs_any_address(q) ? ", address: any}" : "}");
+}
+
+static int write_rule_line(const struct request *q, const struct decision *d,
+                           struct buf *out) {
+  const char *note = explain_wider_note(q);
+  int rv;
+
+  if ((rv = buf_adds(out, "  to allow it: ")) != 0 ||
+      (rv = explain_write_rule(q, d, out)) != 0)
+    return rv;
+  return note ? buf_addf(out, "\n    (%s)\n", note) : buf_addc(out, '\n');
+}
+
+/* ---------------------------------------------------------- conditions --- */
+
+int explain_write_condition(const struct policy *p, size_t i,
+                            const struct facts *facts, struct buf *out) {
+  const struct condition *c = &p->conditions[i];
+  struct fault fault;
+  enum outcome o = condition_eval(c, facts, &fault);
+  int rv = buf_addf(out, "condition %zu: ", i + 1);
+
+  if (rv != 0)
     return rv;
   if (o == OUTCOME_ERROR &&
-      !(c && fault.kind == FAULT_MISSING && fault.field == &c->field))
+      !(fault.kind == FAULT_MISSING && fault.field == &c->field))
     return fault_write(&fault, out);
-  return c ? condition_write_miss(c, &facts, out)
-           : expr_write_miss(p->expr, &facts, out);
+  return condition_write_miss(c, facts, out);
 }
 
-/* What would let |q| pass: what was asked for, or what asks for it. */
-static int write_unmet_advice(const struct policy *p, const struct request *q,
-                              struct buf *out) {
-  char file[256], field[160];
-  struct facts facts;
+int explain_write_expression(const struct policy *p, const struct facts *facts,
+                             struct buf *out) {
   struct fault fault;
+  enum outcome o = expr_eval(p->expr, facts, &fault);
+  int rv = buf_adds(out, "expression: ");
+
+  if (rv != 0)
+    return rv;
+  return o == OUTCOME_ERROR ? fault_write(&fault, out)
+                            : expr_write_miss(p->expr, facts, out);
+}
+
+/* The first condition that does not hold; nconditions: all do. */
+static size_t first_unmet(const struct policy *p, const struct facts *facts) {
+  struct fault fault;
+  size_t i = 0;
+
+  while (i < p->nconditions &&
+         condition_eval(&p->conditions[i], facts, &fault) == OUTCOME_TRUE)
+    i++;
+  return i;
+}
+
+/* "an actor with actor.meta.role" */
+static int write_supply(const struct field *f, struct buf *out) {
+  char name[160];
+
+  str_escape(name, sizeof name, f->source);
+  if (f->root == FIELD_ACTOR_META)
+    return buf_addf(out, "an actor with %s", name);
+  return buf_addf(out, "a request with %s", name);
+}
+
+/* A change of |c| that would take |is| as well. */
+static int write_take_too(const struct condition *c, const struct value *is,
+                          struct buf *out) {
+  char name[160];
+  int rv;
+
+  if (is->type != VALUE_STRING && is->type != VALUE_INT &&
+      is->type != VALUE_BOOL)
+    return buf_adds(out, "another condition");
+  if (c->op == CONDITION_IN && !c->has_value_from) {
+    if ((rv = field_write_value(is, out)) != 0)
+      return rv;
+    return buf_addf(out, " in the list of the condition");
+  }
+  if (c->op != CONDITION_EQ || c->has_value_from ||
+      c->value.type == VALUE_LIST || c->value.type == VALUE_MAP)
+    return buf_adds(out, "another condition");
+  str_escape(name, sizeof name, c->field.source);
+  if ((rv = buf_addf(out, "{field: %s, operator: in, value: [", name)) != 0 ||
+      (rv = field_write_value(&c->value, out)) != 0 ||
+      (rv = buf_adds(out, ", ")) != 0 || (rv = field_write_value(is, out)) != 0)
+    return rv;
+  return buf_adds(out, "]}");
+}
+
+int explain_write_unmet_edit(const struct policy *p, const struct request *q,
+                             struct buf *out) {
+  char file[256], name[160];
+  const struct condition *c;
+  struct facts facts;
+  struct fault fault = {.kind = FAULT_NONE};
+  struct effort w = {.fault = &fault};
+  struct value is;
   size_t i;
+  int rv;
 
   policy_facts(&facts, q);
-  for (i = 0; i < p->nconditions; i++)
-    if (condition_eval(&p->conditions[i], &facts, &fault) != OUTCOME_TRUE)
-      break;
+  i = first_unmet(p, &facts);
   str_escape(file, sizeof file, slice_of(p->file));
-  if (i == p->nconditions)
-    return buf_addf(out,
-                    "  to allow it: other attributes, or another expression "
-                    "(%s:%u)\n",
+  if (i == p->nconditions) {
+    if (expr_eval(p->expr, &facts, &fault) == OUTCOME_ERROR &&
+        fault.kind == FAULT_MISSING && fault.field) {
+      rv = write_supply(fault.field, out);
+      return rv == 0 ? buf_addf(out, ", or another expression (%s:%u)", file,
+                                p->line)
+                     : rv;
+    }
+    return buf_addf(out, "other attributes, or another expression (%s:%u)",
                     file, p->line);
-  str_escape(field, sizeof field, p->conditions[i].field.source);
-  return buf_addf(out,
-                  "  to allow it: another %s, or another condition (%s:%u)\n",
-                  field, file, p->conditions[i].line);
+  }
+  c = &p->conditions[i];
+  if (c->op == CONDITION_EXISTS || c->op == CONDITION_NEXISTS ||
+      !field_get(&c->field, &facts, &w, &is)) {
+    bool there = field_get(&c->field, &facts, &w, &is);
+    str_escape(name, sizeof name, c->field.source);
+    rv = there ? buf_addf(out, "a request without %s", name)
+               : write_supply(&c->field, out);
+    return rv == 0
+               ? buf_addf(out, ", or another condition (%s:%u)", file, c->line)
+               : rv;
+  }
+  str_escape(name, sizeof name, c->field.source);
+  if ((rv = buf_addf(out, "another %s, or ", name)) != 0 ||
+      (rv = write_take_too(c, &is, out)) != 0)
+    return rv;
+  return buf_addf(out, " (%s:%u)", file, c->line);
+}
+
+/* ---------------------------------------------------------- refusals --- */
+
+int explain_write_outside(const struct policy *p, struct buf *out) {
+  char id[200];
+  int rv;
+
+  if (p->ngroups == 0)
+    return buf_adds(out, "not in force; it is in no group");
+  rv = buf_adds(out, p->ngroups == 1 ? "not in force; its group is "
+                                     : "not in force; its groups are ");
+  for (size_t i = 0; rv == 0 && i < p->ngroups; i++) {
+    if (i == 4)
+      return buf_addf(out, " and %zu more", p->ngroups - i);
+    str_escape(id, sizeof id, p->groups[i]);
+    rv = buf_addf(out, "%s%s", i ? ", " : "", id);
+  }
+  return rv;
+}
+
+/* ", condition 1: ...", or the expression. */
+static int write_unmet(const struct policy *p, const struct request *q,
+                       struct buf *out) {
+  struct facts facts;
+  size_t i;
+  int rv = buf_adds(out, ", ");
+
+  policy_facts(&facts, q);
+  i = first_unmet(p, &facts);
+  if (rv != 0)
+    return rv;
+  return i < p->nconditions ? explain_write_condition(p, i, &facts, out)
+                            : explain_write_expression(p, &facts, out);
 }
 
 static int write_miss(const struct miss *m, const struct request *q,
@@ -301,19 +324,21 @@ static int write_miss(const struct miss *m, const struct request *q,
   int rv;
 
   if ((rv = buf_adds(out, "; nearest: ")) != 0 ||
-      (rv = write_where(m->policy, out)) != 0)
+      (rv = explain_write_where(m->policy, out)) != 0)
     return rv;
+  if (m->outside) {
+    rv = buf_adds(out, " allows it but is ");
+    return rv == 0 ? explain_write_outside(m->policy, out) : rv;
+  }
   if (m->action) {
     str_escape(action, sizeof action, m->action->source);
-    return buf_addf(out, " is for action %s", action);
+    rv = buf_addf(out, " is for action %s", action);
+  } else if (m->lacks_empty) {
+    rv = buf_adds(out, " lacks the resource \"\" of websocket.connect");
+  } else if (m->parts && (rv = buf_adds(out, " wants ")) == 0) {
+    rv = pattern_write_wants(m->resource, m->parts, out);
   }
-  if (m->unmet)
-    return write_unmet(m->policy, q, out);
-  if (!m->pattern)
-    return buf_adds(out, " lacks the resource \"\" of websocket.connect");
-  if ((rv = buf_adds(out, " wants ")) != 0)
-    return rv;
-  return pattern_write_wants(m->pattern, m->parts, out);
+  return rv == 0 && m->unmet ? write_unmet(m->policy, q, out) : rv;
 }
 
 #define MAX_ERRORS 5
@@ -348,43 +373,58 @@ static int write_errors(const struct policy_scope *scope,
   return e.rv;
 }
 
-static int explain_undefined(const struct policy_scope *scope,
-                             const struct request *q, struct buf *out) {
-  struct miss m = find_miss(scope, q);
-  int rv = buf_adds(out, policy_scope_len(scope) ? "  no policy allows it"
-                                                 : "  there is no policy");
-
-  if (rv == 0 && m.closeness)
-    rv = write_miss(&m, q, out);
-  if (rv == 0)
-    rv = buf_addc(out, '\n');
-  if (rv == 0)
-    rv = write_errors(scope, q, m.unmet ? m.policy : NULL, out);
-  if (rv != 0)
-    return rv;
-  return m.unmet ? write_unmet_advice(m.policy, q, out) : write_advice(q, out);
+/* Nothing but its conditions, or its scope, keeps |m| from applying. */
+static bool needs_no_rule(const struct miss *m) {
+  return m->outside || (m->unmet && !m->parts && !m->action && !m->lacks_empty);
 }
 
-/* Addresses of a name change, so the advice is to say it where the host is
- * named. */
-static int explain_class(const struct policy_scope *scope,
-                         const struct request *q, const struct decision *d,
-                         struct buf *out) {
+static int write_advice(const struct policy_set *set,
+                        const struct policy_scope *scope, const struct miss *m,
+                        const struct request *q, const struct decision *d,
+                        struct buf *out) {
   struct request url = *q;
-  struct miss m = find_miss(scope, q);
-  int rv = buf_addf(out, "  %s", d->reason);
+  int rv = 0;
 
-  if (rv == 0 && m.closeness && (m.pattern || m.unmet) && !m.action)
+  if (m->score && m->outside)
+    return buf_adds(out, "  to allow it: put it in force\n");
+  if (m->score && needs_no_rule(m)) {
+    if ((rv = buf_adds(out, "  to allow it: ")) != 0 ||
+        (rv = explain_write_unmet_edit(m->policy, q, out)) != 0)
+      return rv;
+    rv = buf_addc(out, '\n');
+  } else if (explain_has_rule(q)) {
+    rv = write_rule_line(q, d, out);
+  }
+  if (rv != 0 || !slice_is(q->action, CONNECT) || !q->url)
+    return rv;
+  /* the next question, so that one change is enough */
+  url.action = SLICE(CONNECT_URL);
+  url.resource = (struct slice){q->url->text, q->url->len};
+  if (policy_decide(set, scope, &url, NULL).verdict == VERDICT_ALLOW)
+    return 0;
+  return write_rule_line(&url, NULL, out);
+}
+
+static int explain_unallowed(const struct policy_set *set,
+                             const struct policy_scope *scope,
+                             const struct request *q, const struct decision *d,
+                             struct buf *out) {
+  struct miss m = {.score = 0};
+  size_t n = nearest_find(&m, 1, set, scope, q);
+  int rv = buf_addf(out, "  %s",
+                    d->by_address_class       ? d->reason
+                    : policy_scope_len(scope) ? "no policy allows it"
+                                              : "there is no policy");
+
+  if (n == 0)
+    m.score = 0;
+  if (rv == 0 && m.score)
     rv = write_miss(&m, q, out);
   if (rv == 0)
     rv = buf_addc(out, '\n');
   if (rv == 0)
-    rv = write_errors(scope, q, m.unmet ? m.policy : NULL, out);
-  if (rv != 0 || !q->url)
-    return rv == 0 ? write_advice(q, out) : rv;
-  url.action = SLICE(CONNECT_URL);
-  return write_rule(
-      &url, q->url->host_kind == URL_HOST_NAME ? ", address: any" : "", out);
+    rv = write_errors(scope, q, m.score && m.unmet ? m.policy : NULL, out);
+  return rv == 0 ? write_advice(set, scope, &m, q, d, out) : rv;
 }
 
 static int write_deny_error(const struct policy *p, const struct request *q,
@@ -406,30 +446,21 @@ int policy_explain_refusal(const struct policy_set *set,
   struct request q = *request;
   struct url url;
   struct ip ip;
-  uint16_t port;
   int rv;
 
-  (void)set;
   if (d->verdict == VERDICT_ALLOW)
     return 0;
-  if (slice_is(q.action, CONNECT_URL) && !q.url &&
-      url_parse(&url, q.resource, NULL, NULL) == 0)
-    q.url = &url;
-  if (slice_is(q.action, CONNECT_ADDRESS) && !q.ip &&
-      ip_parse_port(q.resource, &ip, &port) == 0) {
-    q.ip = &ip;
-    q.port = port;
-  }
+  if (!nearest_complete(&q, &url, &ip) && !d->policy)
+    return buf_addf(out, "  %s\n", d->reason);
   if (d->policy) {
     if ((rv = buf_adds(out, "  denied by ")) != 0 ||
-        (rv = write_where(d->policy, out)) != 0 ||
+        (rv = explain_write_where(d->policy, out)) != 0 ||
         (d->by_error && (rv = write_deny_error(d->policy, &q, out)) != 0))
       return rv;
     return buf_addc(out, '\n');
   }
-  if (d->by_address_class)
-    return explain_class(scope, &q, d, out);
-  if (d->verdict == VERDICT_DENY || !scope)
+  if (!scope || !q.actor ||
+      (d->verdict == VERDICT_DENY && !d->by_address_class))
     return buf_addf(out, "  %s\n", d->reason);
-  return explain_undefined(scope, &q, out);
+  return explain_unallowed(set, scope, &q, d, out);
 }

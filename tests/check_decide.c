@@ -445,7 +445,17 @@ static const struct {
     {NULL, URL_ACTION, "wss://a.example/*/*/*/*/*/*/*/*/*/x?*", NULL,
      "  there is no policy\n"
      "  to allow it: {action: websocket.connect.url, resource: "
-     "\"wss://a.example/*/*/*/*/*/*/*/*\"}\n"},
+     "\"wss://a.example/*/*/*/*/*/*/*/*\"}\n"
+     "    ('*' in a pattern is any run of bytes, so it takes more than this "
+     "URL)\n"},
+    {NULL, ADDRESS_ACTION, "127.0.0.1:80", "ws://localhost/x",
+     "  loopback address that no policy opens\n"
+     "  to allow it: {action: websocket.connect.url, resource: "
+     "\"ws://localhost/x\"}\n"},
+    {NULL, ADDRESS_ACTION, "10.0.0.1:80", "ws://localhost/x",
+     "  private address that no policy opens\n"
+     "  to allow it: {action: websocket.connect.url, resource: "
+     "\"ws://localhost/x\", address: any}\n"},
     {NULL, ADDRESS_ACTION, "10.0.0.1:443", NULL,
      "  private address that no policy opens\n"
      "  to allow it: {action: websocket.connect.address, resource: "
