@@ -294,7 +294,7 @@ const char help_fmt[] =
     "lists and maps in brackets if they were and fit in 80 columns; strings "
     "without\n"
     "quotes where no YAML reader takes them for anything else; one blank line\n"
-    "between entries.  Entries of other kinds keep their order and words.\n"
+    "around entries.  Entries of other kinds keep their order and words.\n"
     "\n"
     "A file is replaced in one step and keeps its mode.  Symbolic links are "
     "passed\n"

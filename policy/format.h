@@ -10,8 +10,8 @@
  * block style for entries, policies, rules and conditions and for whatever
  * does not fit in 80 columns, other lists and maps in the style they have,
  * strings plain where every reader of YAML 1.1 and 1.2 takes them for
- * strings, one blank line between entries.  Entries of other kinds keep their
- * words and their order.
+ * strings, one blank line around entries.  Entries of other kinds keep their
+ * words, their order and their blank lines.
  *
  * Before anything is appended the result is read back: it is the same tree,
  * has the same comments, and formatting it again changes nothing.

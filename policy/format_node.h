@@ -53,7 +53,7 @@ struct format_node {
   const char *const *order; /* of its keys; NULL: as they are */
   bool foreign;             /* belongs to others: words stay as they are */
   bool force_block;
-  bool spaced;        /* a blank line between its items */
+  bool spaced;        /* a blank line around its items, if ours */
   bool commented;     /* a comment inside */
   bool must_block;    /* cannot be written as flow */
   bool block;         /* of a list or a map: will be written as block */

@@ -104,7 +104,8 @@ static void know_entry(struct format_node *entry, const char *const *order) {
   const struct format_node *kind = get(entry, "kind");
 
   if (entry->kind != FORMAT_MAP || !kind || kind->kind != FORMAT_SCALAR ||
-      !slice_starts(kind->text, SLICE("security."))) {
+      !(slice_is(kind->text, "security.policy") ||
+        slice_is(kind->text, "security.policy.expr"))) {
     make_foreign(entry);
     return;
   }
@@ -583,16 +584,17 @@ static void write_item(struct writer *w, struct format_item *it,
   write_value(w, it->value, &it->trail, indent, !it->key || it->question);
 }
 
-static bool several_lines(const struct format_item *it) {
-  return collection(it->value) && it->value->block;
+/* An entry of ours, over several lines. */
+static bool wants_space(const struct format_item *it) {
+  return collection(it->value) && it->value->block && !it->value->foreign;
 }
 
 static void write_block(struct writer *w, const struct format_node *n,
                         size_t indent, bool here) {
   for (size_t i = 0; i < n->len; i++) {
     struct format_item *it = n->items[i];
-    bool spaced = i > 0 && n->spaced &&
-                  (several_lines(it) || several_lines(n->items[i - 1]));
+    bool spaced =
+        i > 0 && n->spaced && (wants_space(it) || wants_space(n->items[i - 1]));
     bool headed = it->heads.first != NULL;
     if (spaced && !(headed ? it->heads.first->blank : it->blank))
       empty_line(w);
