@@ -403,8 +403,9 @@ typedef struct cordon_decision {
 
 /*
  * Decides.  No side effect, no allocation, time linear in the number of
- * policies.  |*ret_decision| is written in every case: on an error it says
- * CORDON_DENY.  |scope| NULL is refused, as is a request without an actor.
+ * policies that may apply.  |*ret_decision| is written in every case: on an
+ * error it says CORDON_DENY.  |scope| NULL is refused, as is a request without
+ * an actor.
  *
  * Errors: CORDON_E_URL (the URL is refused; canonical_reason has the code).
  * [any thread] [in callbacks]
