@@ -14,6 +14,7 @@
 #include "runtime/vm/env.h"
 #include "runtime/vm/sched.h"
 
+#define ACTION_CONNECT "websocket.connect"
 #define ACTION_URL "websocket.connect.url"
 #define ACTION_ADDRESS "websocket.connect.address"
 #define EXPLANATION_MAX (64 * 1024)
@@ -454,16 +455,6 @@ void api_decision(cordon_decision *out, const struct decision *d,
     memcpy(out->canonical, url->text, url->len + 1);
 }
 
-/* A request in the words of the inside. */
-struct question {
-  struct request rq;
-  struct actor actor;
-  struct url url;
-  struct ip ip;
-  struct decision url_decision;
-  bool has_url_decision;
-};
-
 static const struct policy_set *scope_set(const cordon_scope *s) {
   return s ? s->set : NULL;
 }
@@ -472,7 +463,7 @@ static const struct policy_scope *scope_scope(const cordon_scope *s) {
   return s ? s->scope : NULL;
 }
 
-static int parse_url(struct question *q, struct slice text,
+static int parse_url(struct api_question *q, struct slice text,
                      cordon_decision *out, struct err *e) {
   enum url_reason reason = URL_OK;
   int rv = url_parse(&q->url, text, &reason, e);
@@ -485,10 +476,9 @@ static int parse_url(struct question *q, struct slice text,
   return 0;
 }
 
-/* 0, or ERR_INVALID with |e| and, for a URL, its reason in |out|. */
-static int question_init(struct question *q, const cordon_scope *scope,
-                         const cordon_request *request, cordon_decision *out,
-                         struct err *e) {
+int api_question_init(struct api_question *q, const cordon_scope *scope,
+                      const cordon_request *request, cordon_decision *out,
+                      struct err *e) {
   int rv;
   q->rq = (struct request){
       .action = slice_of(request->action),
@@ -525,12 +515,19 @@ static int question_init(struct question *q, const cordon_scope *scope,
     q->url_decision =
         policy_decide(scope_set(scope), scope_scope(scope), &url_request, NULL);
     q->has_url_decision = true;
+  } else if (slice_is(q->rq.action, ACTION_CONNECT) && request->url) {
+    api_question_url(q, request->url);
   }
   return 0;
 }
 
-static struct decision question_decide(const struct question *q,
-                                       const cordon_scope *scope) {
+void api_question_url(struct api_question *q, const char *url) {
+  if (url_parse(&q->url, slice_of(url), NULL, NULL) == 0)
+    q->rq.url = &q->url;
+}
+
+struct decision api_question_decide(const struct api_question *q,
+                                    const cordon_scope *scope) {
   return policy_decide(scope_set(scope), scope_scope(scope), &q->rq,
                        q->has_url_decision &&
                                q->url_decision.verdict == VERDICT_ALLOW
@@ -538,7 +535,7 @@ static struct decision question_decide(const struct question *q,
                            : NULL);
 }
 
-static bool request_ok(const cordon_request *r) {
+bool api_request_ok(const cordon_request *r) {
   return r && r->action && (r->resource || r->resource_len_bytes == 0) &&
          (!r->meta || cordon_value_type(r->meta) == CORDON_MAP) &&
          (!r->actor_meta || cordon_value_type(r->actor_meta) == CORDON_MAP);
@@ -546,7 +543,7 @@ static bool request_ok(const cordon_request *r) {
 
 int cordon_decide(const cordon_scope *scope, const cordon_request *request,
                   cordon_decision *ret_decision, cordon_error *reterr) {
-  struct question q;
+  struct api_question q;
   struct decision d;
   struct err e;
   int rv;
@@ -559,13 +556,13 @@ int cordon_decide(const cordon_scope *scope, const cordon_request *request,
   ret_decision->reason = "the request is not valid";
   /* the rest of the two thousand bytes would cost as much as a decision */
   ret_decision->canonical[0] = ret_decision->canonical_reason[0] = '\0';
-  if (!request_ok(request))
+  if (!api_request_ok(request))
     return invalid(reterr,
                    "action, resource and maps of metadata are required");
-  if ((rv = question_init(&q, scope, request, ret_decision, &e)) != 0)
+  if ((rv = api_question_init(&q, scope, request, ret_decision, &e)) != 0)
     return ret_decision->canonical_reason[0] ? fail_as(CORDON_E_URL, reterr, &e)
                                              : api_error(reterr, &e);
-  d = question_decide(&q, scope);
+  d = api_question_decide(&q, scope);
   api_decision(ret_decision, &d, q.rq.url);
   return CORDON_OK;
 }
@@ -574,18 +571,21 @@ int cordon_explain(const cordon_scope *scope, const cordon_request *request,
                    const cordon_decision *decision, cordon_write_fn *write,
                    void *ud) {
   cordon_decision scratch;
-  struct question q;
+  struct api_question q;
   struct decision d;
   struct buf b;
   struct err e;
-  if (!request_ok(request) || !decision || !write)
+  if (!api_request_ok(request) || !decision || !write)
     return CORDON_E_INVALID;
   if (decision->verdict == CORDON_ALLOW)
     return CORDON_OK;
   buf_init(&b, &mem_libc, EXPLANATION_MAX);
-  if (question_init(&q, scope, request, &scratch, &e) != 0)
+  if (api_question_init(&q, scope, request, &scratch, &e) != 0)
     return write_out(&b, buf_addf(&b, "  %s\n", e.message), write, ud);
-  d = question_decide(&q, scope);
+  if (slice_is(q.rq.action, ACTION_CONNECT) && !q.rq.url &&
+      decision->canonical[0])
+    api_question_url(&q, decision->canonical);
+  d = api_question_decide(&q, scope);
   if (d.verdict == VERDICT_ALLOW) /* what refused it was not the policy */
     return write_out(&b, buf_addf(&b, "  %s\n", decision->reason), write, ud);
   return write_out(&b,
@@ -612,13 +612,13 @@ int cordon_explain_errors(const cordon_scope *scope,
                           const cordon_request *request, cordon_write_fn *write,
                           void *ud) {
   cordon_decision scratch;
-  struct question q;
+  struct api_question q;
   struct buf b;
   struct error_lines lines = {.out = &b};
   struct err e;
-  if (!request_ok(request) || !write)
+  if (!api_request_ok(request) || !write)
     return CORDON_E_INVALID;
-  if (question_init(&q, scope, request, &scratch, &e) != 0)
+  if (api_question_init(&q, scope, request, &scratch, &e) != 0)
     return CORDON_OK; /* no policy was asked */
   buf_init(&b, &mem_libc, EXPLANATION_MAX);
   policy_each_error(scope_scope(scope), &q.rq, add_error_line, &lines);

@@ -22,4 +22,25 @@ const struct value *api_value(const cordon_value *v);
 void api_decision(cordon_decision *out, const struct decision *d,
                   const struct url *url);
 
+/* A request in the words of the inside.  Points into itself. */
+struct api_question {
+  struct request rq;
+  struct actor actor;
+  struct url url;
+  struct ip ip;
+  struct decision url_decision;
+  bool has_url_decision;
+};
+
+bool api_request_ok(const cordon_request *r);
+/* Of a request that is ok: 0, or ERR_INVALID with |e| and, for a URL, its
+ * reason in |out|. */
+int api_question_init(struct api_question *q, const cordon_scope *scope,
+                      const cordon_request *request, cordon_decision *out,
+                      struct err *e);
+/* Of websocket.connect: which URL is asked about next, for explanations. */
+void api_question_url(struct api_question *q, const char *url);
+struct decision api_question_decide(const struct api_question *q,
+                                    const cordon_scope *scope);
+
 #endif

@@ -377,7 +377,9 @@ typedef struct cordon_request {
   const char *resource;           /* "wss://feed.example.com/v1"; "" */
   size_t resource_len_bytes;
   const cordon_value *meta; /* a map, or NULL */
-  const char *url;          /* for websocket.connect.address, else NULL */
+  const char *url;          /* for websocket.connect.address; for
+                               websocket.connect, where it only serves
+                               explanations; else NULL */
 } cordon_request;
 
 #define CORDON_URL_MAX_BYTES 2064
@@ -437,6 +439,81 @@ CORDON_API int cordon_explain(const cordon_scope *scope,
 CORDON_API int cordon_explain_errors(const cordon_scope *scope,
                                      const cordon_request *request,
                                      cordon_write_fn *write, void *ud);
+
+/* What one item of an explanation is about. */
+typedef enum cordon_explanation_kind {
+  CORDON_EXPLAIN_REQUEST, /* what was asked: |parts| of the canonical URL or of
+                             the address; |text| is the decision's reason */
+  CORDON_EXPLAIN_APPLIES, /* a policy that applies, the deciding one first;
+                             |parts|: the conditions that hold */
+  CORDON_EXPLAIN_ERROR,   /* a policy that could not be evaluated; |text|: why */
+  CORDON_EXPLAIN_MISS,    /* an allow that does not apply, the nearest first;
+                             |parts|: what keeps it from applying */
+  CORDON_EXPLAIN_ADVICE   /* the least that would allow it; one, behind a
+                             refusal */
+} cordon_explanation_kind;
+
+/* Texts are never NULL, "" where there is nothing to say, safe to print. */
+typedef struct cordon_explanation_part {
+  const char *name;  /* "scheme" "host" "port" "path" "query" "address" "class"
+                        "resource" "action" "scope" "condition" "expression" */
+  uint32_t number;   /* of a condition, from 1; else 0 */
+  uint32_t line;     /* of a condition in the file of its policy; else 0 */
+  const char *is;    /* "8443" */
+  const char *wants; /* "443" */
+  const char *text;  /* "port is 8443, wants 443" */
+} cordon_explanation_part;
+
+/*
+ * Borrowed for the call, but for |policy_id| and |file|, which live as long as
+ * the policy set.  Texts are NULL where there is nothing to say, and safe to
+ * print but for |policy_id|, |file| and |groups|.  Later versions add members at
+ * the end: |struct_size| says which are there.
+ */
+typedef struct cordon_explanation {
+  size_t struct_size;
+  cordon_explanation_kind kind;
+  const char *policy_id; /* NULL: it is about no policy */
+  const char *file;
+  uint32_t line;
+  int deny;             /* 1: the policy's effect is deny */
+  int decides;          /* 1: it is the deciding policy */
+  int in_scope;         /* 0: the policy exists but is not in force */
+  uint32_t rule;        /* of "rules", from 1; 0: it has only one */
+  uint32_t rule_line;   /* 0: none */
+  const char *pattern;  /* the resource pattern, as written */
+  const char *text;     /* the item in one line */
+  const cordon_explanation_part *const *parts;
+  size_t nparts;
+  const char *const *groups; /* the policy's */
+  size_t ngroups;
+  /* Of misses and the advice: */
+  const char *edit;    /* what to change, in words */
+  const char *add;     /* a rule in YAML that allows it, and as little else as
+                          can be */
+  const char *wider;   /* a resource pattern that takes all the miss takes, but
+                          with the scheme or port that was asked for */
+  const char *instead; /* a URL like the one asked for that the miss allows */
+  const char *note;    /* what to know before doing so */
+} cordon_explanation;
+
+typedef void cordon_explanation_fn(void *ud, const cordon_explanation *item);
+
+#define CORDON_EXPLAIN_MISSES 3
+
+/*
+ * Decides |request| and tells |fn| everything behind the answer, item by item,
+ * in the order of the kinds above.  At most |max_misses| (at most 16; 0:
+ * CORDON_EXPLAIN_MISSES) misses are told; |ret_decision| may be NULL.  Time
+ * linear in the policies.
+ *
+ * Errors: CORDON_E_NOMEM (some items may have been told), CORDON_E_URL (no item
+ * is told; |ret_decision| says the reason).  [any thread] [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_explain_all(const cordon_scope *scope, const cordon_request *request,
+                   size_t max_misses, cordon_explanation_fn *fn, void *ud,
+                   cordon_decision *ret_decision, cordon_error *reterr);
 
 /* -------------------------------------------------------- policy tests --- */
 
