@@ -29,8 +29,17 @@ struct mutant {
   const struct suite_test *noticed;
 };
 
+/* What is known of the policy whose mutants are being tried, of one
+ * expectation. */
+struct whole {
+  const struct policy *policy;
+  bool known[2];
+  bool applies[2];
+};
+
 struct run {
   struct suite *suite;
+  struct whole whole;
   const struct mem *mem;
   struct mutant *mutants;
   size_t len;
@@ -307,14 +316,79 @@ static bool same(const struct decision *a, const struct decision *b) {
          a->literal.family == b->literal.family;
 }
 
+static bool acts(const struct policy_rule *r, struct slice action) {
+  for (size_t i = 0; i < r->nactions; i++)
+    if (pattern_match_text(&r->actions[i], action))
+      return true;
+  return false;
+}
+
+/* Of a change of one resource pattern: do both patterns hold |q| alike? */
+static bool same_match(const struct mutant *m, const struct request *q) {
+  const struct pattern *before = &m->policy->rules[m->rule].resources[m->item];
+  struct pattern_subject s = {
+      .text = q->resource, .ip = q->ip, .port = q->port};
+  struct pattern after;
+  int rv;
+
+  if (!q->ip)
+    s.url = q->url;
+  rv = pattern_match(before, &s);
+  if (m->change == DROP_RESOURCE || rv == 1) /* wider, it matches as well */
+    return m->change == DROP_RESOURCE ? rv == 0 : true;
+  after = *before;
+  widen(&after, m->change);
+  return pattern_match(&after, &s) == rv;
+}
+
+/* Does |p| as it is apply to request |k|?  Asked once for all its mutants. */
+static bool applies(struct whole *w, const struct policy *p,
+                    const struct suite_asked *a, size_t k) {
+  if (w->policy != p)
+    *w = (struct whole){.policy = p};
+  if (!w->known[k]) {
+    struct decision d = policy_decide_list(&p, 1, &a->requests[k], NULL);
+    w->applies[k] = d.policy && !d.by_error;
+    w->known[k] = true;
+  }
+  return w->applies[k];
+}
+
+/* The quick part of what follows: false where |m| surely changes nothing. */
+static bool touches(const struct mutant *m, struct whole *w,
+                    const struct suite_asked *a, size_t k) {
+  const struct policy *p = m->policy;
+  const struct request *q = &a->requests[k];
+  bool acting = false;
+
+  if (is_of_rule(m->change))
+    acting = acts(&p->rules[m->rule], q->action);
+  for (size_t r = 0; !is_of_rule(m->change) && !acting && r < p->nrules; r++)
+    acting = acts(&p->rules[r], q->action);
+  if (!acting)
+    return false;
+  /* how a pattern names its host counts where an address rests on it */
+  if (a->address || (m->change < WIDEN_SCHEME && m->change != DROP_RESOURCE))
+    return true;
+  if (same_match(m, q))
+    return false;
+  return m->change == DROP_RESOURCE || !applies(w, p, a, k);
+}
+
 /* Can |m| change an answer at all?  Most cannot, and this is quick to see. */
-static bool matters(const struct mutant *m, const struct suite_asked *a) {
+static bool matters(const struct mutant *m, struct whole *w,
+                    const struct suite_asked *a) {
   struct part before, after;
   const struct policy *b = &before.policy, *c = &after.policy;
+  size_t k = 0;
 
+  while (k < a->nrequests && !touches(m, w, a, k))
+    k++;
+  if (k == a->nrequests)
+    return false;
   part_init(&before, m, false);
   part_init(&after, m, true);
-  for (size_t k = 0; k < a->nrequests; k++) {
+  for (; k < a->nrequests; k++) {
     struct decision x = policy_decide_list(&b, 1, &a->requests[k], NULL);
     struct decision y = policy_decide_list(&c, 1, &a->requests[k], NULL);
     if (!same(&x, &y))
@@ -348,7 +422,7 @@ static int try_one(struct run *run, struct mutant *m,
   size_t at, last;
   int rv;
 
-  if (!find(run->list, len, m->policy, &at) || !matters(m, a))
+  if (!find(run->list, len, m->policy, &at) || !matters(m, &run->whole, a))
     return 0;
   arena_init(&arena, run->mem, SIZE_MAX);
   if ((rv = build(&changed, m, &arena)) == 0) {
@@ -375,6 +449,7 @@ static int try_test(struct run *run, const struct suite_test *t,
     if (!t->expectations[k].held)
       continue;
     suite_ask(a, t, &t->expectations[k]);
+    run->whole.policy = NULL;
     for (size_t i = 0; rv == 0 && i < run->len; i++)
       if (!run->mutants[i].noticed)
         rv = try_one(run, &run->mutants[i], t, a, len);
