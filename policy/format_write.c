@@ -309,6 +309,15 @@ static void part_heads(struct format_file *f) {
   root->items[0]->heads = rest;
 }
 
+/* Without such an empty line, what stands at the very top is about the file and
+ * not about |first|, which has left its place. */
+static void keep_title(struct format_file *f, struct format_item *first) {
+  struct format_item *top = f->document->items[0];
+
+  if (first && top->value->items[0] != first && !top->heads.first)
+    format_comments_move(&top->heads, &first->heads);
+}
+
 /* "---" and nothing behind it, which is not the same as an empty file. */
 static bool nothing_at_all(const struct format_file *f) {
   const struct format_node *root = f->document->items[0]->value;
@@ -317,7 +326,7 @@ static bool nothing_at_all(const struct format_file *f) {
 }
 
 int format_arrange(struct format_file *f) {
-  struct format_item *top = f->document->items[0];
+  struct format_item *top = f->document->items[0], *first = NULL;
   int rv;
 
   if (nothing_at_all(f)) {
@@ -329,8 +338,11 @@ int format_arrange(struct format_file *f) {
   if (get(top->value, "entries"))
     know_top(top->value);
   part_heads(f);
+  if (top->value->len > 0)
+    first = top->value->items[0];
   if ((rv = measure(f, top->value)) != 0)
     return rv;
+  keep_title(f, first);
   arrange(top->value, 0, 0);
   if (first_item(top->value))
     format_comments_move(&top->heads, &top->trail);

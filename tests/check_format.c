@@ -51,6 +51,13 @@ static const struct row files[] = {
      "namespace: app\nentries: []\n"},
     {"--- # words\nnamespace: app\nentries: []\n...\n# end\n",
      "# words\nnamespace: app\nentries: []\n# end\n"},
+    /* a title stays where it is */
+    {"# yaml-language-server: $schema=policy.schema.json\n"
+     "# about the file\nentries: []\nnamespace: a\n",
+     "# yaml-language-server: $schema=policy.schema.json\n"
+     "# about the file\n\nnamespace: a\nentries: []\n"},
+    {"# title\n\n# of entries\nentries: []\nnamespace: a\n",
+     "# title\n\nnamespace: a\n\n# of entries\nentries: []\n"},
     /* keys in order, their comments with them */
     {HEAD "entries:\n"
           "- groups: [b]   # where\n"
@@ -356,7 +363,7 @@ START_TEST(bounds) {
 END_TEST
 
 START_TEST(no_memory) {
-  const char *text = files[4].before;
+  const char *text = files[6].before;
   size_t n = 0;
   int rv = ERR_NOMEM;
 
