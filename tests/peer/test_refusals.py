@@ -204,10 +204,10 @@ class Statuses(PeerTest):
             outcome = self.check("print 'ran'", policy=text, status=3, out=[])
             self.assertIn("policy.yaml" + place, outcome.err)
 
-    def test_unsupported_is_refused(self):
+    def test_conditions_are_checked(self):
         text = policy_for("ws://a") + (
             "      conditions:\n"
-            "        - {field: actor.id, operator: eq, value: x}\n")
+            "        - {field: actor.id, operator: equals, value: x}\n")
         outcome = self.check("print 'ran'", policy=text, status=3, out=[])
         self.assertIn("policy.yaml:10:", outcome.err)
 
