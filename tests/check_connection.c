@@ -1316,6 +1316,50 @@ START_TEST(released) {
 }
 END_TEST
 
+#define MANY (CONNECTIONS_RELEASED_MAX + 20)
+
+/* Never hangs up. */
+static void peer_clinging(struct peer *p) {
+  int fds[MANY];
+  size_t n = 0;
+  for (;;) {
+    if (!p_handshake(p, ""))
+      break;
+    p_frame(p);
+    fds[n] = p->fd;
+    if (++n == MANY || (p->fd = accept(p->listener, NULL, NULL)) < 0)
+      break;
+  }
+  while (__atomic_load_n(&gate, __ATOMIC_SEQ_CST) == 0)
+    usleep(1000);
+  for (size_t i = 1; i < n; i++)
+    close(fds[i]);
+  p->fd = fds[0];
+}
+
+START_TEST(released_are_bounded) {
+  struct peer p;
+  struct client k;
+  gate = 0;
+  peer_start(&p, peer_clinging);
+  peer_go(&p);
+  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  for (size_t i = 1; i <= MANY; i++) {
+    k.log_len = 0;
+    client_open(&k);
+    connection_release(k.c, 1001);
+    k.c = NULL;
+    ck_assert_uint_eq(k.owner.live_bytes, 0);
+    ck_assert_uint_le(connections_released(k.loop), CONNECTIONS_RELEASED_MAX);
+  }
+  ck_assert_uint_gt(connections_released(k.loop), 0);
+  open_gate();
+  client_end(&k);
+  peer_end(&p);
+  ck_assert_uint_gt(p.got_len, 6 * CONNECTIONS_RELEASED_MAX);
+}
+END_TEST
+
 START_TEST(refused_options) {
   struct header bad = {{"Host", 4}, {"x", 1}};
   struct slice twice[] = {{"a", 1}, {"a", 1}};
@@ -1734,6 +1778,7 @@ int main(void) {
   tcase_add_test(tc, freed_at_every_turn);
   tcase_add_test(tc, freed_in_done);
   tcase_add_test(tc, released);
+  tcase_add_test(tc, released_are_bounded);
   tcase_add_test(tc, refused_options);
   tcase_add_test(tc, failing_allocations);
   tcase_add_test(tc, certificates);

@@ -1319,6 +1319,15 @@ static int rebase(struct buf *b, const struct mem *mem) {
   return 0;
 }
 
+/* The oldest goodbyes end where there are too many: their close frames have
+ * long gone out, and a peer that never hangs up must not hold descriptors that
+ * no limit on open connections counts. */
+static void bound_released(struct loop *lp) {
+  struct list *all = loop_released(lp);
+  for (size_t n = connections_released(lp); n > CONNECTIONS_RELEASED_MAX; n--)
+    connection_free(list_entry(all->next, struct connection, released));
+}
+
 /* Everything of the owner's memory goes.  0, or it cannot go on without */
 static int leave_owner(struct connection *c) {
   const struct mem *mem = loop_mem(c->loop);
@@ -1334,6 +1343,7 @@ static int leave_owner(struct connection *c) {
   c->mem = *mem;
   c->h = NULL;
   list_add_tail(loop_released(c->loop), &c->released);
+  bound_released(c->loop);
   return 0;
 }
 

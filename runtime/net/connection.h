@@ -127,6 +127,9 @@ int connection_new(struct connection **ret, struct loop *lp,
  * send_requests are forgotten.  NULL is harmless. */
 void connection_free(struct connection *c);
 
+/* A loop has at most so many; later ones cut the oldest. */
+#define CONNECTIONS_RELEASED_MAX 128
+
 /* The same for its owner, but the goodbye is orderly: an open connection sends
  * a close frame with |code|, one that is closing goes on closing, for up to 5 s
  * and without an owner, on the loop's memory.  One that is not open yet, or is
