@@ -209,7 +209,7 @@ class Statuses(PeerTest):
             "      conditions:\n"
             "        - {field: actor.id, operator: equals, value: x}\n")
         outcome = self.check("print 'ran'", policy=text, status=3, out=[])
-        self.assertIn("policy.yaml:10:", outcome.err)
+        self.assertIn("policy.yaml:11:39:", outcome.err)
 
     def test_missing_files(self):
         self.check("print 'ran'", status=2, out=[],
