@@ -762,7 +762,7 @@ START_TEST(survives_want_of_memory) {
   struct world w;
   int rv = ERR_NOMEM;
 
-  world_init(&w, &d, 40);
+  world_init(&w, &d, 25);
   for (size_t n = 0; rv == ERR_NOMEM; n++) {
     failing_mem_init(&fm, n);
     rv = build(&fm.mem, &w);
@@ -787,6 +787,9 @@ static Suite *suite(void) {
   tcase_add_loop_test(tc, order_never_matters, 0, 2);
   tcase_add_loop_test(tc, adding_keeps_to_its_side, 0, 3);
   tcase_add_test(tc, spellings_get_one_answer);
+  suite_add_tcase(s, tc);
+  tc = tcase_create("memory");
+  tcase_set_tags(tc, UNIT_SLOW);
   tcase_add_test(tc, survives_want_of_memory);
   suite_add_tcase(s, tc);
   return s;
