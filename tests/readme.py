@@ -4,7 +4,9 @@ commands.
 
 A block after "<!-- test: file NAME -->" becomes a file; a block after
 "<!-- test: run -->" holds commands behind "$ " with what they print, both
-streams together.  "..." as a line stands for whatever follows.  Where a page
+streams together.  "..." as a line stands for whatever follows.  In a manual
+page the same stands as a comment before .Bd, and a "\\e" at the end of a line
+continues it.  Where a page
 speaks of port 8765, the echo server of the examples listens on a free one.
 """
 
@@ -20,6 +22,18 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("top_builddir") or os.path.join(TOP, "build")
 BLOCK = re.compile(
     r"^<!-- test: (file|run)(?: (\S+))? -->\n```\w*\n(.*?)^```$", re.M | re.S)
+
+MANUAL_BLOCK = re.compile(
+    r'^\.\\" test: (file|run)(?: (\S+))?\n\.Bd [^\n]*\n(.*?)^\.Ed$', re.M | re.S)
+
+
+def blocks(page, text):
+    """(kind, name, text) of what a page shows."""
+    if page.endswith(".md"):
+        return BLOCK.findall(text)
+    return [(kind, name, re.sub(r"\\e\n *", "", block).replace("\\&", "")
+             .replace("\\e", "\\"))
+            for kind, name, block in MANUAL_BLOCK.findall(text)]
 
 
 class Readme(unittest.TestCase):
@@ -62,7 +76,7 @@ class Readme(unittest.TestCase):
         if "8765" in text:
             text = text.replace("8765", self.start_server())
         ran = 0
-        for kind, name, block in BLOCK.findall(text):
+        for kind, name, block in blocks(page, text):
             if kind == "file":
                 path = os.path.join(self.folder, name)
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -88,6 +102,9 @@ class Readme(unittest.TestCase):
 
     def test_tour_of_policies(self):
         self.do_page("doc/tour-policies.md", 8)
+
+    def test_manual_of_policies(self):
+        self.do_page("doc/cordon-policy.5", 6)
 
     def make_variable(self, name):
         with open(os.path.join(BUILD, "Makefile")) as f:
