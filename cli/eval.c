@@ -4,11 +4,11 @@
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/question.h"
 #include "cli/subject.h"
 
 #include <cordon/cordon.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,204 +17,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-  EVAL_URL = SUBJECT_OPTION_COUNT,
-  EVAL_RESOLVE,
-  EVAL_ACTION,
-  EVAL_RESOURCE,
-  EVAL_META,
-  EVAL_INPUT,
-  EVAL_FORMAT,
-  EVAL_QUIET
-};
+enum { EVAL_INPUT = QUESTION_OPTION_COUNT, EVAL_FORMAT, EVAL_QUIET };
 
 static const struct option eval_options[] = {
     SUBJECT_OPTIONS,
-    {"url", 0, "URL", false, false},
-    {"resolve", 0, "IP", false, false},
-    {"action", 0, "ACTION", false, false},
-    {"resource", 0, "RESOURCE", false, false},
-    {"meta", 0, "JSON", false, false},
+    QUESTION_OPTIONS,
     {"input", 0, "FILE", false, false},
     {"format", 0, "text|json", false, false},
     {"quiet", 'q', NULL, false, false},
     {NULL, 0, NULL, false, false},
 };
-
-/* ---------------------------------------------------------------- judge --- */
-
-/* What is asked.  With |url| it is what websocket.connect asks, one action
- * after the other; else it is |action|. */
-struct question {
-  const cordon_scope *scope; /* NULL: none, which is refused */
-  const char *actor_id;
-  const cordon_value *actor_meta;
-  const char *url;
-  size_t url_len;
-  const char *ip;      /* of the connection, or NULL; the port is the URL's */
-  const char *address; /* the same with a port: "ip:port" */
-  size_t address_len;
-  const char *action;
-  const char *resource;
-  size_t resource_len;
-  const cordon_value *meta;
-};
-
-#define ADDRESS_MAX 80
-
-/* What came of it. */
-struct answer {
-  const char *decision; /* "allow", "deny", "undefined" or "invalid" */
-  const char *policy;   /* that decided; NULL: none */
-  const char *file;
-  uint32_t line;
-  char canonical[CORDON_URL_MAX_BYTES]; /* "" without */
-  char code[32];                        /* why the URL is refused, else "" */
-  char message[512];  /* why it is no question, or no URL; else "" */
-  struct text errors; /* of policies whose evaluation failed, a line each */
-  bool forced;        /* it is a refusal that such a failure forced */
-
-  /* the request that settled it, for explanations */
-  cordon_request request;
-  cordon_decision settled;
-  char address[ADDRESS_MAX];
-};
-
-static const char *verdict_name(cordon_verdict v) {
-  switch (v) {
-  case CORDON_DENY:
-    return "deny";
-  case CORDON_ALLOW:
-    return "allow";
-  case CORDON_UNDEFINED:
-    return "undefined";
-  }
-  return "deny";
-}
-
-static void answer_init(struct answer *a) {
-  a->decision = "invalid";
-  a->policy = a->file = NULL;
-  a->line = 0;
-  a->errors = (struct text){0};
-  a->canonical[0] = a->code[0] = a->message[0] = a->address[0] = '\0';
-  a->forced = false;
-  memset(&a->request, 0, sizeof a->request);
-}
-
-static void answer_invalid(struct answer *a, const char *message) {
-  a->decision = "invalid";
-  snprintf(a->message, sizeof a->message, "%s", message);
-}
-
-static void answer_deinit(struct answer *a) {
-  free(a->errors.p);
-}
-
-/* Makes |d| the answer; |rv| and |err| are what cordon_decide returned. */
-static void settle(struct answer *a, const cordon_scope *scope,
-                   const cordon_request *q, const cordon_decision *d, int rv,
-                   const cordon_error *err) {
-  a->request = *q;
-  a->settled = *d;
-  if (rv == CORDON_OK && d->errors > 0)
-    (void)cordon_explain_errors(scope, q, text_write, &a->errors);
-  if (rv != CORDON_OK) {
-    answer_invalid(a, err->message);
-    a->policy = a->file = NULL;
-    return;
-  }
-  a->decision = verdict_name(d->verdict);
-  a->forced = d->by_error;
-  /* an address that no policy speaks of rests on the policy of its URL */
-  if (d->policy_id || d->verdict != CORDON_ALLOW) {
-    a->policy = d->policy_id;
-    a->file = d->file;
-    a->line = d->line;
-  }
-}
-
-/* "ip:port" for the port that |canonical| leads to. */
-static void address_of(char out[ADDRESS_MAX], const char *ip,
-                       const char *canonical) {
-  const char *host = strstr(canonical, "://");
-  const char *end;
-  const char *port = strncmp(canonical, "wss:", 4) == 0 ? "443" : "80";
-  size_t plen = strlen(port);
-  host = host ? host + 3 : canonical;
-  end = host + strcspn(host, "/?");
-  /* the colons of an IPv6 host stand before its bracket */
-  for (const char *p = end; p > host && p[-1] != ']'; p--)
-    if (p[-1] == ':') {
-      port = p;
-      plen = (size_t)(end - p);
-      break;
-    }
-  snprintf(out, ADDRESS_MAX, strchr(ip, ':') ? "[%s]:%.*s" : "%s:%.*s", ip,
-           (int)plen, port);
-}
-
-/* Everything websocket.connect would ask; the first refusal is the answer.
- * The URL is read in any case: its canonical form is worth knowing. */
-static void judge_url(struct answer *a, const struct question *q) {
-  cordon_request request = {.actor_id = q->actor_id,
-                            .actor_meta = q->actor_meta,
-                            .action = "websocket.connect",
-                            .resource = ""};
-  cordon_request url = request;
-  cordon_decision d, du;
-  cordon_error err = {0}, uerr = {0};
-  int rv = cordon_decide(q->scope, &request, &d, &err);
-  int urv;
-  url.action = "websocket.connect.url";
-  url.resource = q->url;
-  url.resource_len_bytes = q->url_len;
-  urv = cordon_decide(q->scope, &url, &du, &uerr);
-  snprintf(a->code, sizeof a->code, "%s", du.canonical_reason);
-  if (urv == CORDON_OK)
-    memcpy(a->canonical, du.canonical, sizeof a->canonical);
-  /* a text that is no URL is that, whatever else is refused */
-  if (urv == CORDON_OK) {
-    settle(a, q->scope, &request, &d, rv, &err);
-    if (rv != CORDON_OK || d.verdict != CORDON_ALLOW)
-      return;
-  }
-  settle(a, q->scope, &url, &du, urv, &uerr);
-  if (urv != CORDON_OK || du.verdict != CORDON_ALLOW || (!q->ip && !q->address))
-    return;
-  request.action = "websocket.connect.address";
-  request.resource = q->address;
-  request.resource_len_bytes = q->address_len;
-  request.url = a->canonical;
-  if (q->ip) {
-    address_of(a->address, q->ip, a->canonical);
-    request.resource = a->address;
-    request.resource_len_bytes = strlen(a->address);
-  }
-  rv = cordon_decide(q->scope, &request, &d, &err);
-  settle(a, q->scope, &request, &d, rv, &err);
-}
-
-static void judge(struct answer *a, const struct question *q) {
-  cordon_request request = {.actor_id = q->actor_id,
-                            .actor_meta = q->actor_meta,
-                            .action = q->action,
-                            .resource = q->resource,
-                            .resource_len_bytes = q->resource_len,
-                            .meta = q->meta};
-  cordon_decision d;
-  cordon_error err = {0};
-  int rv;
-  if (q->url) {
-    judge_url(a, q);
-    return;
-  }
-  rv = cordon_decide(q->scope, &request, &d, &err);
-  snprintf(a->code, sizeof a->code, "%s", d.canonical_reason);
-  if (rv == CORDON_OK)
-    memcpy(a->canonical, d.canonical, sizeof a->canonical);
-  settle(a, q->scope, &request, &d, rv, &err);
-}
 
 /* --------------------------------------------------------------- answer --- */
 
@@ -321,12 +133,6 @@ static void answer_explain(const struct answer *a, const cordon_scope *scope) {
                          &o);
   }
   out_flush(&o);
-}
-
-static int answer_status(const struct answer *a) {
-  if (strcmp(a->decision, "allow") == 0)
-    return STATUS_OK;
-  return a->forced ? STATUS_FORCED : STATUS_NEGATIVE;
 }
 
 /* ---------------------------------------------------------------- batch --- */
@@ -619,32 +425,21 @@ static int eval_batch(struct subject *s, const cordon_scope *scope,
 
 struct eval {
   struct subject subject;
-  const char *value[EVAL_QUIET]; /* by option; NULL: not given */
-  char ip[INET6_ADDRSTRLEN];
-  cordon_value *meta;
+  struct asked asked;
+  const char *input; /* NULL: not given */
+  const char *format;
   bool quiet;
 };
 
 static int eval_single(const struct eval *e, const cordon_scope *scope) {
-  const char *format = e->value[EVAL_FORMAT];
-  struct question q = {.scope = scope,
-                       .actor_id = e->subject.actor,
-                       .actor_meta = e->subject.meta_value,
-                       .url = e->value[EVAL_URL],
-                       .action = e->value[EVAL_ACTION],
-                       .resource = e->value[EVAL_RESOURCE],
-                       .meta = e->meta};
+  struct question q = asked_question(&e->asked, &e->subject, scope);
   struct answer a;
   struct out o;
   int status;
   answer_init(&a);
-  q.url_len = q.url ? strlen(q.url) : 0;
-  q.ip = e->value[EVAL_RESOLVE] ? e->ip : NULL;
-  q.resource = q.resource ? q.resource : "";
-  q.resource_len = strlen(q.resource);
   judge(&a, &q);
   out_init(&o, STDOUT_FILENO);
-  if (format && strcmp(format, "json") == 0)
+  if (e->format && strcmp(e->format, "json") == 0)
     answer_json(&o, &a, NULL);
   else
     answer_text(&o, &a);
@@ -656,61 +451,16 @@ static int eval_single(const struct eval *e, const cordon_scope *scope) {
   return out_finish(&o, status);
 }
 
-static int eval_ip(struct eval *e) {
-  const char *text = e->value[EVAL_RESOLVE];
-  unsigned char bytes[16];
-  char plain[INET6_ADDRSTRLEN];
-  size_t len = strlen(text);
-  if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-    text++;
-    len -= 2;
-  }
-  if (len < sizeof plain) {
-    memcpy(plain, text, len);
-    plain[len] = '\0';
-    for (size_t i = 0; i < 2; i++) {
-      int family = i == 0 ? AF_INET : AF_INET6;
-      if (inet_pton(family, plain, bytes) == 1 &&
-          inet_ntop(family, bytes, e->ip, sizeof e->ip))
-        return STATUS_OK;
-    }
-  }
-  return say_usage("eval", "--resolve takes an IP address, not '%s'",
-                   e->value[EVAL_RESOLVE]);
-}
-
-static int eval_meta(struct eval *e) {
-  const char *text = e->value[EVAL_META];
-  cordon_error err;
-  if (cordon_value_from_json(&e->meta, text, strlen(text), NULL, &err) !=
-      CORDON_OK)
-    return say_usage("eval", "--meta: %s", err.message);
-  if (cordon_value_type(e->meta) != CORDON_MAP)
-    return say_usage("eval", "--meta takes a JSON object");
-  return STATUS_OK;
-}
-
 /* Which options go together. */
 static int eval_together(struct eval *e) {
-  const char *const *v = e->value;
-  int status = STATUS_OK;
-  if (!!v[EVAL_URL] + !!v[EVAL_ACTION] + !!v[EVAL_INPUT] != 1)
+  if (asked_something(&e->asked) + !!e->input != 1)
     return say_usage("eval", "one of --url, --action and --input is needed");
-  if (v[EVAL_RESOLVE] && !v[EVAL_URL])
-    return say_usage("eval", "--resolve goes with --url");
-  if ((v[EVAL_RESOURCE] || v[EVAL_META]) && !v[EVAL_ACTION])
-    return say_usage("eval", "--%s goes with --action",
-                     v[EVAL_RESOURCE] ? "resource" : "meta");
-  if (v[EVAL_FORMAT] && strcmp(v[EVAL_FORMAT], "json") != 0 &&
-      (strcmp(v[EVAL_FORMAT], "text") != 0 || v[EVAL_INPUT]))
+  if (e->format && strcmp(e->format, "json") != 0 &&
+      (strcmp(e->format, "text") != 0 || e->input))
     return say_usage("eval", "--format takes %s, not '%s'",
-                     v[EVAL_INPUT] ? "json with --input" : "text or json",
-                     v[EVAL_FORMAT]);
-  if (v[EVAL_RESOLVE])
-    status = eval_ip(e);
-  if (status == STATUS_OK && v[EVAL_META])
-    status = eval_meta(e);
-  return status;
+                     e->input ? "json with --input" : "text or json",
+                     e->format);
+  return asked_check(&e->asked, "eval");
 }
 
 /* A status, or -1 to go on. */
@@ -731,10 +481,14 @@ static int eval_arguments(struct eval *e, int argc, char **argv) {
       return say_usage("eval", "unexpected '%s'", value);
     if (got < SUBJECT_OPTION_COUNT)
       subject_option(&e->subject, got, value);
-    else if (got == EVAL_QUIET)
-      e->quiet = true;
+    else if (got < QUESTION_OPTION_COUNT)
+      e->asked.value[got - SUBJECT_OPTION_COUNT] = value;
+    else if (got == EVAL_INPUT)
+      e->input = value;
+    else if (got == EVAL_FORMAT)
+      e->format = value;
     else
-      e->value[got] = value;
+      e->quiet = true;
   }
   status = eval_together(e);
   return status == STATUS_OK ? -1 : status;
@@ -750,8 +504,7 @@ static int eval_decide(struct eval *e) {
   if (cordon_scope_new(&scope, s->policies.set, s->scope.items, s->scope.len,
                        NULL, &err) != CORDON_OK)
     return say_usage("eval", "--scope: %s", err.message);
-  status = e->value[EVAL_INPUT] ? eval_batch(s, scope, e->value[EVAL_INPUT])
-                                : eval_single(e, scope);
+  status = e->input ? eval_batch(s, scope, e->input) : eval_single(e, scope);
   cordon_scope_free(scope);
   return status;
 }
@@ -763,7 +516,7 @@ int command_eval(int argc, char **argv) {
   status = eval_arguments(e, argc, argv);
   if (status < 0)
     status = eval_decide(e);
-  cordon_value_free(e->meta);
+  asked_deinit(&e->asked);
   subject_deinit(&e->subject);
   free(e);
   return status;

@@ -16,6 +16,8 @@ const struct command commands[] = {
     {"run", command_run, "run a script under policy", help_run},
     {"check", command_check, "find everything wrong with policies", help_check},
     {"eval", command_eval, "one decision, or a stream of them", help_eval},
+    {"explain", command_explain, "the same, with everything behind it",
+     help_explain},
     {"test", command_test, "run the tests of policies", help_test},
     {"fmt", command_fmt, "policy files in their canonical layout", help_fmt},
     {"schema", command_schema, "JSON Schema of policy files", help_schema},
@@ -24,7 +26,7 @@ const struct command commands[] = {
     {NULL, NULL, NULL, NULL},
 };
 
-const char *const later_commands[] = {"explain", "diff", "suggest", "doctor",
+const char *const later_commands[] = {"diff", "suggest", "doctor",
                                       NULL};
 
 const struct command *command_find(const char *name) {

@@ -95,7 +95,7 @@ static struct slice url_pattern(const struct url *url) {
   return s;
 }
 
-const char *explain_wider_note(const struct request *q) {
+const char *explain_note(const struct request *q) {
   struct slice s = q->url ? (struct slice){q->url->text, q->url->len}
                           : (struct slice){NULL, 0};
   bool carries =
@@ -157,7 +157,7 @@ int explain_write_rule(const struct request *q, const struct decision *d,
 
 static int write_rule_line(const struct request *q, const struct decision *d,
                            struct buf *out) {
-  const char *note = explain_wider_note(q);
+  const char *note = explain_note(q);
   int rv;
 
   if ((rv = buf_adds(out, "  to allow it: ")) != 0 ||
@@ -226,9 +226,10 @@ static int write_take_too(const struct condition *c, const struct value *is,
       is->type != VALUE_BOOL)
     return buf_adds(out, "another condition");
   if (c->op == CONDITION_IN && !c->has_value_from) {
-    if ((rv = field_write_value(is, out)) != 0)
+    if ((rv = buf_adds(out, "add ")) != 0 ||
+        (rv = field_write_value(is, out)) != 0)
       return rv;
-    return buf_addf(out, " in the list of the condition");
+    return buf_adds(out, " to the list");
   }
   if (c->op != CONDITION_EQ || c->has_value_from ||
       c->value.type == VALUE_LIST || c->value.type == VALUE_MAP)
@@ -327,8 +328,10 @@ static int write_miss(const struct miss *m, const struct request *q,
       (rv = explain_write_where(m->policy, out)) != 0)
     return rv;
   if (m->outside) {
-    rv = buf_adds(out, " allows it but is ");
-    return rv == 0 ? explain_write_outside(m->policy, out) : rv;
+    rv = buf_adds(out, m->unmet ? " is " : " allows it but is ");
+    if (rv == 0)
+      rv = explain_write_outside(m->policy, out);
+    return rv == 0 && m->unmet ? write_unmet(m->policy, q, out) : rv;
   }
   if (m->action) {
     str_escape(action, sizeof action, m->action->source);
@@ -385,9 +388,9 @@ static int write_advice(const struct policy_set *set,
   struct request url = *q;
   int rv = 0;
 
-  if (m->score && m->outside)
+  if (m->score && m->outside && !m->unmet && !explain_has_rule(q))
     return buf_adds(out, "  to allow it: put it in force\n");
-  if (m->score && needs_no_rule(m)) {
+  if (m->score && needs_no_rule(m) && !m->outside) {
     if ((rv = buf_adds(out, "  to allow it: ")) != 0 ||
         (rv = explain_write_unmet_edit(m->policy, q, out)) != 0)
       return rv;

@@ -80,8 +80,8 @@ int explain_write_outside(const struct policy *p, struct buf *out);
 bool explain_has_rule(const struct request *q);
 int explain_write_rule(const struct request *q, const struct decision *d,
                        struct buf *out);
-/* A pattern for |q| takes more than it; NULL: or why. */
-const char *explain_wider_note(const struct request *q);
+/* What to know before |q| is allowed; NULL: nothing. */
+const char *explain_note(const struct request *q);
 /* A string in double quotes for YAML, ASCII only; |s| is UTF-8. */
 int explain_write_quoted(struct slice s, struct buf *out);
 bool explain_is_url_class(const struct request *q, const struct decision *d);

@@ -24,6 +24,7 @@ struct teller {
   struct explain_item item;
   explain_fn *fn;
   void *ud;
+  bool first; /* of the errors, that of the deciding policy */
   int rv;
 };
 
@@ -268,6 +269,9 @@ static void tell_error(void *ud, const struct policy *p,
   const struct pattern *resource;
   struct explain_part *part;
 
+  /* once for the deciding one, which comes first, once for the others */
+  if ((t->d->by_error && p == t->d->policy) != t->first)
+    return;
   begin(t, EXPLAIN_ERROR, p);
   if (matches(t, p, &rule, &resource))
     set_rule(t, rule, resource);
@@ -486,6 +490,10 @@ static void write_edit(struct teller *t, const struct miss *m) {
     wrote(t, buf_adds(out, p->ngroups ? "its group, or the policy, "
                                       : "the policy "));
     wrote(t, buf_adds(out, "in the scope"));
+    if (m->unmet) {
+      wrote(t, buf_adds(out, "; and "));
+      wrote(t, explain_write_unmet_edit(p, t->q, out));
+    }
   } else if (m->unmet && !m->parts && !m->action && !m->lacks_empty) {
     wrote(t, explain_write_unmet_edit(p, t->q, out));
     if (t->item.nparts > 1)
@@ -516,7 +524,7 @@ static void set_add(struct teller *t) {
     return;
   wrote(t, explain_write_rule(t->q, t->d, &t->words));
   t->item.add = keep(t);
-  t->item.note = explain_wider_note(t->q);
+  t->item.note = explain_note(t->q);
 }
 
 static void tell_miss(struct teller *t, const struct miss *m) {
@@ -527,6 +535,11 @@ static void tell_miss(struct teller *t, const struct miss *m) {
   t->item.text = miss_text(t);
   if (!m->outside && (m->parts || m->action || m->lacks_empty))
     set_add(t);
+  if (m->outside && m->resource->kind == PATTERN_ANY)
+    t->item.note = "that policy opens more than this";
+  if ((m->parts & PATTERN_PART_SCHEME) && t->q->url && !t->q->url->tls)
+    t->item.note = "ws:// is not encrypted: whoever is on the way can read and "
+                   "change it";
   write_edit(t, m);
   widen(t, m);
   redirect(t, m);
@@ -601,6 +614,9 @@ int policy_explain_all(const struct policy_set *set,
   tell_request(&t);
   if (scope && q.actor) {
     tell_applies(&t);
+    t.first = true;
+    policy_each_error(scope, &q, tell_error, &t);
+    t.first = false;
     policy_each_error(scope, &q, tell_error, &t);
     if (max_misses > 0 && !some_allow_applies(&t) &&
         !(d->verdict == VERDICT_ALLOW))

@@ -27,13 +27,13 @@ enum {
   TEXT_TYPO = 600,
   TEXT_PREFIX = 500,
   EVERYTHING = 250, /* the resource "*" */
-  ACTION_SAME = 200,
-  ACTION_PREFIX = 150,
-  ACTION_ANY = 60,
-  ACTION_TYPO = 120,
-  ACTION_SIBLING = 60,
+  ACTION_SAME = 60,
+  ACTION_PREFIX = 45,
+  ACTION_ANY = 20,
+  ACTION_TYPO = 50,
+  ACTION_SIBLING = 25,
   MEANT = 200,          /* a condition names this very resource */
-  MINUS_ACTION = 150,   /* two edits instead of one */
+  MINUS_ACTION = 60,    /* it is for another action */
   MINUS_OTHER = 150,    /* a condition asks for another resource or action */
   MINUS_UNMET = 60,     /* it asks for another actor */
   MINUS_MORE = 20,      /* each condition more */
@@ -269,7 +269,7 @@ static unsigned url_score(const struct pattern_url *p, const struct url *url,
     rest += parts & PATTERN_PART_QUERY ? alike(p->query, url->query, 30)
                                        : (unsigned)QUERY;
   /* the rest says little about another host */
-  return host >= HOST_SAME_LABEL ? host + rest : host + rest / 8;
+  return host >= HOST_SAME_LABEL ? host + rest : host + rest / 16;
 }
 
 /* ---------------------------------------------------------- resources --- */
@@ -329,7 +329,7 @@ static unsigned action_score(const struct pattern *p, struct slice action) {
   if (i == 0 || i == wants.len || i == action.len || wants.p[i] != '.' ||
       action.p[i] != '.')
     return n < 3 ? ACTION_SIBLING : 0;
-  return ACTION_SIBLING + alike(wants, action, 40);
+  return ACTION_SIBLING + alike(wants, action, 20);
 }
 
 /* ---------------------------------------------------------- conditions --- */
@@ -363,7 +363,7 @@ static void weigh_conditions(struct miss *m, const struct facts *facts) {
     m->unmet = true;
     minus += minus == 0 ? MINUS_UNMET : MINUS_MORE;
   }
-  if (m->unmet && (m->parts || m->action))
+  if (m->unmet && (m->parts || m->action || m->outside))
     minus += MINUS_UNMET_TOO;
   m->score += plus;
   m->score = m->score > minus ? m->score - minus : 1;
@@ -503,11 +503,13 @@ static void consider(struct search *s, const struct policy *p, bool outside) {
   }
   if (hopeless(s, best.score))
     return;
+  best.outside = outside;
   weigh_conditions(&best, &s->facts);
   if (outside) {
-    if (best.parts || best.action || best.lacks_empty || best.unmet)
-      return; /* it would not apply if it were in force */
-    best.outside = true;
+    /* what matches everything, under conditions, is for others */
+    if (best.parts || best.action || best.lacks_empty ||
+        (best.unmet && best.resource->kind == PATTERN_ANY))
+      return;
     best.score = best.score > MINUS_OUTSIDE ? best.score - MINUS_OUTSIDE : 1;
   } else if (!best.parts && !best.action && !best.lacks_empty && !best.unmet) {
     return; /* it applies */
@@ -539,7 +541,7 @@ size_t nearest_find(struct miss *ret, size_t max, const struct policy_set *set,
       consider(&s, p, !policy_scope_has(scope, p));
   }
   /* far behind the first, they only distract */
-  while (n < s.len && ret[n].score * 5 >= ret[0].score * 2)
+  while (n < s.len && ret[n].score * 2 >= ret[0].score)
     n++;
   return n;
 }

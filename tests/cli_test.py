@@ -120,8 +120,8 @@ class Usage(Case):
         top = self.expect(0, "help", err="")
         self.assertEqual(self.expect(0, "--help").out, top.out)
         self.assertEqual(self.expect(0, "-h").out, top.out)
-        for command in ("run", "check", "eval", "test", "fmt", "schema",
-                        "help"):
+        for command in ("run", "check", "eval", "explain", "test", "fmt",
+                        "schema", "help"):
             self.assertIn("\n  %s " % command, top.out)
             text = self.expect(0, "help", command, err="").out
             self.assertEqual(self.expect(0, command, "--help").out, text)
@@ -132,7 +132,8 @@ class Usage(Case):
 
     def test_help_names_every_option(self):
         """What the help of a command names is an option of it."""
-        for command in ("run", "check", "eval", "test", "fmt", "schema"):
+        for command in ("run", "check", "eval", "explain", "test", "fmt",
+                        "schema"):
             text = self.expect(0, "help", command).out
             for option in set(re.findall(r"--[a-z][a-z-]+", text)):
                 done = self.cordon(command, option)
@@ -172,7 +173,7 @@ class Usage(Case):
                 self.expect(2, *args, out="", err=words)
 
     def test_later(self):
-        for command in ("explain", "diff", "suggest", "doctor"):
+        for command in ("diff", "suggest", "doctor"):
             self.expect(2, command, out="",
                         err="command '%s' is not in this version" % command)
         for args in (["run", "--format=json", "x"],
