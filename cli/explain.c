@@ -244,7 +244,7 @@ static void text_item(void *ud, const cordon_explanation *e) {
       break;
     line = must_format("%s%s", e->edit, e->add ? ":" : "");
     paragraph(t->o, 3,
-              t->misses && !e->policy_id ? "or, whatever came near, "
+              t->misses && !e->policy_id ? "or "
                                          : "to allow it: ",
               5, line);
     free(line);

@@ -356,6 +356,32 @@ static void condition_parts(struct teller *t, const struct miss *m) {
   }
 }
 
+#define ACTIONS_SHOWN 6
+
+/* The nearest of the actions of its rule, and the others. */
+static const char *action_wants(struct teller *t, const struct miss *m) {
+  const struct policy_rule *r = m->rule;
+  struct buf *out = &t->words;
+  char name[160];
+  size_t shown = 1;
+
+  str_escape(name, sizeof name, m->action->source);
+  wrote(t, buf_addf(out, r->nactions > 1 ? "one of [%s" : "%s", name));
+  for (size_t i = 0; i < r->nactions; i++) {
+    if (&r->actions[i] == m->action)
+      continue;
+    if (shown++ == ACTIONS_SHOWN) {
+      wrote(t, buf_addf(out, ", ... %zu more", r->nactions - ACTIONS_SHOWN));
+      break;
+    }
+    str_escape(name, sizeof name, r->actions[i].source);
+    wrote(t, buf_addf(out, ", %s", name));
+  }
+  if (r->nactions > 1)
+    wrote(t, buf_addc(out, ']'));
+  return keep(t);
+}
+
 static void miss_parts(struct teller *t, const struct miss *m) {
   struct explain_part *part;
 
@@ -365,7 +391,7 @@ static void miss_parts(struct teller *t, const struct miss *m) {
   }
   if (m->action && (part = add_part(t, "action")) != NULL) {
     part->is = keep_visible(t, t->facts.action);
-    part->wants = keep_visible(t, m->action->source);
+    part->wants = action_wants(t, m);
     wrote(t,
           buf_addf(&t->words, "action is %s, wants %s", part->is, part->wants));
     part->text = keep(t);
@@ -438,7 +464,8 @@ static void redirect(struct teller *t, const struct miss *m) {
       port = url->tls ? 80 : 443;
   }
   if (m->parts & PATTERN_PART_HOST) {
-    if (u->host_kind != PATTERN_HOST_NAME && u->host_kind != PATTERN_HOST_IP)
+    /* another host is another service, unless it was only misspelt */
+    if (u->host_kind != PATTERN_HOST_NAME || !nearest_is_typo(host, u->host))
       return;
     host = u->host;
   }
@@ -527,6 +554,19 @@ static void set_add(struct teller *t) {
   t->item.note = explain_note(t->q);
 }
 
+/* Another word, or the same one misspelt? */
+static void suspect(struct teller *t, struct slice is, struct slice wants) {
+  char known[160], asked[160];
+
+  if (is.len == 0 || !nearest_is_typo(is, wants))
+    return;
+  str_escape(known, sizeof known, wants);
+  str_escape(asked, sizeof asked, is);
+  wrote(t,
+        buf_addf(&t->words, "'%s' may be a misspelling of '%s'", asked, known));
+  t->item.note = keep(t);
+}
+
 static void tell_miss(struct teller *t, const struct miss *m) {
   begin(t, EXPLAIN_MISS, m->policy);
   set_rule(t, m->rule, m->resource);
@@ -535,6 +575,13 @@ static void tell_miss(struct teller *t, const struct miss *m) {
   t->item.text = miss_text(t);
   if (!m->outside && (m->parts || m->action || m->lacks_empty))
     set_add(t);
+  if (m->action && m->action->kind == PATTERN_EXACT)
+    suspect(t, t->facts.action, m->action->source);
+  else if (!m->action && m->parts && m->resource->kind == PATTERN_EXACT)
+    suspect(t, t->facts.resource, m->resource->source);
+  else if (!m->action && m->parts && m->resource->kind == PATTERN_PREFIX)
+    suspect(t, nearest_typo_prefix(t->facts.resource, m->resource->as.text),
+            m->resource->as.text);
   if (m->outside && m->resource->kind == PATTERN_ANY)
     t->item.note = "that policy opens more than this";
   if ((m->parts & PATTERN_PART_SCHEME) && t->q->url && !t->q->url->tls)
@@ -576,7 +623,7 @@ static void tell_advice(struct teller *t) {
   } else {
     set_add(t);
     wrote(t,
-          buf_adds(&t->words, t->item.add ? "a policy with this rule allows it"
+          buf_adds(&t->words, t->item.add ? "add a policy with this rule"
                                           : "no rule can be written for it"));
   }
   t->item.edit = keep(t);

@@ -32,6 +32,9 @@ enum {
   ACTION_ANY = 20,
   ACTION_TYPO = 50,
   ACTION_SIBLING = 25,
+  ACTION_COUSIN = 8,
+  EVERYTHING_ELSE = 60, /* "*", for another action */
+  OPENS_ALL = 15,       /* out of force, and for whoever may do anything */
   MEANT = 200,          /* a condition names this very resource */
   MINUS_ACTION = 60,    /* it is for another action */
   MINUS_OTHER = 150,    /* a condition asks for another resource or action */
@@ -96,6 +99,48 @@ static unsigned edits(struct slice a, struct slice b) {
   return last[b.len] > 2 ? 3 : last[b.len];
 }
 
+static bool differ_in_digits(struct slice a, struct slice b) {
+  size_t i = 0, j = 0;
+
+  for (;;) {
+    while (i < a.len && ascii_digit(a.p[i]))
+      i++;
+    while (j < b.len && ascii_digit(b.p[j]))
+      j++;
+    if (i == a.len || j == b.len)
+      return i == a.len && j == b.len;
+    if (a.p[i++] != b.p[j++])
+      return false;
+  }
+}
+
+bool nearest_is_typo(struct slice a, struct slice b) {
+  size_t same = 0, word = 0;
+
+  if (edits(a, b) >= 3 || differ_in_digits(a, b))
+    return false;
+  /* the first word that differs is long enough for so many mistakes */
+  while (same < a.len && same < b.len && a.p[same] == b.p[same])
+    same++;
+  while (same > 0 && !memchr(".:/", a.p[same - 1], 3))
+    same--;
+  while (same + word < b.len && !memchr(".:/", b.p[same + word], 3))
+    word++;
+  return word >= 4 && edits(a, b) * 2 < word;
+}
+
+struct slice nearest_typo_prefix(struct slice text, struct slice prefix) {
+  bool closed = prefix.len && memchr(".:/", prefix.p[prefix.len - 1], 3);
+
+  for (size_t n = prefix.len + 1; n > 0 && n + 1 >= prefix.len; n--) {
+    struct slice s = {text.p, n};
+    if (n <= text.len && (!closed || memchr(".:/", text.p[n - 1], 3)) &&
+        nearest_is_typo(s, prefix))
+      return s;
+  }
+  return (struct slice){NULL, 0};
+}
+
 /* |whole| times the share of |a| and |b| that agrees at both ends. */
 static unsigned alike(struct slice a, struct slice b, unsigned whole) {
   size_t shorter = a.len < b.len ? a.len : b.len;
@@ -147,10 +192,8 @@ static unsigned text_score(const struct pattern *p, struct slice text) {
   case PATTERN_PREFIX:
     if (slice_starts(text, wants))
       return TEXT_PREFIX + (wants.len > 50 ? 250 : 5 * (unsigned)wants.len);
-    if (wants.len <= text.len && wants.len >= 4 &&
-        (n = edits(wants, (struct slice){text.p, wants.len})) < 3)
-      return TEXT_PREFIX - 60 * n;
-    /* "document:*" and "document" */
+    if (nearest_typo_prefix(text, wants).len)
+      return TEXT_PREFIX - 60;
     return words_alike(wants, text, 400);
   case PATTERN_NEVER:
   case PATTERN_URL:
@@ -313,23 +356,39 @@ static unsigned resource_score(const struct pattern *p, unsigned parts,
   return 0;
 }
 
-/* How alike the names of two actions are, of which neither is the other. */
-static unsigned action_score(const struct pattern *p, struct slice action) {
-  struct slice wants = p->source;
-  size_t i = 0;
-  unsigned n;
+/* How many bytes of |s| stand before its last dot. */
+static size_t family(struct slice s) {
+  const char *dot = memrchr(s.p, '.', s.len);
 
-  if (slice_eq_nocase(wants, action) || (n = edits(wants, action)) < 2)
+  return dot ? (size_t)(dot - s.p) : 0;
+}
+
+/* How alike the names of two actions are, of which neither is the other:
+ * registry.get and registry.apply are of a family, websocket.connect and
+ * websocket.connect.url as well. */
+static unsigned action_score(const struct pattern *p, struct slice action) {
+  struct slice wants = p->source, a = wants, b = action;
+  size_t first;
+
+  if (a.len == 0 || b.len == 0)
+    return 0;
+  if (slice_eq_nocase(a, b) || edits(a, b) < 3)
     return ACTION_TYPO;
-  while (i < wants.len && i < action.len && wants.p[i] == action.p[i] &&
-         wants.p[i] != '.')
-    i++;
-  /* registry.get and registry.apply are of a kind; the longer they go on alike
-   * the more */
-  if (i == 0 || i == wants.len || i == action.len || wants.p[i] != '.' ||
-      action.p[i] != '.')
-    return n < 3 ? ACTION_SIBLING : 0;
-  return ACTION_SIBLING + alike(wants, action, 20);
+  if (a.len > b.len) {
+    a = action;
+    b = wants;
+  }
+  if (b.p[a.len] == '.' && slice_starts(b, a))
+    return ACTION_SIBLING + 5 + alike(a, b, 20);
+  a = (struct slice){wants.p, family(wants)};
+  b = (struct slice){action.p, family(action)};
+  if (a.len > 0 && slice_eq(a, b))
+    return ACTION_SIBLING + alike(wants, action, 20);
+  first = first_label(action);
+  return first < action.len && first == first_label(wants) &&
+                 memcmp(wants.p, action.p, first) == 0
+             ? ACTION_COUSIN
+             : 0;
 }
 
 /* ---------------------------------------------------------- conditions --- */
@@ -378,6 +437,7 @@ struct search {
   struct miss *list; /* the nearest first */
   size_t len;
   size_t max;
+  bool all_told; /* one that is not in force and opens everything */
 };
 
 /* websocket.connect says nothing about the URL; where it is known, those who
@@ -463,6 +523,8 @@ static struct miss rule_miss(const struct search *s, const struct policy *p,
     m.parts = 0;
     resource = 0;
   }
+  if (m.action && m.resource && m.resource->kind == PATTERN_ANY)
+    resource = EVERYTHING_ELSE;
   m.score = action + resource;
   if (m.action)
     m.score = m.score > MINUS_ACTION ? m.score - MINUS_ACTION : 1;
@@ -491,6 +553,17 @@ static bool hopeless(const struct search *s, unsigned score) {
          (s->len == s->max && score + MEANT <= s->list[s->len - 1].score);
 }
 
+static bool opens_all(const struct miss *m) {
+  const struct policy_rule *r = m->rule;
+
+  if (!m->resource || m->resource->kind != PATTERN_ANY)
+    return false;
+  for (size_t i = 0; i < r->nactions; i++)
+    if (r->actions[i].kind == PATTERN_ANY)
+      return true;
+  return false;
+}
+
 static void consider(struct search *s, const struct policy *p, bool outside) {
   struct miss best = {.score = 0};
 
@@ -510,7 +583,15 @@ static void consider(struct search *s, const struct policy *p, bool outside) {
     if (best.parts || best.action || best.lacks_empty ||
         (best.unmet && best.resource->kind == PATTERN_ANY))
       return;
-    best.score = best.score > MINUS_OUTSIDE ? best.score - MINUS_OUTSIDE : 1;
+    if (opens_all(&best)) {
+      /* one of them tells as much as all */
+      if (s->all_told)
+        return;
+      s->all_told = true;
+      best.score = OPENS_ALL;
+    } else {
+      best.score = best.score > MINUS_OUTSIDE ? best.score - MINUS_OUTSIDE : 1;
+    }
   } else if (!best.parts && !best.action && !best.lacks_empty && !best.unmet) {
     return; /* it applies */
   }

@@ -35,4 +35,10 @@ bool nearest_complete(struct request *q, struct url *url, struct ip *ip);
 size_t nearest_find(struct miss *ret, size_t max, const struct policy_set *set,
                     const struct policy_scope *scope, const struct request *q);
 
+/* Is |a| perhaps |b| misspelt?  Not where only numbers differ, or in what is
+ * too short to tell. */
+bool nearest_is_typo(struct slice a, struct slice b);
+/* The beginning of |text| that is perhaps |prefix| misspelt; empty: none. */
+struct slice nearest_typo_prefix(struct slice text, struct slice prefix);
+
 #endif
