@@ -595,12 +595,15 @@ static int connect_done(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* |url| of websocket.connect serves explanations only. */
 static bool ask(lua_State *L, const char *action, const struct url *url,
                 const struct guard_place *where, struct request *ret_rq,
                 struct decision *ret_decision) {
   struct services *sv = services_of(L);
   *ret_rq = (struct request){.action = slice_of(action), .url = url};
-  ret_rq->resource = url ? (struct slice){url->text, url->len} : SLICE("");
+  ret_rq->resource = SLICE("");
+  if (strcmp(action, "websocket.connect.url") == 0)
+    ret_rq->resource = (struct slice){url->text, url->len};
   return guard_ask(&sv->guard, ret_rq, NULL, where, ret_decision);
 }
 
@@ -666,8 +669,9 @@ static int ws_connect(lua_State *L) {
   enum url_reason reason;
   const char *limit;
   struct client *c;
+  struct url url;
   struct err e;
-  int rv;
+  int rv, parsed;
   if (!lua_isnoneornil(L, 2))
     luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
@@ -679,7 +683,10 @@ static int ws_connect(lua_State *L) {
                     "websocket.connect cannot wait here: no context that can "
                     "be suspended");
   guard_here(L, &where);
-  if (!ask(L, "websocket.connect", NULL, &where, &rq, &decision) && !dry_run)
+  parsed = url_parse(&url, text, &reason, &e);
+  if (!ask(L, "websocket.connect", parsed == 0 ? &url : NULL, &where, &rq,
+           &decision) &&
+      !dry_run)
     return refused(L, &rq, &decision);
 
   c = client_new(L, &o);
@@ -688,7 +695,9 @@ static int ws_connect(lua_State *L) {
     return luaL_error(L, "not enough memory");
   c->dial->mem = st->mem;
   c->dial->where = where;
-  if (url_parse(&c->dial->url, text, &reason, &e) != 0) {
+  if (parsed == 0) {
+    url_copy(&c->dial->url, &url);
+  } else {
     dial_free(c);
     return fail_nil(L, KIND_INVALID, false, "%s", e.message);
   }

@@ -428,8 +428,11 @@ static void widen(struct teller *t, const struct miss *m) {
       m->unmet)
     return;
   p = *m->resource;
-  if (m->parts & PATTERN_PART_SCHEME)
-    p.as.url.schemes = url->tls ? PATTERN_WSS : PATTERN_WS;
+  if (m->parts & PATTERN_PART_SCHEME) {
+    if (!url->tls)
+      return; /* who wants encryption there wants it */
+    p.as.url.schemes = PATTERN_WSS;
+  }
   if (m->parts & PATTERN_PART_PORT) {
     bool usual = url->port == (url->tls ? 443 : 80);
     p.as.url.ports =
@@ -438,7 +441,10 @@ static void widen(struct teller *t, const struct miss *m) {
   if (pattern_match(&p, &t->subject) != 1)
     return;
   wrote(t, pattern_write(&p, &t->words));
-  t->item.wider = keep(t);
+  if (slice_eq(buf_slice(&t->words), t->facts.resource))
+    buf_clear(&t->words); /* no wider than the rule */
+  else
+    t->item.wider = keep(t);
 }
 
 /* A URL like the one asked for that |m| allows. */

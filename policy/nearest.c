@@ -12,8 +12,8 @@ enum {
   HOST_SAME = 600,
   HOST_BELOW = 420,       /* of "*." name, and more for each label of it */
   HOST_ANY = 200,         /* "*" */
-  HOST_TYPO = 400,        /* one letter is wrong */
-  HOST_TYPO2 = 340,       /* two */
+  HOST_TYPO = 460,        /* one letter is wrong */
+  HOST_TYPO2 = 400,       /* two */
   HOST_LOOPBACK = 380,    /* localhost and 127.0.0.1 */
   HOST_PARENT = 330,      /* a name below the other */
   HOST_BESIDE = 280,      /* two labels at the end agree */
@@ -437,7 +437,8 @@ struct search {
   struct miss *list; /* the nearest first */
   size_t len;
   size_t max;
-  bool all_told; /* one that is not in force and opens everything */
+  size_t candidates; /* all that were kept, for a while at least */
+  bool all_told;     /* one that is not in force and opens everything */
 };
 
 /* websocket.connect says nothing about the URL; where it is known, those who
@@ -535,6 +536,7 @@ static struct miss rule_miss(const struct search *s, const struct policy *p,
 static void keep(struct search *s, const struct miss *m) {
   size_t at = s->len;
 
+  s->candidates++;
   /* of equals the first: policies come in the order of their ids */
   while (at > 0 && s->list[at - 1].score < m->score)
     at--;
@@ -547,10 +549,19 @@ static void keep(struct search *s, const struct miss *m) {
   s->list[at] = *m;
 }
 
-/* The most a policy's conditions can add. */
+/* Whatever its conditions add, it is not among the nearest. */
 static bool hopeless(const struct search *s, unsigned score) {
   return score == 0 ||
          (s->len == s->max && score + MEANT <= s->list[s->len - 1].score);
+}
+
+#define FEW 3
+
+/* One of many that have nothing of the host that was asked for. */
+static bool far_away(const struct search *s, const struct miss *m) {
+  return s->candidates > FEW && m->resource &&
+         m->resource->kind == PATTERN_URL && (m->parts & PATTERN_PART_HOST) &&
+         m->score < HOST_SAME_LABEL;
 }
 
 static bool opens_all(const struct miss *m) {
@@ -621,6 +632,8 @@ size_t nearest_find(struct miss *ret, size_t max, const struct policy_set *set,
     if (!p->deny)
       consider(&s, p, !policy_scope_has(scope, p));
   }
+  if (s.len > 0 && far_away(&s, &ret[0]))
+    return 0;
   /* far behind the first, they only distract */
   while (n < s.len && ret[n].score * 2 >= ret[0].score)
     n++;

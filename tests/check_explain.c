@@ -249,7 +249,7 @@ static const struct {
       "note{ws:// is not encrypted"}},
     {{URL_ACTION, "wss://f.example:10/x", NULL, "guest"},
      {"miss app:feeds rule 2 text{port is 10, wants 1-9}",
-      "edit{add this rule to its rules}", "wider{wss://f.example:10/x}"}},
+      "edit{add this rule to its rules}"}},
     {{URL_ACTION, "wss://f.example:9/x/*", NULL, "guest"},
      {"note{'*' in a pattern is any run of bytes"}},
     {{"read", "document:7", NULL, "guest"},
