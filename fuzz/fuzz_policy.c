@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "policy/decide.h"
+#include "policy/explain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +40,30 @@ static const struct {
     {"fetch", "wss://a b/"},
 };
 
+static void is_safe(const char *text) {
+  for (; text && *text; text++) /* for a terminal, in one line */
+    need((unsigned char)*text >= 0x20);
+}
+
+static void on_item(void *ud, const struct explain_item *item) {
+  size_t *deciding = ud;
+
+  *deciding += item->decides;
+  is_safe(item->pattern);
+  is_safe(item->text);
+  is_safe(item->edit);
+  is_safe(item->add);
+  is_safe(item->wider);
+  is_safe(item->instead);
+  is_safe(item->note);
+  need(item->nparts <= EXPLAIN_MAX_PARTS);
+  for (size_t i = 0; i < item->nparts; i++) {
+    is_safe(item->parts[i].is);
+    is_safe(item->parts[i].wants);
+    is_safe(item->parts[i].text);
+  }
+}
+
 static void ask(const struct policy_set *set, const struct policy_scope *scope,
                 size_t i, const struct mem *m) {
   static const struct actor actor = {.id = {"fuzz", 4}};
@@ -47,6 +72,7 @@ static void ask(const struct policy_set *set, const struct policy_scope *scope,
                       .resource = slice_of(asked[i].resource)};
   struct decision d = policy_decide(set, scope, &q, NULL);
   struct decision again = policy_decide(set, scope, &q, NULL);
+  size_t deciding = 0;
   struct buf out;
 
   need(d.verdict == again.verdict && d.policy == again.policy);
@@ -61,6 +87,9 @@ static void ask(const struct policy_set *set, const struct policy_scope *scope,
   for (size_t k = 0; k < out.len; k++) /* safe for a terminal */
     need(buf_bytes(&out)[k] >= 0x20 || buf_bytes(&out)[k] == '\n');
   buf_deinit(&out);
+  need(policy_explain_all(set, scope, &q, &d, NEAREST_MAX, m, on_item,
+                          &deciding) == 0);
+  need(deciding == (d.policy ? 1 : 0));
 }
 
 static void try_values(struct slice text, const struct mem *m) {

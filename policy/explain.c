@@ -256,6 +256,8 @@ int explain_write_unmet_edit(const struct policy *p, const struct request *q,
   policy_facts(&facts, q);
   i = first_unmet(p, &facts);
   str_escape(file, sizeof file, slice_of(p->file));
+  if (i == p->nconditions && !p->expr) /* FAULT_REQUEST */
+    return buf_adds(out, "a resource that is a proper URL, or none at all");
   if (i == p->nconditions) {
     if (expr_eval(p->expr, &facts, &fault) == OUTCOME_ERROR &&
         fault.kind == FAULT_MISSING && fault.field) {

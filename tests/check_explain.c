@@ -2,6 +2,7 @@
  * decision. */
 #include "tests/unit.h"
 
+#include "cordon/cordon.h"
 #include "policy/explain.h"
 
 #define CONNECT "websocket.connect"
@@ -225,7 +226,12 @@ static const char messy[] = TOP LISTS(
                                        "resources: '*'\n" IF(
                                            "{field: meta.owner, operator: ne, "
                                            "value_from: actor.id}")
-                                           GROUP("default");
+                                           GROUP("default")
+                                               P("urls") "    effect: deny\n   "
+                                                         " actions: fetch\n    "
+                                                         "resources: "
+                                                         "'wss://a/*'\n" GROUP(
+                                                             "default");
 
 static const struct {
   struct question question;
@@ -290,6 +296,10 @@ static const struct {
       "address: any}}"}},
     {{ADDRESS_ACTION, "127.0.0.1:80", "ws://localhost/", NULL},
      {"add{{action: websocket.connect.url, resource: \"ws://localhost/\"}}"}},
+    {{"fetch", "wss://a b/", NULL, NULL},
+     {"error app:urls decides text{",
+      "advice app:urls edit{a deny that cannot be evaluated denies: a resource "
+      "that is a proper URL"}},
     {{"re\x1b[31m", "x\n\xFF", NULL, NULL},
      {"advice edit{no rule can be written for it}\n"}},
 };
@@ -406,6 +416,80 @@ START_TEST(survives_failing_memory) {
 }
 END_TEST
 
+/* ------------------------------------------------------------- the API --- */
+
+static void on_explanation(void *ud, const cordon_explanation *e) {
+  size_t *n = ud;
+
+  ck_assert_uint_eq(e->struct_size, sizeof *e);
+  ck_assert_int_le(e->kind, CORDON_EXPLAIN_ADVICE);
+  for (size_t i = 0; i < e->nparts; i++)
+    ck_assert(e->parts[i]->name[0] && e->parts[i]->text[0]);
+  if (e->kind == CORDON_EXPLAIN_MISS && ++*n == 1) {
+    ck_assert_str_eq(e->policy_id, "app:prices");
+    ck_assert_str_eq(e->file, "p.yaml");
+    ck_assert_uint_eq(e->line, 3);
+    ck_assert(e->in_scope && !e->deny && !e->decides);
+    ck_assert_uint_eq(e->ngroups, 1);
+    ck_assert_str_eq(e->groups[0], "app:default");
+    ck_assert_str_eq(e->parts[0]->text, "port is 1, wants 443");
+  }
+}
+
+START_TEST(api_tells) {
+  cordon_source source = {"p.yaml", messy, sizeof messy - 1};
+  cordon_request q = {.actor_id = "user:1",
+                      .action = URL_ACTION,
+                      .resource = "wss://stream.example.com:1/prices/x"};
+  cordon_decision d;
+  cordon_policy *policy;
+  cordon_scope *scope;
+  cordon_error err;
+  size_t n = 0;
+
+  q.resource_len_bytes = strlen(q.resource);
+  ck_assert_int_eq(cordon_policy_new(&policy, NULL, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_policy_add(policy, &source, NULL, NULL, &err),
+                   CORDON_OK);
+  ck_assert_int_eq(cordon_policy_finish(policy, NULL, NULL, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_scope_new(&scope, policy, NULL, 0, NULL, &err),
+                   CORDON_OK);
+  /* this one is allowed by app:all, which the other scope lacks */
+  ck_assert_int_eq(
+      cordon_explain_all(scope, &q, 0, on_explanation, &n, &d, &err),
+      CORDON_OK);
+  ck_assert_int_eq(d.verdict, CORDON_ALLOW);
+  ck_assert_uint_eq(n, 0);
+  cordon_scope_free(scope);
+  ck_assert_int_eq(cordon_scope_new(&scope, policy,
+                                    (const char *const[]){"default"}, 1, NULL,
+                                    &err),
+                   CORDON_OK);
+  ck_assert_int_eq(
+      cordon_explain_all(scope, &q, 1, on_explanation, &n, NULL, NULL),
+      CORDON_OK);
+  ck_assert_uint_eq(n, 1);
+  ck_assert_int_eq(
+      cordon_explain_all(NULL, &q, 99, on_explanation, &n, &d, NULL),
+      CORDON_OK);
+  ck_assert_str_eq(d.reason, "no scope");
+  ck_assert_int_eq(cordon_explain_all(scope, &q, 0, NULL, NULL, &d, &err),
+                   CORDON_E_INVALID);
+  q.resource = "wss://a@b/";
+  q.resource_len_bytes = strlen(q.resource);
+  ck_assert_int_eq(
+      cordon_explain_all(scope, &q, 0, on_explanation, &n, &d, &err),
+      CORDON_E_URL);
+  ck_assert_str_eq(d.canonical_reason, "userinfo");
+  q.action = NULL;
+  ck_assert_int_eq(
+      cordon_explain_all(scope, &q, 0, on_explanation, &n, NULL, NULL),
+      CORDON_E_INVALID);
+  cordon_scope_free(scope);
+  cordon_policy_unref(policy);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("explain");
   TCase *tc = tcase_create("explain");
@@ -415,6 +499,7 @@ int main(void) {
   tcase_add_test(tc, advises_well);
   tcase_add_test(tc, tells_without_a_context);
   tcase_add_test(tc, survives_failing_memory);
+  tcase_add_test(tc, api_tells);
   suite_add_tcase(s, tc);
   return unit_run(s);
 }
