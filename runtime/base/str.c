@@ -136,8 +136,8 @@ int str_duration(struct slice s, int64_t *ret_ns) {
     if (range || whole > limit / unit)
       return ERR_RANGE;
     ns = whole * unit;
-    ns += (uint64_t)((long double)part *
-                     ((long double)unit / (long double)scale));
+    /* in doubles, as Go does: "0.3333333333333333333h" is 20 minutes */
+    ns += (uint64_t)((double)part * ((double)unit / (double)scale));
     if (ns > limit || total > limit - ns)
       return ERR_RANGE;
     total += ns;
