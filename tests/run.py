@@ -185,6 +185,7 @@ def groups(label, build, env):
     units = [os.path.join(build, p) for p in listed("UNITS")]
     if label.startswith("valgrind"):
         tool = [os.path.join(build, "libtool"), "--mode=execute", "valgrind",
+                "--suppressions=" + os.path.join(TOP, "tests", "valgrind.supp"),
                 "--quiet", "--error-exitcode=99", "--leak-check=full",
                 "--errors-for-leak-kinds=definite", "--num-callers=20"]
         env = dict(env, CK_FORK="no", CK_DEFAULT_TIMEOUT="0",
