@@ -386,15 +386,15 @@ static int read_headers(lua_State *L, struct options *o) {
     if (has_control(h.value))
       return bad_header(L, h.name,
                         "has a line break or control character in its value");
-    for (size_t i = 0; i < o->net.nheaders; i++)
+    for (size_t i = 0; i < o->net.opening.nheaders; i++)
       if (slice_eq_nocase(o->headers[i].name, h.name))
         return bad_header(L, h.name, "is given twice");
     bytes += h.name.len + h.value.len + 4;
-    if (o->net.nheaders == HEADERS_MAX || bytes > HEADERS_MAX_BYTES)
+    if (o->net.opening.nheaders == HEADERS_MAX || bytes > HEADERS_MAX_BYTES)
       return fail_nil(L, KIND_INVALID, false,
                       "option 'headers': more than %d headers or %d bytes",
                       HEADERS_MAX, HEADERS_MAX_BYTES);
-    o->headers[o->net.nheaders++] = h;
+    o->headers[o->net.opening.nheaders++] = h;
   }
   return 0;
 }
@@ -425,7 +425,7 @@ static int read_protocols(lua_State *L, struct options *o) {
         return fail_nil(L, KIND_INVALID, false,
                         "option 'protocols': '%.*s' is given twice", (int)s.len,
                         s.p);
-    o->protocols[o->net.nprotocols++] = s;
+    o->protocols[o->net.opening.nprotocols++] = s;
   }
   return 0;
 }
@@ -473,11 +473,11 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
   if (slice_is(name, "protocols"))
     return read_protocols(L, o);
   if (slice_is(name, "dial_timeout"))
-    return read_timeout(L, name.p, false, &o->net.dial_timeout_ns);
+    return read_timeout(L, name.p, false, &o->net.opening.dial_timeout_ns);
   if (slice_is(name, "read_timeout"))
-    return read_timeout(L, name.p, true, &o->net.read_timeout_ns);
+    return read_timeout(L, name.p, true, &o->net.session.read_timeout_ns);
   if (slice_is(name, "write_timeout"))
-    return read_timeout(L, name.p, true, &o->net.write_timeout_ns);
+    return read_timeout(L, name.p, true, &o->net.session.write_timeout_ns);
   if (slice_is(name, "compression"))
     return read_compression(L);
   if (slice_is(name, "compression_threshold"))
@@ -487,7 +487,7 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
     rv = read_count(L, name.p, 0, READ_LIMIT_MAX,
                     "bytes, an integer from 0 (the default) to 134217728", &n);
     if (rv == 0 && n > 0)
-      o->net.read_limit = n;
+      o->net.session.read_limit = n;
     return rv;
   }
   if (slice_is(name, "channel_capacity")) {
@@ -500,7 +500,7 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
   if (slice_is(name, "control_messages")) {
     if (lua_type(L, -1) != LUA_TBOOLEAN)
       return bad_option(L, name.p, "true or false");
-    o->net.control_messages = lua_toboolean(L, -1);
+    o->net.session.control_messages = lua_toboolean(L, -1);
     return 0;
   }
   near = str_nearest(name, names);
@@ -514,10 +514,10 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
 static int read_options(lua_State *L, int idx, struct options *o) {
   int rv;
   memset(o, 0, sizeof *o);
-  o->net.headers = o->headers;
-  o->net.protocols = o->protocols;
-  o->net.dial_timeout_ns = DIAL_TIMEOUT_NS;
-  o->net.read_limit = READ_LIMIT;
+  o->net.opening.headers = o->headers;
+  o->net.opening.protocols = o->protocols;
+  o->net.opening.dial_timeout_ns = DIAL_TIMEOUT_NS;
+  o->net.session.read_limit = READ_LIMIT;
   o->capacity = CAPACITY;
   if (lua_isnoneornil(L, idx))
     return 0;
@@ -630,7 +630,7 @@ static struct client *client_new(lua_State *L, const struct options *o) {
   list_init(&c->node);
   list_init(&c->sends);
   luaL_setmetatable(L, CLIENT_META);
-  c->control_messages = o->net.control_messages;
+  c->control_messages = o->net.session.control_messages;
   c->ch = channel_new_host(L, o->capacity, -1, &host);
   lua_setiuservalue(L, -2, USER_CHANNEL);
   return c;
@@ -641,7 +641,7 @@ static int start_dial(lua_State *L, struct client *c, struct options *o) {
   struct services *sv = c->sv;
   struct err e;
   int rv;
-  o->net.url = &c->dial->url;
+  o->net.opening.url = &c->dial->url;
   rv = connection_new(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
                       &handler, c, &st->mem, &e);
   if (rv != 0) {

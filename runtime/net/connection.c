@@ -1,19 +1,14 @@
-/* connection.c - one WebSocket connection: the state machine over resolve,
- * dial, tls, upgrade and frames. */
+/* connection.c - one WebSocket connection: the state machine over an opening,
+ * then a stream and its frames. */
 #include "runtime/net/connection.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "runtime/base/buf.h"
 #include "runtime/base/clock.h"
-#include "runtime/net/dial.h"
 #include "runtime/net/poller.h"
-#include "runtime/net/resolve.h"
-#include "runtime/net/tls.h"
+#include "runtime/net/stream.h"
 
 #define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
 #define CLOSE_REASON_MAX (FRAMES_CONTROL_MAX - 2)
@@ -34,39 +29,16 @@
 #define PIECE_BYTES 4096
 
 enum connection_state {
-  CONN_RESOLVING,
-  CONN_DIALING,
-  CONN_TLS,
-  CONN_UPGRADING,
+  CONN_OPENING,
   CONN_OPEN,
   CONN_CLOSING,  /* a close frame is queued, sent or received */
   CONN_DRAINING, /* the owner knows the end; the last bytes go and come */
   CONN_DEAD      /* no socket */
 };
 
-/* What is needed only until the connection is open. */
-struct setup {
-  struct resolve_query *query;
-  struct dial *dial;
-  struct upgrade upgrade;
-  bool upgrading; /* upgrade is initialized */
-  bool tls;
-  bool answered;     /* a byte of the answer came */
-  bool host_is_name; /* else an IP literal: ip */
-  uint16_t port;
-  struct ip ip;
-  char key[UPGRADE_KEY_LEN];
-  char host[256];
-  struct slice *protocols; /* the texts stand behind the slices */
-  size_t nprotocols;
-  size_t protocols_bytes;
-};
-
 struct connection {
   struct mem mem; /* of the owner; the loop's after connection_release */
   struct loop *loop;
-  struct resolver *resolver;
-  struct tls_context *tls_context;
   const struct connection_handler *h; /* NULL: nobody is told any more */
   void *ud;
   struct list released;
@@ -74,19 +46,17 @@ struct connection {
   unsigned depth; /* of calls from the loop that are using |this| */
   bool freed;     /* the last of them frees the memory */
 
-  struct setup *setup;
-  int fd;
-  struct watch watch;
+  struct opening *opening; /* until it is open, and */
+  struct stream *stream;   /* from then on */
   struct timer timer;
   struct deferred kick;
-  struct tls_session *tls;
   char *subprotocol;
   size_t subprotocol_len;
 
   uint64_t read_timeout_ns;
   uint64_t write_timeout_ns;
-  uint64_t dial_at; /* deadlines; 0: none */
-  uint64_t read_at;
+  uint64_t read_limit;
+  uint64_t read_at; /* deadlines; 0: none */
   uint64_t close_at;
 
   /* receiving */
@@ -99,7 +69,6 @@ struct connection {
   bool more;     /* something may be there that the poller does not tell */
   bool read_end; /* EOF or an error: nothing more comes */
   bool hung_up;  /* reported while nothing was to be read: not watched */
-  bool read_wants_write;
 
   /* sending */
   struct buf out;
@@ -111,7 +80,6 @@ struct connection {
   struct send_request orphan;        /* the rest of an abandoned one */
   char *orphan_data;
   bool write_broken;
-  bool write_wants_read;
   bool pong_wanted;
   uint8_t pong_len;
   uint8_t pong[FRAMES_CONTROL_MAX];
@@ -127,22 +95,6 @@ struct connection {
   char close_reason[CLOSE_REASON_MAX];
   char peer_reason[CLOSE_REASON_MAX];
 };
-
-const char *connection_stage_name(enum connection_stage s) {
-  switch (s) {
-  case STAGE_RESOLVE:
-    return "resolve";
-  case STAGE_CONNECT:
-    return "connect";
-  case STAGE_TLS:
-    return "tls";
-  case STAGE_HANDSHAKE:
-    return "handshake";
-  case STAGE_TIMEOUT:
-    return "timeout";
-  }
-  return "unknown";
-}
 
 bool close_code_sendable(uint16_t code) {
   return close_code_valid(code);
@@ -177,20 +129,6 @@ static int message_resize(struct message **m, const struct mem *mem,
   return 0;
 }
 
-static void setup_free(struct connection *c) {
-  struct setup *s = c->setup;
-  if (!s)
-    return;
-  c->setup = NULL;
-  if (s->query)
-    resolve_cancel(s->query);
-  dial_free(s->dial);
-  if (s->upgrading)
-    upgrade_deinit(&s->upgrade);
-  mem_free(&c->mem, s->protocols, s->protocols_bytes);
-  mem_free(&c->mem, s, sizeof *s);
-}
-
 static void orphan_free(struct connection *c) {
   mem_free(&c->mem, c->orphan_data, c->orphan.data.len);
   c->orphan_data = NULL;
@@ -207,21 +145,18 @@ static void drop_requests(struct connection *c) {
 /* No socket, no buffers, no deadline; the struct stays its owner's. */
 static void disconnect(struct connection *c) {
   c->state = CONN_DEAD;
-  watch_stop(&c->watch);
   timer_stop(&c->timer);
   deferred_cancel(&c->kick);
-  tls_session_free(c->tls);
-  c->tls = NULL;
-  if (c->fd >= 0)
-    close(c->fd);
-  c->fd = -1;
-  setup_free(c);
+  opening_free(c->opening);
+  c->opening = NULL;
+  stream_free(c->stream);
+  c->stream = NULL;
   frames_deinit(&c->frames);
   buf_deinit(&c->leftover);
   buf_deinit(&c->out);
   message_free(c->message);
   c->message = NULL;
-  c->dial_at = c->read_at = c->close_at = 0;
+  c->read_at = c->close_at = 0;
   if (!c->h)
     list_remove(&c->released);
 }
@@ -261,25 +196,11 @@ static bool receiving(const struct connection *c) {
  * or the loop turns without end. */
 static unsigned wanted_events(const struct connection *c) {
   unsigned out = c->out.len > 0 ? POLLER_WRITE : 0;
-  if (c->write_wants_read)
+  if (c->stream->write_wants_read)
     out = POLLER_READ;
-  switch (c->state) {
-  case CONN_RESOLVING:
-  case CONN_DIALING:
-  case CONN_DEAD:
-    return 0;
-  case CONN_TLS:
-    return tls_wants_write(c->tls) ? POLLER_WRITE : POLLER_READ;
-  case CONN_OPEN:
-  case CONN_CLOSING:
-    if (!receiving(c))
-      return out;
-    break;
-  case CONN_UPGRADING:
-  case CONN_DRAINING:
-    break;
-  }
-  if (c->read_wants_write)
+  if (c->state != CONN_DRAINING && !receiving(c))
+    return out;
+  if (c->stream->read_wants_write)
     out |= POLLER_WRITE;
   return out | (c->read_end ? 0 : POLLER_READ);
 }
@@ -304,7 +225,7 @@ static uint64_t write_deadline(const struct connection *c) {
 }
 
 static uint64_t deadline(const struct connection *c) {
-  uint64_t at = earlier(c->dial_at, c->close_at);
+  uint64_t at = c->close_at;
   if (!c->paused && c->state == CONN_OPEN) /* as on_timer judges it */
     at = earlier(at, c->read_at);
   return earlier(at, write_deadline(c));
@@ -324,19 +245,17 @@ static void enter(struct connection *c) {
 }
 
 static void leave(struct connection *c) {
-  unsigned events;
   if (--c->depth > 0)
     return;
   if (!c->freed && c->state == CONN_DEAD && !c->h)
     connection_free(c); /* a released one has come to its end */
   else if (c->freed)
     destroy(c);
-  else if (c->state != CONN_DEAD) {
-    events = wanted_events(c);
+  else if (c->stream) {
     /* Either can fail only for lack of memory; what is left undone then is
      * noticed at the next event or deadline. */
-    if (watch_active(&c->watch))
-      (void)watch_change(&c->watch, events);
+    if (watch_active(&c->stream->watch))
+      (void)watch_change(&c->stream->watch, wanted_events(c));
     (void)arm(c);
   }
 }
@@ -349,147 +268,19 @@ static void start_close_timeout(struct connection *c) {
   c->close_at = after(loop_now_ns(c->loop), CLOSE_TIMEOUT_NS);
 }
 
-/* ------------------------------------------------------ before it opens --- */
-
-static void fail_setup(struct connection *c, int code,
-                       enum connection_stage stage, const char *reason) {
-  struct connection_failure f = {.code = code, .stage = stage};
-  if (c->setup && c->setup->upgrading && c->setup->upgrade.status != 101)
-    f.http_status = c->setup->upgrade.status;
-  snprintf(f.reason, sizeof f.reason, "%s", reason);
-  disconnect(c);
-  c->h->failed(c->ud, &f);
-}
-
-static void fail_setup_err(struct connection *c, enum connection_stage stage,
-                           const struct err *e) {
-  fail_setup(c, e->code, stage, e->message);
-}
-
-static void step_upgrading(struct connection *c);
-
-static void step_tls(struct connection *c) {
-  struct err e;
-  int rv = tls_handshake(c->tls, &e);
-  if (rv == ERR_AGAIN)
-    return;
-  if (rv != 0) {
-    fail_setup_err(c, STAGE_TLS, &e);
-    return;
-  }
-  c->state = CONN_UPGRADING;
-  step_upgrading(c);
-}
-
-static void on_watch(struct watch *w, unsigned events, void *ud);
-
-static void on_dialled(void *ud, int fd, const struct err *e) {
-  struct connection *c = ud;
-  struct setup *s = c->setup;
-  int rv;
-  enter(c);
-  dial_free(s->dial);
-  s->dial = NULL;
-  if (fd < 0) {
-    fail_setup_err(c, STAGE_CONNECT, e);
-    leave(c);
-    return;
-  }
-  c->fd = fd;
-  c->state = s->tls ? CONN_TLS : CONN_UPGRADING;
-  rv = watch_start(&c->watch, loop_poller(c->loop), fd, POLLER_WRITE);
-  if (rv == 0 && s->tls)
-    rv = tls_session_new(&c->tls, c->tls_context, fd,
-                         s->host_is_name ? s->host : NULL, &s->ip);
-  if (rv != 0)
-    fail_setup(c, rv, s->tls ? STAGE_TLS : STAGE_CONNECT, err_text(rv));
-  else if (s->tls)
-    step_tls(c);
-  else
-    step_upgrading(c);
-  leave(c);
-}
-
-static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
-  struct connection *c = ud;
-  int rv;
-  enter(c);
-  rv = c->h->judge(c->ud, ip, port);
-  leave(c);
-  return rv;
-}
-
-static int start_dial(struct connection *c, const struct ip *addresses,
-                      size_t n) {
-  static const struct dial_handler handler = {.judge = on_judge,
-                                              .done = on_dialled};
-  c->state = CONN_DIALING;
-  return dial_new(&c->setup->dial, c->loop, loop_mem(c->loop), addresses, n,
-                  c->setup->port, &handler, c);
-}
-
-static void on_resolved(void *ud, int code, const char *why,
-                        const struct ip *addresses, size_t n) {
-  struct connection *c = ud;
-  enter(c);
-  c->setup->query = NULL;
-  if (code != 0)
-    fail_setup(c, code, STAGE_RESOLVE, why);
-  else if ((code = start_dial(c, addresses, n)) != 0)
-    fail_setup(c, code, STAGE_CONNECT, err_text(code));
-  leave(c);
-}
-
 /* -------------------------------------------------------------- bytes --- */
-
-/* 0 with |*ret_n| > 0, or 0 at EOF; ERR_AGAIN; anything else: lost */
-static int socket_read(struct connection *c, void *p, size_t len,
-                       size_t *ret_n) {
-  ssize_t n;
-  int rv;
-  if (c->tls) {
-    rv = tls_read(c->tls, p, len, ret_n);
-    c->read_wants_write = rv == ERR_AGAIN && tls_wants_write(c->tls);
-    return rv;
-  }
-  do
-    n = recv(c->fd, p, len, 0);
-  while (n < 0 && errno == EINTR);
-  if (n < 0)
-    return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_SYSTEM;
-  *ret_n = (size_t)n;
-  return 0;
-}
-
-static int socket_write(struct connection *c, const void *p, size_t len,
-                        size_t *ret_n) {
-  ssize_t n;
-  int rv;
-  if (c->tls) {
-    rv = tls_write(c->tls, p, len, ret_n);
-    c->write_wants_read = rv == ERR_AGAIN && !tls_wants_write(c->tls);
-    return rv;
-  }
-  do
-    n = send(c->fd, p, len, MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
-  if (n < 0)
-    return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_SYSTEM;
-  *ret_n = (size_t)n;
-  return 0;
-}
 
 /* Hands |out| to the kernel as far as it takes it.  False: the way out is
  * broken, and |out| was emptied. */
 static bool flush(struct connection *c) {
   while (c->out.len > 0) {
     size_t n = 0;
-    int rv = socket_write(c, buf_bytes(&c->out), c->out.len, &n);
+    int rv = stream_write(c->stream, buf_bytes(&c->out), c->out.len, &n);
     if (rv == ERR_AGAIN)
       return true;
     if (rv != 0) {
       c->write_broken = true;
-      c->write_wants_read = false;
+      c->stream->write_wants_read = false;
       buf_clear(&c->out);
       return false;
     }
@@ -503,69 +294,6 @@ static bool flush(struct connection *c) {
   if (c->out.cap > OUT_KEPT)
     buf_shrink(&c->out);
   return true;
-}
-
-/* ------------------------------------------------------------ upgrade --- */
-
-static size_t on_read(void *ud, void *p, size_t len);
-
-/* 0, ERR_NOMEM or ERR_SYSTEM */
-static int open_up(struct connection *c, const uint8_t *rest, size_t len,
-                   uint64_t read_limit) {
-  struct setup *s = c->setup;
-  int rv;
-  if (s->upgrade.protocol > 0) {
-    struct slice p = s->protocols[s->upgrade.protocol - 1];
-    if (!(c->subprotocol = mem_strndup(&c->mem, p.p, p.len)))
-      return ERR_NOMEM;
-    c->subprotocol_len = p.len;
-  }
-  if ((rv = frames_init(&c->frames, read_limit, on_read, c)) != 0 ||
-      (rv = buf_add(&c->leftover, rest, len)) != 0)
-    return rv;
-  setup_free(c);
-  c->out.max = OUT_MAX;
-  c->state = CONN_OPEN;
-  c->dial_at = 0;
-  if (c->read_timeout_ns)
-    c->read_at = after(loop_now_ns(c->loop), c->read_timeout_ns);
-  c->more = true;
-  kick(c);
-  return 0;
-}
-
-static void step_upgrading(struct connection *c) {
-  struct setup *s = c->setup;
-  uint8_t piece[PIECE_BYTES];
-  struct err e;
-  size_t n = 0, used;
-  int rv;
-  (void)flush(
-      c); /* broken: the answer that says why may be there all the same */
-  while ((rv = socket_read(c, piece, sizeof piece, &n)) == 0 && n > 0) {
-    s->answered = true;
-    rv = upgrade_feed(&s->upgrade, piece, n, &used, &e);
-    if (rv == ERR_AGAIN)
-      continue;
-    if (rv == 0 && (c->out.len > 0 || c->write_broken))
-      rv = err_setf(&e, ERR_PROTOCOL,
-                    "the server's answer came before the request was sent");
-    if (rv == 0 &&
-        (rv = open_up(c, piece + used, n - used, c->frames.read_limit)) != 0)
-      err_set(&e, rv);
-    if (rv == 0)
-      c->h->opened(c->ud);
-    else
-      fail_setup_err(c, STAGE_HANDSHAKE, &e);
-    return;
-  }
-  if (rv == ERR_AGAIN)
-    return;
-  fail_setup(
-      c, ERR_PROTOCOL, STAGE_HANDSHAKE,
-      s->answered
-          ? "the server closed the connection in the middle of its answer"
-          : "the server closed the connection without an answer");
 }
 
 /* ------------------------------------------------------------- ending --- */
@@ -603,11 +331,9 @@ static void fail_requests(struct connection *c, bool unstarted) {
  * hang up, since closing with unread bytes would reset what is still on its
  * way. */
 static void end_output(struct connection *c) {
-  if (c->fd < 0 || c->write_broken)
+  if (c->write_broken)
     return;
-  if (c->tls)
-    tls_shutdown(c->tls);
-  (void)shutdown(c->fd, SHUT_WR);
+  stream_end(c->stream);
   c->write_broken = true;
 }
 
@@ -815,7 +541,7 @@ static size_t on_read(void *ud, void *p, size_t len) {
     c->more = true;
     return 0;
   }
-  rv = socket_read(c, p, len, &n);
+  rv = stream_read(c->stream, p, len, &n);
   if (rv == 0 && n > 0) {
     c->budget -= n < c->budget ? n : c->budget;
     return n;
@@ -823,8 +549,8 @@ static size_t on_read(void *ud, void *p, size_t len) {
   if (rv != ERR_AGAIN)
     c->read_end = true;
   else if (c->hung_up) /* told too early: let the poller look again */
-    c->hung_up =
-        watch_start(&c->watch, loop_poller(c->loop), c->fd, POLLER_READ) != 0;
+    c->hung_up = watch_start(&c->stream->watch, loop_poller(c->loop),
+                             c->stream->fd, POLLER_READ) != 0;
   return 0;
 }
 
@@ -995,7 +721,7 @@ static void drain(struct connection *c) {
     end_output(c);
   for (unsigned i = 0; i < TURN_READ_BYTES / PIECE_BYTES && !c->read_end; i++) {
     n = 0;
-    rv = socket_read(c, piece, sizeof piece, &n);
+    rv = stream_read(c->stream, piece, sizeof piece, &n);
     if (rv == ERR_AGAIN)
       return;
     if (rv != 0 || n == 0)
@@ -1010,10 +736,10 @@ static void drain(struct connection *c) {
 static void step_open(struct connection *c, unsigned events) {
   if (c->paused && (events & POLLER_ERROR)) {
     /* Level-triggered, and nobody may read: look again when that changes. */
-    watch_stop(&c->watch);
+    watch_stop(&c->stream->watch);
     c->hung_up = true;
   }
-  if ((events & (POLLER_WRITE | POLLER_ERROR)) || c->write_wants_read)
+  if ((events & (POLLER_WRITE | POLLER_ERROR)) || c->stream->write_wants_read)
     pump(c);
   if (receiving(c))
     receive(c);
@@ -1023,25 +749,10 @@ static void on_watch(struct watch *w, unsigned events, void *ud) {
   struct connection *c = ud;
   (void)w;
   enter(c);
-  switch (c->state) {
-  case CONN_TLS:
-    step_tls(c);
-    break;
-  case CONN_UPGRADING:
-    step_upgrading(c);
-    break;
-  case CONN_OPEN:
-  case CONN_CLOSING:
+  if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
     step_open(c, events);
-    break;
-  case CONN_DRAINING:
+  else if (c->state == CONN_DRAINING)
     drain(c);
-    break;
-  case CONN_RESOLVING:
-  case CONN_DIALING:
-  case CONN_DEAD:
-    break;
-  }
   leave(c);
 }
 
@@ -1059,30 +770,6 @@ static void on_kick(struct deferred *d, void *ud) {
   leave(c);
 }
 
-static void on_dial_timeout(struct connection *c) {
-  const char *what = "timed out";
-  switch (c->state) {
-  case CONN_RESOLVING:
-    what = "timed out while the name was resolved";
-    break;
-  case CONN_DIALING:
-    what = "timed out while connecting";
-    break;
-  case CONN_TLS:
-    what = "timed out in the TLS handshake";
-    break;
-  case CONN_UPGRADING:
-    what = "timed out waiting for the server's answer";
-    break;
-  case CONN_OPEN:
-  case CONN_CLOSING:
-  case CONN_DRAINING:
-  case CONN_DEAD:
-    break;
-  }
-  fail_setup(c, ERR_TIMEOUT, STAGE_TIMEOUT, what);
-}
-
 static bool due(uint64_t at, uint64_t now) {
   return at != 0 && at <= now;
 }
@@ -1092,9 +779,7 @@ static void on_timer(struct timer *t, void *ud) {
   uint64_t now = loop_now_ns(c->loop);
   (void)t;
   enter(c);
-  if (due(c->dial_at, now))
-    on_dial_timeout(c);
-  else if (due(write_deadline(c), now))
+  if (due(write_deadline(c), now))
     lose(c);
   else if (due(c->close_at, now)) {
     if (c->state == CONN_DRAINING)
@@ -1106,68 +791,94 @@ static void on_timer(struct timer *t, void *ud) {
   leave(c);
 }
 
+/* ------------------------------------------------------------ opening --- */
+
+/* From here on it is open, on |s|, which is the connection's when this returns
+ * 0.  0, ERR_NOMEM or ERR_SYSTEM */
+static int open_up(struct connection *c, struct stream *s, struct slice rest,
+                   struct slice protocol) {
+  int rv;
+  buf_init(&c->leftover, &c->mem, OPENING_REST_MAX);
+  buf_init(&c->out, &c->mem, OUT_MAX);
+  if (protocol.len > 0) {
+    if (!(c->subprotocol = mem_strndup(&c->mem, protocol.p, protocol.len)))
+      return ERR_NOMEM;
+    c->subprotocol_len = protocol.len;
+  }
+  if ((rv = frames_init(&c->frames, c->read_limit, on_read, c)) != 0 ||
+      (rv = buf_add(&c->leftover, rest.p, rest.len)) != 0)
+    return rv;
+  stream_hand_over(s, on_watch, c);
+  c->stream = s;
+  c->state = CONN_OPEN;
+  if (c->read_timeout_ns)
+    c->read_at = after(clock_mono_ns(), c->read_timeout_ns);
+  c->more = true;
+  kick(c);
+  return arm(c);
+}
+
+static void on_opened(void *ud, const struct opened *o) {
+  struct connection *c = ud;
+  struct connection_failure f = {.stage = STAGE_HANDSHAKE};
+  enter(c);
+  f.code = open_up(c, o->stream, o->rest, o->protocol);
+  if (f.code == 0) {
+    opening_free(c->opening);
+    c->opening = NULL;
+    c->h->opened(c->ud);
+  } else {
+    snprintf(f.reason, sizeof f.reason, "%s", err_text(f.code));
+    if (!c->stream)
+      stream_free(o->stream);
+    disconnect(c);
+    c->h->failed(c->ud, &f);
+  }
+  leave(c);
+}
+
+static void on_failed(void *ud, const struct connection_failure *f) {
+  struct connection *c = ud;
+  enter(c);
+  disconnect(c);
+  c->h->failed(c->ud, f);
+  leave(c);
+}
+
+static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
+  struct connection *c = ud;
+  int rv;
+  enter(c);
+  rv = c->h->judge(c->ud, ip, port);
+  leave(c);
+  return rv;
+}
+
 /* ------------------------------------------------------- for the owner --- */
 
-/* The offered subprotocols in one block: slices, then their texts. */
-static int copy_protocols(struct connection *c,
-                          const struct connection_options *o) {
-  struct setup *s = c->setup;
-  size_t bytes = o->nprotocols * sizeof *s->protocols;
-  char *text;
-  if (o->nprotocols == 0)
-    return 0;
-  for (size_t i = 0; i < o->nprotocols; i++)
-    bytes += o->protocols[i].len; /* all of them fit in the request */
-  if (!(s->protocols = mem_alloc(&c->mem, bytes)))
-    return ERR_NOMEM;
-  s->protocols_bytes = bytes;
-  s->nprotocols = o->nprotocols;
-  text = (char *)(s->protocols + o->nprotocols);
-  for (size_t i = 0; i < o->nprotocols; i++) {
-    s->protocols[i] = (struct slice){text, o->protocols[i].len};
-    memcpy(text, o->protocols[i].p, o->protocols[i].len);
-    text += o->protocols[i].len;
-  }
-  return 0;
-}
-
-static int start(struct connection *c, const struct connection_options *o) {
-  struct setup *s = c->setup;
-  struct slice host = o->url->host;
-  if (!s->host_is_name)
-    return start_dial(c, &s->ip, 1);
-  c->state = CONN_RESOLVING;
-  return resolve_start(&s->query, c->resolver, host, on_resolved, c);
-}
-
-static int prepare(struct connection *c, const struct connection_options *o,
-                   struct err *e) {
-  const struct url *url = o->url;
-  struct setup *s = mem_zalloc(&c->mem, sizeof *s);
-  int rv;
-  if (!s)
-    return err_set(e, ERR_NOMEM);
-  c->setup = s;
-  s->tls = url->tls;
-  s->host_is_name = url->host_kind == URL_HOST_NAME;
-  s->port = url->port;
-  s->ip = url->ip;
-  if (url->host.len >= sizeof s->host || (s->tls && !c->tls_context) ||
-      (s->host_is_name && !c->resolver))
-    return err_set(e, ERR_INVALID);
-  memcpy(s->host, url->host.p, url->host.len);
-  buf_init(&c->out, &c->mem, UPGRADE_REQUEST_MAX_BYTES);
-  buf_init(&c->leftover, &c->mem, PIECE_BYTES);
-  if ((rv = upgrade_make_key(s->key)) != 0)
-    return err_setf(e, rv, "no random numbers");
-  if ((rv = upgrade_write_request(&c->out, url, s->key, o->headers, o->nheaders,
-                                  o->protocols, o->nprotocols, e)) != 0)
-    return rv;
-  if ((rv = copy_protocols(c, o)) != 0)
-    return err_set(e, rv);
-  upgrade_init(&s->upgrade, &c->mem, s->key, s->protocols, s->nprotocols);
-  s->upgrading = true;
-  return 0;
+/* Closed but complete.  NULL: no memory */
+static struct connection *create(struct loop *lp,
+                                 const struct session_options *o,
+                                 const struct connection_handler *h, void *ud,
+                                 const struct mem *m) {
+  struct connection *c = mem_zalloc(loop_mem(lp), sizeof *c);
+  if (!c)
+    return NULL;
+  c->mem = *m;
+  c->loop = lp;
+  c->h = h;
+  c->ud = ud;
+  c->read_timeout_ns = o->read_timeout_ns;
+  c->write_timeout_ns = o->write_timeout_ns;
+  c->read_limit = o->read_limit;
+  c->control_messages = o->control_messages;
+  list_init(&c->released);
+  list_init(&c->data);
+  list_init(&c->control);
+  list_init(&c->flushing);
+  timer_init(&c->timer, lp, on_timer, c);
+  deferred_init(&c->kick, on_kick, c);
+  return c;
 }
 
 int connection_new(struct connection **ret, struct loop *lp,
@@ -1175,39 +886,44 @@ int connection_new(struct connection **ret, struct loop *lp,
                    const struct connection_options *opts,
                    const struct connection_handler *h, void *ud,
                    const struct mem *m, struct err *e) {
-  struct connection *c = mem_zalloc(loop_mem(lp), sizeof *c);
+  static const struct opening_handler handler = {
+      .judge = on_judge, .opened = on_opened, .failed = on_failed};
+  struct connection *c = create(lp, &opts->session, h, ud, m);
   int rv;
   if (!c)
     return err_set(e, ERR_NOMEM);
-  c->mem = *m;
-  c->loop = lp;
-  c->resolver = rs;
-  c->tls_context = tls;
-  c->h = h;
-  c->ud = ud;
-  c->fd = -1;
-  c->read_timeout_ns = opts->read_timeout_ns;
-  c->write_timeout_ns = opts->write_timeout_ns;
-  c->control_messages = opts->control_messages;
-  c->frames.read_limit = opts->read_limit; /* for open_up */
-  list_init(&c->released);
-  list_init(&c->data);
-  list_init(&c->control);
-  list_init(&c->flushing);
-  watch_init(&c->watch, on_watch, c);
-  timer_init(&c->timer, lp, on_timer, c);
-  deferred_init(&c->kick, on_kick, c);
-  if (opts->dial_timeout_ns)
-    c->dial_at = after(clock_mono_ns(), opts->dial_timeout_ns);
-  if ((rv = prepare(c, opts, e)) != 0)
-    goto fail;
-  if ((rv = start(c, opts)) != 0 || (rv = arm(c)) != 0) {
-    err_set(e, rv);
-    goto fail;
+  rv = opening_new(&c->opening, lp, rs, tls, &opts->opening, &handler, c,
+                   &c->mem, e);
+  if (rv != 0) {
+    connection_free(c);
+    return rv;
   }
   *ret = c;
   return 0;
+}
+
+int connection_adopt(struct connection **ret, struct loop *lp, int fd,
+                     struct slice rest, struct slice protocol,
+                     const struct session_options *opts,
+                     const struct connection_handler *h, void *ud,
+                     const struct mem *m) {
+  struct connection *c;
+  struct stream *s = NULL;
+  int rv;
+  if (rest.len > OPENING_REST_MAX)
+    return ERR_INVALID;
+  if (!(c = create(lp, opts, h, ud, m)))
+    return ERR_NOMEM;
+  if ((rv = stream_new(&s, lp, fd, POLLER_READ, on_watch, c)) != 0 ||
+      (rv = open_up(c, s, rest, protocol)) != 0)
+    goto fail;
+  *ret = c;
+  return 0;
 fail:
+  if (s) {
+    c->stream = NULL;
+    (void)stream_take_fd(s); /* it stays the caller's */
+  }
   connection_free(c);
   return rv;
 }

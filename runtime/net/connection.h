@@ -1,6 +1,6 @@
-/* connection.h - one WebSocket client connection (RFC 6455): resolve, judge,
- * dial, TLS, upgrade, frames, orderly close.  Event driven on a loop; knows
- * neither Lua nor policy. */
+/* connection.h - one WebSocket client connection (RFC 6455): frames and an
+ * orderly close over an open stream, which it opens itself (opening.h) or is
+ * given.  Event driven on a loop; knows neither Lua nor policy. */
 #ifndef RUNTIME_NET_CONNECTION_H
 #define RUNTIME_NET_CONNECTION_H
 
@@ -8,33 +8,11 @@
 #include "runtime/base/list.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
-#include "runtime/base/url.h"
 #include "runtime/net/frames.h" /* enum ws_opcode, close codes */
 #include "runtime/net/loop.h"
-#include "runtime/net/upgrade.h" /* struct header, upgrade_check_* */
+#include "runtime/net/opening.h"
 
-struct resolver;    /* resolve.h: c-ares on the loop */
-struct tls_context; /* tls.h: trust store, sessions */
 struct connection;
-
-enum connection_stage {
-  STAGE_RESOLVE,
-  STAGE_CONNECT,
-  STAGE_TLS,
-  STAGE_HANDSHAKE,
-  STAGE_TIMEOUT
-};
-const char *connection_stage_name(enum connection_stage s); /* "resolve" ... */
-
-/* Why a connection was never opened.  Borrowed for the callback. */
-struct connection_failure {
-  int code; /* ERR_DENIED: judge refused (every address, or the last one);
-               ERR_NOMEM; else ERR_PROTOCOL, ERR_TIMEOUT, ERR_SYSTEM ... */
-  enum connection_stage stage;
-  unsigned http_status; /* of an answer that was no 101; else 0 */
-  char reason[256];     /* "connection refused", "certificate has expired (of
-                           CN=..., until ...)"; safe to print */
-};
 
 /* One whole message, or a control frame.  Allocated with the mem of the
  * connection, header and data in one piece; free with message_free. */
@@ -82,24 +60,18 @@ struct send_request {
  * connection_free and connection_release may be called in any of them, and in
  * send_request.done; neither loop nor resolver may be freed there. */
 struct connection_handler {
-  /* May |ip|:|port| be dialled?  0: yes; ERR_DENIED: no. */
+  /* As in opening_handler. */
   int (*judge)(void *ud, const struct ip *ip, uint16_t port);
-  void (*opened)(void *ud);
   void (*failed)(void *ud, const struct connection_failure *f);
+  /* Messages may be sent, and come, from now on. */
+  void (*opened)(void *ud);
   /* Takes |m| over. */
   void (*message)(void *ud, struct message *m);
   /* After the last message.  Nothing follows. */
   void (*closed)(void *ud, const struct connection_close *how);
 };
 
-struct connection_options {
-  const struct url *url;
-  const struct header *headers; /* already checked by the caller; the library
-                                   checks again and refuses (ERR_INVALID) */
-  size_t nheaders;
-  const struct slice *protocols;
-  size_t nprotocols;
-  uint64_t dial_timeout_ns;  /* resolve to upgrade; 0: none */
+struct session_options {
   uint64_t read_timeout_ns;  /* between data messages, not while paused; then
                                 it is closed with 1001; 0: none */
   uint64_t write_timeout_ns; /* from connection_send to the kernel; 0: none */
@@ -107,21 +79,43 @@ struct connection_options {
   bool control_messages;     /* deliver pings and pongs too */
 };
 
+struct connection_options {
+  struct opening_options opening;
+  struct session_options session;
+};
+
 /*
  * Starts.  |opts| and what it points to are borrowed for the call.  |h| is
  * kept. All memory that the peer or the script can grow comes from |m|; when
  * |m| refuses, the connection is closed with 1009 (a message did not fit) or
- * fails with ERR_NOMEM.  What has a fixed size (about 1.5 KiB, 4 KiB of
- * wslay's, and OpenSSL's own) comes from the loop's memory or libc.  Nothing of
- * |m| is held any more once connection_free or connection_release has returned:
- * the account may then be closed, however long the goodbye takes.  0, ERR_NOMEM
- * or ERR_INVALID; then no callback ever comes.
+ * fails with ERR_NOMEM.  What has a fixed size (about 2 KiB, 4 KiB of wslay's,
+ * and OpenSSL's own) comes from the loop's memory or libc.  Nothing of |m| is
+ * held any more once connection_free or connection_release has returned: the
+ * account may then be closed, however long the goodbye takes.  0, ERR_NOMEM or
+ * ERR_INVALID; then no callback ever comes.
  */
 int connection_new(struct connection **ret, struct loop *lp,
                    struct resolver *rs, struct tls_context *tls,
                    const struct connection_options *opts,
                    const struct connection_handler *h, void *ud,
                    const struct mem *m, struct err *e);
+
+/*
+ * The same over a socket that somebody else, perhaps another process, has
+ * connected and upgraded: |fd| (non-blocking; also one end of a socketpair that
+ * is relayed) is the connection's when this returns 0, else it stays the
+ * caller's.  |rest|: the bytes that came behind the answer, at most
+ * OPENING_REST_MAX; |protocol|: the subprotocol agreed on; both are copied.
+ * |h|->judge, opened and failed are never called: it is open at once, and the
+ * first callback comes from the loop.  Needs no resolver, no TLS, and of the
+ * kernel what stream.h says, and getrandom.  0, ERR_NOMEM, ERR_SYSTEM or
+ * ERR_INVALID.
+ */
+int connection_adopt(struct connection **ret, struct loop *lp, int fd,
+                     struct slice rest, struct slice protocol,
+                     const struct session_options *opts,
+                     const struct connection_handler *h, void *ud,
+                     const struct mem *m);
 
 /* Cuts it without ceremony and frees it: no callback comes any more, pending
  * send_requests are forgotten.  NULL is harmless. */
