@@ -66,21 +66,28 @@ static void set_string(lua_State *L, const char *name, struct slice s) {
   lua_setfield(L, -2, name);
 }
 
-void guard_push_refusal(lua_State *L, const struct request *rq,
-                        const struct decision *d) {
-  bool denied = d->verdict == VERDICT_DENY && d->policy;
+void refusal_of(struct refusal *ret, const struct request *rq,
+                const struct decision *d) {
+  *ret = (struct refusal){.action = rq->action, .resource = rq->resource};
+  if (d->verdict == VERDICT_DENY && d->policy)
+    ret->policy = d->policy->id;
+  else
+    ret->reason = slice_of(d->reason);
+}
+
+void guard_push_refusal(lua_State *L, const struct refusal *r) {
+  bool denied = r->policy.p != NULL;
+  struct slice why = denied ? r->policy : r->reason;
   luaL_checkstack(L, 6, NULL);
   lua_createtable(L, 0, 3);
-  set_string(L, "action", rq->action);
-  set_string(L, "resource", rq->resource);
+  set_string(L, "action", r->action);
+  set_string(L, "resource", r->resource);
   if (denied)
-    set_string(L, "policy", d->policy->id);
+    set_string(L, "policy", r->policy);
   error_push(L, KIND_PERMISSION_DENIED, false, lua_gettop(L),
-             "%.*s%s%.*s refused: %s%.*s", (int)rq->action.len, rq->action.p,
-             rq->resource.len ? " " : "", (int)rq->resource.len,
-             rq->resource.len ? rq->resource.p : "",
-             denied ? "denied by policy " : d->reason,
-             denied ? (int)d->policy->id.len : 0,
-             denied ? d->policy->id.p : "");
+             "%.*s%s%.*s refused: %s%.*s", (int)r->action.len, r->action.p,
+             r->resource.len ? " " : "", (int)r->resource.len,
+             r->resource.len ? r->resource.p : "",
+             denied ? "denied by policy " : "", (int)why.len, why.p);
   lua_remove(L, -2);
 }

@@ -60,9 +60,20 @@ bool guard_would(const struct guard *g, struct request *rq,
  * this URL: a name that leads to a private address is still refused. */
 struct decision guard_allow_of_url(const struct url *url);
 
+/* What a script is told of a refusal. */
+struct refusal {
+  struct slice action;
+  struct slice resource;
+  struct slice policy; /* that denies; p NULL: none does */
+  struct slice reason; /* where none does */
+};
+
+/* Points into |rq| and |d|. */
+void refusal_of(struct refusal *ret, const struct request *rq,
+                const struct decision *d);
+
 /* Pushes the error object of a refusal: PERMISSION_DENIED, not retryable,
  * details {action, resource, policy}. */
-void guard_push_refusal(lua_State *L, const struct request *rq,
-                        const struct decision *d);
+void guard_push_refusal(lua_State *L, const struct refusal *r);
 
 #endif

@@ -14,15 +14,6 @@
 #define POLICY_META "security.policy"
 #define SCOPE_META "security.scope"
 
-#define CONNECT_URL "websocket.connect.url"
-#define CONNECT_ADDRESS "websocket.connect.address"
-
-/* What scripts may put into a question.  Deciding cannot be stopped half-way,
- * so that what it looks at has to be short. */
-#define ACTION_MAX_BYTES 256
-#define RESOURCE_MAX_BYTES 4096
-#define ID_MAX_BYTES 512
-
 /* What it points into is the sandbox's, or kept by the user values. */
 struct actor_object {
   struct actor actor;
@@ -34,7 +25,8 @@ enum { ACTOR_USER_ID = 1, ACTOR_USER_META = 2 };
 /* The host may swap policies at any time: each object keeps the set that its
  * policy is part of. */
 struct policy_object {
-  struct policy_set *set;
+  const struct authority *authority;
+  void *set;
   const struct policy *policy;
 };
 
@@ -42,9 +34,10 @@ struct policy_object {
  * the same place, of which it is a reference.  Both arrays stand behind the
  * struct.  Immutable for scripts. */
 struct scope_object {
+  const struct authority *authority;
   size_t len;
   const struct policy **policies;
-  struct policy_set **sets; /* NULL: not yet put in */
+  void **sets;
 };
 
 /* ------------------------------------------------------------ objects --- */
@@ -56,18 +49,18 @@ static struct actor_object *push_actor(lua_State *L) {
   return a;
 }
 
-static void push_policy(lua_State *L, struct policy_set *set,
-                        const struct policy *policy) {
+static void push_policy(lua_State *L, void *set, const struct policy *policy) {
   struct policy_object *p = lua_newuserdatauv(L, sizeof *p, 0);
+  p->authority = services_of(L)->authority;
   p->set = NULL;
   p->policy = policy;
   luaL_setmetatable(L, POLICY_META);
-  p->set = policy_set_ref(set);
+  p->set = p->authority->hold(set);
 }
 
 /* Room for |len| policies, of which none is there yet. */
 static struct scope_object *push_scope(lua_State *L, size_t len) {
-  const size_t each = sizeof(struct policy *) + sizeof(struct policy_set *);
+  const size_t each = sizeof(struct policy *) + sizeof(void *);
   struct scope_object *s;
   size_t bytes;
   if (len > (SIZE_MAX / 2 - sizeof *s) / each)
@@ -75,22 +68,23 @@ static struct scope_object *push_scope(lua_State *L, size_t len) {
   bytes = sizeof *s + len * each;
   s = lua_newuserdatauv(L, bytes, 0);
   memset(s, 0, bytes);
+  s->authority = services_of(L)->authority;
   s->policies = (const struct policy **)(void *)(s + 1);
-  s->sets = (struct policy_set **)(void *)(s->policies + len);
+  s->sets = (void **)(void *)(s->policies + len);
   luaL_setmetatable(L, SCOPE_META);
   return s;
 }
 
 /* Puts a policy at the end of what is there. */
-static void scope_put(struct scope_object *s, struct policy_set *set,
+static void scope_put(struct scope_object *s, void *set,
                       const struct policy *policy) {
   s->policies[s->len] = policy;
-  s->sets[s->len++] = policy_set_ref(set);
+  s->sets[s->len++] = s->authority->hold(set);
 }
 
 static int policy_gc(lua_State *L) {
   struct policy_object *p = lua_touserdata(L, 1);
-  policy_set_unref(p->set);
+  p->authority->drop(p->set);
   p->set = NULL;
   object_bury(L, 1);
   return 0;
@@ -99,7 +93,7 @@ static int policy_gc(lua_State *L) {
 static int scope_gc(lua_State *L) {
   struct scope_object *s = lua_touserdata(L, 1);
   while (s->len > 0)
-    policy_set_unref(s->sets[--s->len]);
+    s->authority->drop(s->sets[--s->len]);
   object_bury(L, 1);
   return 0;
 }
@@ -122,175 +116,99 @@ static void push_slice(lua_State *L, struct slice s) {
 
 /* ------------------------------------------------------------ guarded --- */
 
+static int refused(lua_State *L, const struct refusal *r) {
+  luaL_checkstack(L, 2, NULL);
+  lua_pushnil(L);
+  guard_push_refusal(L, r);
+  return 2;
+}
+
 /* True, or pushes nil and the error. */
 static bool ask(lua_State *L, const char *action, struct slice resource) {
   struct services *sv = services_of(L);
-  struct request rq = {.action = slice_of(action), .resource = resource};
-  struct decision decision;
   struct guard_place where;
+  struct refusal r;
   guard_here(L, &where);
-  if (guard_ask(&sv->guard, &rq, NULL, &where, &decision))
+  if (sv->authority->ask(sv, slice_of(action), resource, &where, &r))
     return true;
-  luaL_checkstack(L, 2, NULL);
-  lua_pushnil(L);
-  guard_push_refusal(L, &rq, &decision);
+  refused(L, &r);
   return false;
+}
+
+static int no_memory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
 }
 
 /* A string argument that names something.  False: pushed nil and the error. */
 static bool read_id(lua_State *L, int arg, const char *what,
                     struct slice *ret) {
   *ret = arg_slice(L, arg);
-  if (ret->len <= ID_MAX_BYTES)
+  if (ret->len <= INQUIRY_ID_MAX_BYTES)
     return true;
   fail_nil(L, KIND_INVALID, false, "the id of %s has more than %d bytes", what,
-           ID_MAX_BYTES);
+           INQUIRY_ID_MAX_BYTES);
   return false;
 }
 
 /* ---------------------------------------------------------- questions --- */
 
-/* Points into itself: not to be copied. */
-struct question {
-  struct request rq;
-  struct value meta;
-  struct url url; /* of the request, or of the address */
-  struct ip ip;
-  char address[IP_TEXT_MAX + 8];
-};
-
-static bool read_url(struct question *q, struct slice text, struct err *e) {
-  if (url_parse(&q->url, text, NULL, e) != 0)
-    return false;
-  q->rq.url = &q->url;
-  return true;
-}
-
-/* The address is canonical from here on; the member "url" of the metadata says
- * which URL it was resolved for. */
-static bool read_address(struct question *q, struct err *e) {
-  struct slice s = q->rq.resource;
-  const struct value *url = value_get(q->rq.meta, SLICE("url"));
-  if (ip_parse_port(s, &q->ip, &q->rq.port) != 0) {
-    err_setf(e, ERR_INVALID,
-             "'%.*s' is no address, expected \"ip:port\" or \"[ip]:port\"",
-             (int)(s.len > 80 ? 80 : s.len), s.p);
-    return false;
-  }
-  q->rq.ip = &q->ip;
-  q->rq.resource.p = q->address;
-  q->rq.resource.len = ip_format_port(&q->ip, q->rq.port, q->address);
-  if (!url)
-    return true;
-  if (url->type == VALUE_STRING)
-    return read_url(q, url->as.string, e);
-  err_setf(e, ERR_INVALID, "metadata.url is a %s, expected a string",
-           value_type_name(url->type));
-  return false;
-}
-
 /* Reads the arguments from |arg| on: action, resource, metadata.  True: pushes
  * one value, which keeps it alive.  False: |e| says what is wrong with what
  * they hold. */
-static bool read_question(lua_State *L, int arg, struct question *q,
-                          struct err *e) {
-  q->rq = (struct request){.action = arg_slice(L, arg),
-                           .resource = arg_slice(L, arg + 1)};
+static bool read_inquiry(lua_State *L, int arg, struct inquiry *q,
+                         struct value *meta, struct err *e) {
+  *q = (struct inquiry){.action = arg_slice(L, arg),
+                        .resource = arg_slice(L, arg + 1)};
   if (!lua_isnoneornil(L, arg + 2))
     luaL_checktype(L, arg + 2, LUA_TTABLE);
-  if (q->rq.action.len > ACTION_MAX_BYTES ||
-      q->rq.resource.len > RESOURCE_MAX_BYTES) {
-    err_setf(e, ERR_INVALID,
-             "an action has at most %d bytes, and a resource %d",
-             ACTION_MAX_BYTES, RESOURCE_MAX_BYTES);
-    return false;
-  }
   luaL_checkstack(L, 4, NULL);
   if (lua_isnoneornil(L, arg + 2)) {
     lua_pushnil(L);
-  } else {
-    if (!value_from_table(L, arg + 2, "metadata", &q->meta, e))
-      return false;
-    q->rq.meta = &q->meta;
+    return true;
   }
-  if (slice_is(q->rq.action, CONNECT_URL)) {
-    if (!read_url(q, q->rq.resource, e))
-      return false;
-    q->rq.resource = (struct slice){q->url.text, q->url.len};
-  } else if (slice_is(q->rq.action, CONNECT_ADDRESS)) {
-    return read_address(q, e);
-  }
-  return true;
-}
-
-/* The request for the URL that the address of |q| belongs to. */
-static bool question_url(const struct question *q, struct request *ret) {
-  if (!q->rq.ip || !q->rq.url)
+  if (!value_from_table(L, arg + 2, "metadata", meta, e))
     return false;
-  *ret = (struct request){.action = SLICE(CONNECT_URL),
-                          .resource = {q->url.text, q->url.len},
-                          .url = &q->url,
-                          .actor = q->rq.actor,
-                          .meta = q->rq.meta};
+  q->meta = meta;
   return true;
 }
 
 /* Arguments from 2 on: actor, action, resource, metadata. */
-static int evaluate(lua_State *L, const struct policy *const *list, size_t len,
-                    bool one) {
+static int evaluate(lua_State *L, const struct policy *const *list,
+                    void *const *sets, size_t len, bool one) {
   const struct actor_object *actor = arg_actor(L, 2);
-  struct decision d, url_decision;
-  struct request url_rq;
-  struct question q;
-  bool has_url;
+  struct services *sv = services_of(L);
+  enum verdict verdict;
+  struct value meta;
+  struct inquiry q;
   struct err e;
+  int rv = ERR_INVALID;
   state_check(L);
-  if (!read_question(L, 3, &q, &e))
+  if (read_inquiry(L, 3, &q, &meta, &e)) {
+    q.actor = &actor->actor;
+    rv = sv->authority->evaluate(sv, &q, list, sets, len, one, &verdict, &e);
+  }
+  if (rv == ERR_NOMEM)
+    return no_memory(L);
+  if (rv != 0)
     return fail_nil(L, KIND_INVALID, false, "%s", e.message);
-  q.rq.actor = &actor->actor;
-  has_url = question_url(&q, &url_rq);
-  if (has_url)
-    url_decision = policy_decide_list(list, len, &url_rq, NULL);
-  d = policy_decide_list(list, len, &q.rq, has_url ? &url_decision : NULL);
-  /* the class of an address is nothing a single policy says */
-  if (one && d.by_address_class)
-    d.verdict = VERDICT_UNDEFINED;
-  lua_pushstring(L, verdict_name(d.verdict));
+  lua_pushstring(L, verdict_name(verdict));
   return 1;
 }
 
-/* The guards of this program ask without metadata.  What a script would put in
- * must not make another answer of theirs than they will give. */
-static bool asked_without_meta(struct slice action) {
-  static const char *const actions[] = {
-      "websocket.connect",     CONNECT_URL,
-      CONNECT_ADDRESS,         "security.policy.get",
-      "security.scope.create", "security.policy_group.get",
-      "security.actor.create"};
-  for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-    if (slice_eq(action, slice_of(actions[i])))
-      return true;
-  return false;
-}
-
 static int security_can(lua_State *L) {
-  const struct guard *g = &services_of(L)->guard;
-  struct decision d, url_decision;
-  struct request url_rq;
-  struct question q;
-  bool has_url, can;
+  struct services *sv = services_of(L);
+  struct value meta;
+  struct inquiry q;
   struct err e;
+  bool can;
+  int rv = ERR_INVALID;
   state_check(L);
-  if (!read_question(L, 1, &q, &e))
+  if (read_inquiry(L, 1, &q, &meta, &e))
+    rv = sv->authority->can(sv, &q, &can, &e);
+  if (rv == ERR_NOMEM)
+    return no_memory(L);
+  if (rv != 0)
     return fail_false(L, KIND_INVALID, false, "%s", e.message);
-  if (asked_without_meta(q.rq.action))
-    q.rq.meta = NULL;
-  has_url = question_url(&q, &url_rq);
-  can = !has_url || guard_would(g, &url_rq, NULL, &url_decision);
-  if (can && has_url && url_decision.verdict != VERDICT_ALLOW)
-    url_decision = guard_allow_of_url(&q.url);
-  if (can)
-    can = guard_would(g, &q.rq, has_url ? &url_decision : NULL, &d);
   lua_pushboolean(L, can);
   return 1;
 }
@@ -346,17 +264,26 @@ static const luaL_Reg actor_methods[] = {
 /* ----------------------------------------------------------- policies --- */
 
 static int security_policy(lua_State *L) {
-  const struct guard *g = &services_of(L)->guard;
+  struct services *sv = services_of(L);
   const struct policy *p;
+  struct guard_place where;
+  struct refusal r;
   struct slice id;
-  if (!read_id(L, 1, "a policy", &id) || !ask(L, "security.policy.get", id))
+  void *set;
+  int rv;
+  if (!read_id(L, 1, "a policy", &id))
     return 2;
-  p = g->set ? policy_set_find(g->set, id) : NULL;
-  if (!p)
+  guard_here(L, &where);
+  rv = sv->authority->policy(sv, id, &where, &set, &p, &r);
+  if (rv == ERR_DENIED)
+    return refused(L, &r);
+  if (rv == ERR_NOMEM)
+    return no_memory(L);
+  if (rv != 0)
     return fail_nil(L, KIND_NOT_FOUND, false,
                     "no policy '%.*s', expected \"namespace:name\"",
                     (int)id.len, id.p);
-  push_policy(L, g->set, p);
+  push_policy(L, set, p);
   return 1;
 }
 
@@ -366,8 +293,8 @@ static int policy_id(lua_State *L) {
 }
 
 static int policy_evaluate(lua_State *L) {
-  const struct policy *list[] = {arg_policy(L, 1)->policy};
-  return evaluate(L, list, 1, true);
+  const struct policy_object *p = arg_policy(L, 1);
+  return evaluate(L, &p->policy, &p->set, 1, true);
 }
 
 static const luaL_Reg policy_methods[] = {
@@ -378,46 +305,56 @@ static const luaL_Reg policy_metamethods[] = {{"__gc", policy_gc},
 
 /* ------------------------------------------------------------- scopes --- */
 
-static int security_scope(lua_State *L) {
-  const struct guard *g = &services_of(L)->guard;
-  size_t len = g->scope ? policy_scope_len(g->scope) : 0;
-  struct scope_object *s = push_scope(L, len);
-  for (size_t i = 0; i < len; i++)
-    scope_put(s, g->set, policy_scope_at(g->scope, i));
-  return 1;
-}
-
-static bool in_group(const struct policy *p, struct slice id) {
-  for (size_t i = 0; i < p->ngroups; i++)
-    if (slice_eq(p->groups[i], id))
-      return true;
-  return false;
-}
-
-static int security_named_scope(lua_State *L) {
-  const struct guard *g = &services_of(L)->guard;
+/* The policies of |l| as a scope; false, and nothing pushed: there are none. */
+static bool push_listing(lua_State *L, const struct listing *l) {
   struct scope_object *s;
-  size_t len, n = 0;
+  const struct policy *p;
   unsigned steps = 0;
-  struct slice id;
-  if (!read_id(L, 1, "a group", &id) ||
-      !ask(L, "security.policy_group.get", id))
-    return 2;
-  len = g->set ? policy_set_len(g->set) : 0;
-  for (size_t i = 0; i < len; i++) {
+  size_t n = 0;
+  for (size_t i = 0; i < l->len; i++) {
     json_step(L, &steps);
-    n += in_group(policy_set_at(g->set, i), id);
+    n += l->at(l, i) != NULL;
   }
   if (n == 0)
-    return fail_nil(L, KIND_NOT_FOUND, false,
-                    "no group '%.*s', expected \"namespace:name\"", (int)id.len,
-                    id.p);
+    return false;
   s = push_scope(L, n);
   for (size_t i = 0; s->len < n; i++) {
     json_step(L, &steps);
-    if (in_group(policy_set_at(g->set, i), id))
-      scope_put(s, g->set, policy_set_at(g->set, i));
+    if ((p = l->at(l, i)) != NULL)
+      scope_put(s, l->set, p);
   }
+  return true;
+}
+
+static int security_scope(lua_State *L) {
+  struct services *sv = services_of(L);
+  struct listing l;
+  if (sv->authority->scope(sv, &l) != 0)
+    return no_memory(L);
+  if (!push_listing(L, &l))
+    push_scope(L, 0);
+  return 1;
+}
+
+static int security_named_scope(lua_State *L) {
+  struct services *sv = services_of(L);
+  struct guard_place where;
+  struct refusal r;
+  struct listing l;
+  struct slice id;
+  int rv;
+  if (!read_id(L, 1, "a group", &id))
+    return 2;
+  guard_here(L, &where);
+  rv = sv->authority->group(sv, id, &where, &l, &r);
+  if (rv == ERR_DENIED)
+    return refused(L, &r);
+  if (rv != 0)
+    return no_memory(L);
+  if (!push_listing(L, &l))
+    return fail_nil(L, KIND_NOT_FOUND, false,
+                    "no group '%.*s', expected \"namespace:name\"", (int)id.len,
+                    id.p);
   return 1;
 }
 
@@ -583,7 +520,8 @@ static int scope_policies(lua_State *L) {
 
 static int scope_evaluate(lua_State *L) {
   const struct scope_object *s = arg_scope(L, 1);
-  return evaluate(L, (const struct policy *const *)s->policies, s->len, false);
+  return evaluate(L, (const struct policy *const *)s->policies,
+                  (void *const *)s->sets, s->len, false);
 }
 
 static const luaL_Reg scope_methods[] = {

@@ -2,6 +2,7 @@
 #ifndef MODULES_SERVICES_H
 #define MODULES_SERVICES_H
 
+#include "modules/authority.h"
 #include "modules/guard.h"
 #include "runtime/base/list.h"
 #include "runtime/net/resolve.h"
@@ -20,6 +21,7 @@ struct client_event {
 
 struct services {
   struct guard guard;
+  const struct authority *authority;
   struct resolver *resolver;
   struct tls_context *tls;
   /* websocket.c */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "modules/admission.h"
 #include "modules/channel.h"
 #include "modules/errors.h"
 #include "modules/modules.h"
@@ -30,14 +31,8 @@
 struct dial {
   struct mem mem;
   struct wait wait;
-  struct guard_place where;
-  struct decision url_decision;
-  struct decision refusal; /* of an address */
-  char address[IP_TEXT_MAX + 8];
-  struct policy_set *set; /* that |refusal| points into */
-  bool done;
-  struct connection_failure failure; /* code 0: it is open */
-  struct url url;
+  struct admission admission;
+  struct dial_answer answer; /* for the script, once it is there */
 };
 
 struct client {
@@ -70,7 +65,7 @@ static void dial_free(struct client *c) {
   if (!d)
     return;
   c->dial = NULL;
-  policy_set_unref(d->set);
+  admission_deinit(&d->admission);
   m = d->mem;
   mem_free(&m, d, sizeof *d);
 }
@@ -228,32 +223,16 @@ static void on_closed(void *ud, const struct connection_close *how) {
 
 static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
   struct client *c = ud;
-  struct dial *d = c->dial;
-  char text[IP_TEXT_MAX + 8];
-  struct decision decision;
-  struct request rq = {.action = SLICE("websocket.connect.address"),
-                       .url = &d->url,
-                       .ip = ip,
-                       .port = port};
-  rq.resource.p = text;
-  rq.resource.len = ip_format_port(ip, port, text);
-  if (guard_ask(&c->sv->guard, &rq, &d->url_decision, &d->where, &decision))
-    return 0;
-  d->refusal = decision;
-  policy_set_unref(d->set); /* the host may swap policies before it is told */
-  d->set = policy_set_ref(c->sv->guard.set);
-  memcpy(d->address, text, sizeof text);
-  return ERR_DENIED;
+  return admission_judge(&c->dial->admission, ip, port);
 }
 
 static void on_opened(void *ud) {
   struct client *c = ud;
   struct client_event event = {.number = ++c->sv->opened,
                                .opened = true,
-                               .url = c->dial->url.text,
-                               .where = &c->dial->where};
+                               .url = c->dial->admission.url.text,
+                               .where = &c->dial->admission.where};
   c->number = event.number;
-  c->dial->done = true;
   c->sv->on_client(c->sv->guard.ud, &event);
   wait_wake(&c->dial->wait);
 }
@@ -261,8 +240,7 @@ static void on_opened(void *ud) {
 static void on_failed(void *ud, const struct connection_failure *f) {
   struct client *c = ud;
   struct connection *conn = c->conn;
-  c->dial->failure = *f;
-  c->dial->done = true;
+  admission_failed(&c->dial->admission, f, &c->dial->answer);
   c->conn = NULL;
   forget(c);
   connection_free(conn);
@@ -535,29 +513,16 @@ static int read_options(lua_State *L, int idx, struct options *o) {
 
 /* ------------------------------------------------------------ connect --- */
 
-static int refused(lua_State *L, const struct request *rq,
-                   const struct decision *d) {
-  lua_pushnil(L);
-  guard_push_refusal(L, rq, d);
-  return 2;
-}
-
 static bool dial_live(const struct wait *w) {
   (void)w; /* the dial timeout ends it at the latest */
   return true;
 }
 
-static int connect_failed(lua_State *L, struct client *c) {
-  struct dial *d = c->dial;
-  const struct connection_failure *f = &d->failure;
-  if (f->code == ERR_DENIED) {
-    struct request rq = {.action = SLICE("websocket.connect.address"),
-                         .resource = slice_of(d->address)};
-    return refused(L, &rq, &d->refusal);
-  }
+static int connect_failed(lua_State *L, const struct dial_answer *a) {
+  const struct connection_failure *f = &a->failure;
   lua_pushnil(L);
   lua_createtable(L, 0, 4);
-  lua_pushlstring(L, d->url.text, d->url.len);
+  lua_pushlstring(L, a->url.p, a->url.len);
   lua_setfield(L, -2, "url");
   lua_pushstring(L, connection_stage_name(f->stage));
   lua_setfield(L, -2, "stage");
@@ -568,9 +533,30 @@ static int connect_failed(lua_State *L, struct client *c) {
     lua_setfield(L, -2, "status");
   }
   error_push(L, KIND_INTERNAL, true, lua_gettop(L),
-             "connection to %s failed: %s", d->url.text, f->reason);
+             "connection to %.*s failed: %s", (int)a->url.len, a->url.p,
+             f->reason);
   lua_remove(L, -2);
   return 2;
+}
+
+/* nil and the error of a connect that did not come to a connection. */
+static int not_open(lua_State *L, const struct dial_answer *a) {
+  switch (a->end) {
+  case DIAL_REFUSED:
+    lua_pushnil(L);
+    guard_push_refusal(L, &a->refusal);
+    return 2;
+  case DIAL_INVALID:
+    return fail_nil(L, KIND_INVALID, false, "%s", a->message);
+  case DIAL_DRY_RUN:
+    return fail_nil(L, KIND_UNAVAILABLE, false, "%s", a->message);
+  case DIAL_LIMITED:
+    return fail_nil(L, KIND_RATE_LIMITED, true, "%s", a->message);
+  case DIAL_FAILED:
+  case DIAL_OPEN:
+    break;
+  }
+  return connect_failed(L, a);
 }
 
 /* Stack: URL, options, client. */
@@ -578,8 +564,8 @@ static int connect_done(lua_State *L, int status, lua_KContext ctx) {
   struct client *c = lua_touserdata(L, 3);
   (void)status;
   (void)ctx;
-  if (c->dial->failure.code != 0) {
-    int n = connect_failed(L, c);
+  if (c->dial->answer.end != DIAL_OPEN) {
+    int n = not_open(L, &c->dial->answer);
     dial_free(c);
     return n;
   }
@@ -593,31 +579,6 @@ static int connect_done(lua_State *L, int status, lua_KContext ctx) {
   }
   lua_settop(L, 3);
   return 1;
-}
-
-/* |url| of websocket.connect serves explanations only. */
-static bool ask(lua_State *L, const char *action, const struct url *url,
-                const struct guard_place *where, struct request *ret_rq,
-                struct decision *ret_decision) {
-  struct services *sv = services_of(L);
-  *ret_rq = (struct request){.action = slice_of(action), .url = url};
-  ret_rq->resource = SLICE("");
-  if (strcmp(action, "websocket.connect.url") == 0)
-    ret_rq->resource = (struct slice){url->text, url->len};
-  return guard_ask(&sv->guard, ret_rq, NULL, where, ret_decision);
-}
-
-static const char *over_limit(struct services *sv, uint64_t now_ns) {
-  if (sv->nclients >= sv->max_clients)
-    return "too many open connections";
-  if (now_ns - sv->minute_started_ns >= 60 * NS_PER_S) {
-    sv->minute_started_ns = now_ns;
-    sv->minute_connects = 0;
-  }
-  if (sv->minute_connects >= sv->connects_per_minute)
-    return "too many connects in a minute";
-  sv->minute_connects++;
-  return NULL;
 }
 
 /* A userdata that is closed but complete; its finalizer owns all of it. */
@@ -641,7 +602,7 @@ static int start_dial(lua_State *L, struct client *c, struct options *o) {
   struct services *sv = c->sv;
   struct err e;
   int rv;
-  o->net.opening.url = &c->dial->url;
+  o->net.opening.url = &c->dial->admission.url;
   rv = connection_new(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
                       &handler, c, &st->mem, &e);
   if (rv != 0) {
@@ -659,19 +620,11 @@ static int start_dial(lua_State *L, struct client *c, struct options *o) {
 
 static int ws_connect(lua_State *L) {
   struct state *st = state_of(L);
-  struct services *sv = services_of(L);
   struct slice text = arg_slice(L, 1);
   struct options o;
-  struct request rq;
-  struct decision decision;
   struct guard_place where;
-  bool dry_run = sv->guard.mode == GUARD_DRY_RUN;
-  enum url_reason reason;
-  const char *limit;
   struct client *c;
-  struct url url;
-  struct err e;
-  int rv, parsed;
+  int rv;
   if (!lua_isnoneornil(L, 2))
     luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
@@ -683,44 +636,17 @@ static int ws_connect(lua_State *L) {
                     "websocket.connect cannot wait here: no context that can "
                     "be suspended");
   guard_here(L, &where);
-  parsed = url_parse(&url, text, &reason, &e);
-  if (!ask(L, "websocket.connect", parsed == 0 ? &url : NULL, &where, &rq,
-           &decision) &&
-      !dry_run)
-    return refused(L, &rq, &decision);
-
   c = client_new(L, &o);
   c->dial = mem_zalloc(&st->mem, sizeof *c->dial);
   if (!c->dial)
     return luaL_error(L, "not enough memory");
   c->dial->mem = st->mem;
-  c->dial->where = where;
-  if (parsed == 0) {
-    url_copy(&c->dial->url, &url);
-  } else {
-    dial_free(c);
-    return fail_nil(L, KIND_INVALID, false, "%s", e.message);
-  }
-  if (!ask(L, "websocket.connect.url", &c->dial->url, &where, &rq, &decision) &&
-      !dry_run) {
-    int n = refused(L, &rq, &decision);
+  admission_ask(&c->dial->admission, services_of(L), text, &where,
+                loop_now_ns(st->loop), &c->dial->answer);
+  if (c->dial->answer.end != DIAL_OPEN) {
+    int n = not_open(L, &c->dial->answer);
     dial_free(c);
     return n;
-  }
-  if (dry_run) {
-    dial_free(c);
-    return fail_nil(L, KIND_UNAVAILABLE, false,
-                    "dry run: connects are decided and recorded, and nothing "
-                    "is opened");
-  }
-  if (decision.verdict != VERDICT_ALLOW) /* complain mode has let it through */
-    decision = guard_allow_of_url(&c->dial->url);
-  c->dial->url_decision = decision;
-  c->dial->url_decision.policy = NULL; /* may be gone when it is used */
-  c->dial->url_decision.rule = NULL;
-  if ((limit = over_limit(sv, loop_now_ns(st->loop))) != NULL) {
-    dial_free(c);
-    return fail_nil(L, KIND_RATE_LIMITED, true, "%s", limit);
   }
   return start_dial(L, c, &o);
 }

@@ -781,10 +781,13 @@ cordon_verdict cordon_sandbox_guard(struct lua_State *L, const char *action,
                        .resource = {resource, resource_len_bytes},
                        .meta = api_value(meta)};
   struct guard_place where;
+  struct refusal refusal;
   struct decision d;
   guard_here(L, &where);
-  if (!guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d))
-    guard_push_refusal(L, &rq, &d);
+  if (!guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d)) {
+    refusal_of(&refusal, &rq, &d);
+    guard_push_refusal(L, &refusal);
+  }
   return (cordon_verdict)d.verdict;
 }
 

@@ -299,6 +299,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->services.connects_per_minute = or_default(
       config->limits.connects_per_minute, default_limits.connects_per_minute);
   sb->services.on_client = on_client;
+  sb->services.authority = &authority_here;
   sb->services.guard.mode = (enum guard_mode)config->mode;
   sb->services.guard.record = on_record;
   sb->services.guard.ud = sb;
