@@ -209,7 +209,9 @@ def groups(label, build, env):
                  for p in files("tests", r"cli_.*test\.py")]),
         ("policy", [(python_program, (os.path.join(
             TOP, "tests", "oracle_policy.py"), env))]),
-        ("lua", [(lua_program, (p, env)) for p in lua]),
+        ("lua", [(lua_program, (p, env)) for p in lua] +
+                [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
+                                   env))]),
         ("hostile", [(hostile_file, (p, env))
                      for p in files("tests/hostile", r".*\.(lua|yaml)")] +
                     [(python_program, (p, env))

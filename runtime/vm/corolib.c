@@ -181,6 +181,8 @@ static int co_wrap(lua_State *L) {
 static int co_yield (lua_State *L) {
   if (thread_flags(L) & THREAD_IS_TASK)
     return luaL_error(L, "attempt to yield from outside a coroutine");
+  if (thread_flags(L) & THREAD_NO_WAIT)
+    return luaL_error(L, "attempt to yield across a C-call boundary");
   return lua_yield(L, lua_gettop(L));
 }
 
@@ -191,8 +193,8 @@ static int co_status(lua_State *L) {
 
 static int co_isyieldable(lua_State *L) {
   lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
-  lua_pushboolean(L,
-                  !(thread_flags(co) & THREAD_IS_TASK) && lua_isyieldable(co));
+  lua_pushboolean(L, !(thread_flags(co) & (THREAD_IS_TASK | THREAD_NO_WAIT)) &&
+                         lua_isyieldable(co));
   return 1;
 }
 

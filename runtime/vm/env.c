@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/sched.h"
+#include "runtime/vm/strlib.h"
 
 /* Registry: name to {open function or text loader state}; name to module. */
 static const char modules_key;
@@ -26,8 +27,7 @@ static uint64_t hide_address(const struct state *st, const void *p) {
   return (x ^ (x >> 31)) ^ st->secret[2];
 }
 
-/* luaL_tolstring without the address. */
-static const char *to_text(lua_State *L, int idx, size_t *len) {
+const char *env_tolstring(lua_State *L, int idx, size_t *len) {
   int type = lua_type(L, idx);
   char hex[17];
   uint64_t id;
@@ -59,7 +59,7 @@ static const char *to_text(lua_State *L, int idx, size_t *len) {
 
 static int env_tostring(lua_State *L) {
   luaL_checkany(L, 1);
-  to_text(L, 1, NULL);
+  env_tolstring(L, 1, NULL);
   return 1;
 }
 
@@ -73,7 +73,7 @@ static int env_print(lua_State *L) {
   for (int i = 1; i <= n; i++) {
     if (i > 1)
       luaL_addchar(&b, '\t');
-    to_text(L, i, NULL);
+    env_tolstring(L, i, NULL);
     luaL_addvalue(&b);
   }
   luaL_addchar(&b, '\n');
@@ -96,24 +96,34 @@ static int env_print(lua_State *L) {
 
 /* ------------------------------------------------------ error handling --- */
 
-static int pcall_done(lua_State *L, int status, lua_KContext extra) {
+/* |ctx|: how many values below the results are ours, and NO_WAIT if the caller
+ * is in a callback: the error may have come out of another one. */
+#define NO_WAIT 16
+
+static lua_KContext pcall_context(lua_State *L, int extra) {
+  return extra | (thread_flags(L) & THREAD_NO_WAIT ? NO_WAIT : 0);
+}
+
+static int pcall_done(lua_State *L, int status, lua_KContext ctx) {
   if (status != LUA_OK && status != LUA_YIELD) {
+    thread_set_no_wait(L, (ctx & NO_WAIT) != 0);
     if (state_must_halt(L, status))
       return state_halt(L);
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);
     return 2;
   }
-  return lua_gettop(L) - (int)extra;
+  return lua_gettop(L) - (int)(ctx & ~NO_WAIT);
 }
 
 static int env_pcall(lua_State *L) {
+  lua_KContext ctx = pcall_context(L, 0);
   int status;
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, pcall_done);
-  return pcall_done(L, status, 0);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, ctx, pcall_done);
+  return pcall_done(L, status, ctx);
 }
 
 /* Upvalue 1: the script's handler, which must not see a stop. */
@@ -128,6 +138,7 @@ static int guarded_handler(lua_State *L) {
 }
 
 static int env_xpcall(lua_State *L) {
+  lua_KContext ctx = pcall_context(L, 2);
   int n = lua_gettop(L), status;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_pushvalue(L, 2);
@@ -137,8 +148,8 @@ static int env_xpcall(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);
   /* f, handler, true, f, arguments */
-  status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, pcall_done);
-  return pcall_done(L, status, 2);
+  status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, ctx, pcall_done);
+  return pcall_done(L, status, ctx);
 }
 
 /* --------------------------------------------------------- metatables --- */
@@ -172,54 +183,7 @@ static int env_rawset(lua_State *L) {
   return 1;
 }
 
-/* ------------------------------------------------------- string, math --- */
-
-/* Lua's loops once per repetition even if there is nothing to copy. */
-static int env_rep(lua_State *L) {
-  size_t len, sep = 0;
-  luaL_checklstring(L, 1, &len);
-  luaL_checkinteger(L, 2);
-  luaL_optlstring(L, 3, "", &sep);
-  if (len == 0 && sep == 0) {
-    lua_pushliteral(L, "");
-    return 1;
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
-/* Lua's own prints addresses: for "%p", and for "%s" of objects. */
-static int env_format(lua_State *L) {
-  size_t len;
-  const char *f = luaL_checklstring(L, 1, &len), *end = f + len;
-  int arg = 1, top = lua_gettop(L);
-  for (; f < end; f++) {
-    if (*f != '%')
-      continue;
-    if (++f >= end)
-      break; /* Lua's own message follows */
-    if (*f == '%')
-      continue;
-    while (f < end && *f != '\0' && strchr("-+ #0123456789.", *f))
-      f++;
-    if (f >= end)
-      break;
-    arg++;
-    if (*f == 'p')
-      return luaL_error(L, "invalid conversion '%%p' to 'format': addresses "
-                           "are not available to scripts");
-    if (*f == 's' && arg <= top && lua_type(L, arg) != LUA_TSTRING) {
-      to_text(L, arg, NULL);
-      lua_replace(L, arg);
-    }
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, top, 1);
-  return 1;
-}
+/* ---------------------------------------------------------------- math --- */
 
 /* Lua's own returns the seed, which holds part of an address. */
 static int env_randomseed(lua_State *L) {
@@ -400,6 +364,15 @@ static void keep_strings(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &strings_key);
 }
 
+/* Where error messages and tracebacks look for the names of functions. */
+static void name_libraries(lua_State *L, int env) {
+  static const char *const names[] = {"string", "table", "math",      "utf8",
+                                      "os",     "_G",    "coroutine", NULL};
+  lua_createtable(L, 0, 8);
+  copy_fields(L, env, lua_gettop(L), names);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
 void env_open(lua_State *L) {
   static const char *const base[] = {
       "_VERSION", "assert",   "error",  "getmetatable", "ipairs", "next",
@@ -432,10 +405,7 @@ void env_open(lua_State *L) {
   lua_setfield(L, env, "_G");
 
   open_lib(L, luaopen_string);
-  wrap_field(L, "rep", env_rep);
-  wrap_field(L, "format", env_format);
-  lua_pushnil(L);
-  lua_setfield(L, -2, "dump");
+  strlib_open(L);
   lua_setfield(L, env, "string");
   lua_pushliteral(L, ""); /* strings keep their metatable to themselves */
   lua_getmetatable(L, -1);
@@ -444,6 +414,7 @@ void env_open(lua_State *L) {
   lua_pop(L, 2);
 
   open_lib(L, luaopen_table);
+  tablib_open(L);
   lua_getfield(L, -1, "unpack");
   lua_setfield(L, env, "unpack");
   lua_setfield(L, env, "table");
@@ -468,6 +439,7 @@ void env_open(lua_State *L) {
   corolib_open(L);
   lua_setfield(L, env, "coroutine");
 
+  name_libraries(L, env);
   lua_settop(L, env);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_settop(L, 0);

@@ -29,8 +29,13 @@ enum { TASK_THREAD = 1, TASK_SCRATCH = 2 };
 
 /* ------------------------------------------------------ waiting, waking --- */
 
-bool task_can_wait(lua_State *L) {
+bool task_can_preempt(lua_State *L) {
   return lua_isyieldable(L) && state_of(L)->blocked_resumers == 0;
+}
+
+bool task_can_wait(lua_State *L) {
+  return task_can_preempt(L) && !(thread_flags(L) & THREAD_NO_WAIT) &&
+         state_of(L)->no_wait_resumers == 0;
 }
 
 void task_check_wait(lua_State *L, const char *what) {
@@ -386,7 +391,7 @@ int state_halt(lua_State *L) {
   struct state *st = state_of(L);
   if (st->traceback.len == 0)
     stop_traceback(st, L);
-  if (st->current && task_can_wait(L))
+  if (st->current && task_can_preempt(L))
     return unwind(L, PARK_STOP, 0, NULL);
   /* A frame below cannot be suspended: an error takes the script there, and
    * whoever catches it looks at state_must_halt. */
@@ -415,6 +420,14 @@ void state_check(lua_State *L) {
   }
 }
 
+bool state_slice_over(lua_State *L) {
+  struct state *st = state_of(L);
+  if (!preempt_slice_over(st->preempt))
+    return false;
+  state_check(L);
+  return st->current && task_can_preempt(L);
+}
+
 void sched_hook(lua_State *L, lua_Debug *ar) {
   struct state *st = state_of(L);
   (void)ar;
@@ -427,7 +440,7 @@ void sched_hook(lua_State *L, lua_Debug *ar) {
     state_halt(L);
     return;
   }
-  if (task_can_wait(L)) {
+  if (task_can_preempt(L)) {
     st->park = PARK_PREEMPT;
     lua_yield(L, 0);
   }
@@ -438,14 +451,18 @@ void sched_hook(lua_State *L, lua_Debug *ar) {
 int sched_resume(lua_State *L, lua_State *co, int nargs, int *ret_n) {
   struct state *st = state_of(L);
   unsigned blocked = lua_isyieldable(L) ? 0 : 1;
+  unsigned no_wait = thread_flags(L) & THREAD_NO_WAIT ? 1 : 0;
   int status;
   st->blocked_resumers += blocked;
+  st->no_wait_resumers += no_wait;
   st->running = co;
   status = lua_resume(co, L, nargs, ret_n);
   st->running = L;
   st->blocked_resumers -= blocked;
+  st->no_wait_resumers -= no_wait;
   if (status == LUA_YIELD && st->park != PARK_NONE) {
-    thread_set_flags(co, st, THREAD_PARKED);
+    thread_set_flags(co, st,
+                     THREAD_PARKED | (thread_flags(co) & THREAD_NO_WAIT));
     return SCHED_PARKED;
   }
   thread_set_flags(co, st, 0);
@@ -467,6 +484,7 @@ static void task_run(struct task *t) {
   st->current = t;
   st->park = PARK_NONE;
   st->blocked_resumers = 0;
+  st->no_wait_resumers = 0;
   st->running = t->L;
   status = lua_resume(t->L, NULL, nargs, &n);
   st->running = NULL;

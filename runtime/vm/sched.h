@@ -32,6 +32,12 @@ int task_wait(lua_State *L, struct wait *w, lua_KContext ctx, lua_KFunction k);
 /* Raises the error task_wait would raise. |what| names the call in it. */
 void task_check_wait(lua_State *L, const char *what);
 bool task_can_wait(lua_State *L);
+/* Can its turn end here?  Also where it cannot wait, in callbacks of functions
+ * that call the script with lua_callk (string.gsub, table.sort). */
+bool task_can_preempt(lua_State *L);
+/* To be asked now and then by functions that loop over a script's data: like
+ * state_check, and true if others should have a turn: "return task_yield". */
+bool state_slice_over(lua_State *L);
 
 /* The wait is over: its task becomes ready.  Harmless if nobody waits (again).
  * Never runs Lua itself.  From loop callbacks and from other tasks. */
@@ -41,7 +47,7 @@ static inline bool wait_active(const struct wait *w) {
 }
 
 /* Gives the other tasks a turn, then goes on in |k|.  Only where
- * task_can_wait. */
+ * task_can_preempt. */
 int task_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
 /* |size| bytes that belong to the calling task and stay valid and in place

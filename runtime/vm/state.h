@@ -100,6 +100,7 @@ struct state {
   size_t ntasks;
   uint64_t last_task_id;
   unsigned blocked_resumers; /* of the running chain, that cannot yield */
+  unsigned no_wait_resumers; /* of the running chain, in a callback */
   unsigned closing;          /* coroutines being closed, one inside the other */
   enum park_kind park;       /* why the chain is unwinding */
   struct deferred run;
@@ -112,6 +113,7 @@ struct state {
 /* The state |L| (any thread of it) belongs to. */
 #define THREAD_IS_TASK 1u /* run by the scheduler, not by coroutine.resume */
 #define THREAD_PARKED 2u  /* on the chain of a task that waits */
+#define THREAD_NO_WAIT 4u /* in a callback of a C function: see sched.h */
 static inline struct state *state_of(lua_State *L) {
   return (struct state *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)15);
 }
@@ -121,6 +123,16 @@ static inline unsigned thread_flags(lua_State *L) {
 static inline void thread_set_flags(lua_State *L, struct state *st,
                                     unsigned flags) {
   *(uintptr_t *)lua_getextraspace(L) = (uintptr_t)st | flags;
+}
+
+/* While it is set, script code on |L| can be preempted, but neither wait nor
+ * yield: it was called by a C function that Lua's own could not be suspended
+ * in.  Returns what it was.  Functions that catch errors put it back. */
+static inline bool thread_set_no_wait(lua_State *L, bool on) {
+  uintptr_t *extra = lua_getextraspace(L);
+  bool was = (*extra & THREAD_NO_WAIT) != 0;
+  *extra = on ? *extra | THREAD_NO_WAIT : *extra & ~(uintptr_t)THREAD_NO_WAIT;
+  return was;
 }
 
 /* A state with the globals of env.c and no modules.  |open| (may be NULL) runs
