@@ -180,6 +180,10 @@ static void on_mistake(void *ud, const cordon_error *mistake) {
   uint32_t column = mistake->column ? mistake->column : 1;
   char at[48];
   of->p->mistakes++;
+  if (of->p->tell) {
+    of->p->tell(of->p->tell_ud, path, mistake);
+    return;
+  }
   out_visible(o, path, strlen(path));
   if (mistake->line)
     snprintf(at, sizeof at, ":%" PRIu32 ":%" PRIu32 ": ", mistake->line,

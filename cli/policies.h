@@ -12,6 +12,9 @@
 struct policies {
   cordon_policy *set; /* owned; finished when policies_finish said OK */
   struct out *told;   /* where mistakes go, one line each */
+  /* or NULL: called for each mistake instead; |path| is whole */
+  void (*tell)(void *ud, const char *path, const cordon_error *mistake);
+  void *tell_ud;
   size_t files;       /* that were read */
   size_t mistakes;
   size_t unreadable; /* paths, which have been named on standard error */

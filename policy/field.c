@@ -142,6 +142,12 @@ int field_init(struct field *f, struct slice *names, size_t n, struct err *e) {
   return rv;
 }
 
+const char *field_part(const struct field *f) {
+  return f->part && (f->root == FIELD_URL || f->nkeys == 1)
+             ? part_names[f->part - PART_SCHEME]
+             : NULL;
+}
+
 int field_parse(struct field *f, struct slice text, struct arena *a,
                 struct err *e) {
   struct slice names[FIELD_MAX_KEYS + 1], *kept;

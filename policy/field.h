@@ -64,6 +64,10 @@ int field_init(struct field *f, struct slice *names, size_t n, struct err *e);
 int field_parse(struct field *f, struct slice text, struct arena *a,
                 struct err *e);
 
+/* "host" of url.host and of meta.host, which the guards of the network give;
+ * NULL: of no other field. */
+const char *field_part(const struct field *f);
+
 /* ------------------------------------------------------------- outcomes --- */
 
 /* What a condition or an expression comes to.  Zero denies nothing and allows

@@ -218,6 +218,14 @@ int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud) {
   return 0;
 }
 
+bool policy_set_is_finished(const struct policy_set *set) {
+  return set->finished;
+}
+
+const struct mem *policy_set_mem(const struct policy_set *set) {
+  return &set->mem;
+}
+
 size_t policy_set_len(const struct policy_set *set) {
   return set->len;
 }

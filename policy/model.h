@@ -117,6 +117,9 @@ int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud);
 struct policy_set *policy_set_ref(struct policy_set *set);
 void policy_set_unref(struct policy_set *set); /* NULL is harmless */
 
+bool policy_set_is_finished(const struct policy_set *set);
+const struct mem *policy_set_mem(const struct policy_set *set);
+
 /* Of a finished set; in the order of their ids. */
 size_t policy_set_len(const struct policy_set *set);
 const struct policy *policy_set_at(const struct policy_set *set, size_t i);

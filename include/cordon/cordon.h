@@ -630,6 +630,89 @@ cordon_suite_mutate(cordon_suite *suite,
                     void (*fn)(void *ud, const cordon_mutant *mutant), void *ud,
                     cordon_error *reterr);
 
+/* -------------------------------------------------------------- advice --- */
+
+/* How bad it is.  A mistake, CORDON_ERROR, keeps a policy from being loaded;
+ * those come through cordon_mistake_fn. */
+typedef enum cordon_severity {
+  CORDON_NOTE = 0,    /* worth knowing; often right as it is */
+  CORDON_WARNING = 1, /* does not do what it looks like, or grants too much */
+  CORDON_ERROR = 2
+} cordon_severity;
+
+/*
+ * Something unwise in policies that load.  Borrowed for the call; the texts are
+ * one line each and safe to print, but for |file| and |policy_id|, which are as
+ * they were given.
+ */
+typedef struct cordon_finding {
+  const char *code; /* "host-open-end": see cordon_lint_page */
+  cordon_severity severity;
+  const char *file;
+  uint32_t line; /* 0 for the policies of cordon_policy_allow */
+  uint32_t column;
+  const char *policy_id; /* NULL: an entry that is no policy */
+  const char *message;   /* what */
+  const char *reason;    /* why it matters */
+  const char *fix;       /* what to write instead */
+  /* Where replacing |edit_len_bytes| bytes by |edit_text| corrects it and
+   * changes no answer; edit_text NULL: only people can correct it.  The text
+   * that is replaced stands on one line. */
+  uint32_t edit_line;
+  uint32_t edit_column;
+  size_t edit_len_bytes;
+  const char *edit_text;
+} cordon_finding;
+
+typedef void cordon_finding_fn(void *ud, const cordon_finding *finding);
+
+typedef struct cordon_lint_config {
+  size_t struct_size;
+  /* What there is beside the policies, a map of lists: "actions" (that host
+   * modules ask for; "name.*" too), "groups", "policies", and "actor"
+   * (attributes below actor.meta).  NULL: not declared, and less is said. */
+  const cordon_value *catalogue;
+  /* Suites that are bound to the policy and have run: what they leave untested
+   * is told.  None: nothing is said about tests. */
+  const cordon_suite *const *suites;
+  size_t nsuites;
+} cordon_lint_config;
+
+CORDON_API void cordon_lint_config_init_sized(cordon_lint_config *cfg,
+                                              size_t struct_size);
+#define cordon_lint_config_init(cfg)                                           \
+  cordon_lint_config_init_sized((cfg), sizeof(cordon_lint_config))
+
+/*
+ * Calls |fn| for each finding, in the order of files, lines and columns, but
+ * for those a policy silences in its file.  |policy| is finished; |config| may
+ * be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (the catalogue is none).
+ * [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_policy_lint(const cordon_policy *policy,
+                   const cordon_lint_config *config, cordon_finding_fn *fn,
+                   void *ud, cordon_error *reterr);
+
+/*
+ * Files of the original runtime: a pattern that goes on inside a host
+ * ("wss://host*") is a mistake in an allow; after this call it is read as the
+ * nearest whole one ("wss://host/ *") and becomes a finding.  Before the first
+ * cordon_policy_add.
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_policy_compat(cordon_policy *policy,
+                                                      cordon_error *reterr);
+
+/* The codes of findings in the order of the alphabet; NULL behind the last.
+ * [any thread] [in callbacks] */
+CORDON_API const char *cordon_lint_code(size_t i);
+
+/* A page in Markdown about |code|: what, why, an example of each kind, how to
+ * correct and to silence it.  Static; NULL: there is no such code.
+ * [any thread] [in callbacks] */
+CORDON_API const char *cordon_lint_page(const char *code);
+
 /* ---------------------------------------------------------------- host --- */
 
 /*
