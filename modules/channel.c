@@ -34,6 +34,7 @@ struct op {
   bool ok;      /* a value was passed; false: the channel was closed */
   struct channel_item *item; /* received from the host, not pushed yet */
   int n;
+  int nhost; /* of them on channels of the host */
   struct waiter waiters[];
 };
 
@@ -102,8 +103,11 @@ static void op_cancel(struct wait *w) {
 
 static bool op_live(const struct wait *w) {
   const struct op *op = list_entry(w, struct op, wait);
-  for (int i = 0; i < op->n; i++) {
+  /* the scheduler asks each task that waits: what only other tasks could wake
+   * is told at a glance */
+  for (int i = 0, left = op->nhost; left > 0; i++) {
     const struct channel *ch = op->waiters[i].ch;
+    left -= ch->is_host;
     if (ch->is_host && !ch->detached && ch->host.live(ch->host.ud))
       return true;
   }
@@ -128,6 +132,7 @@ static void op_add(struct op *op, struct channel *ch, bool sends) {
   w->op = op;
   w->index = op->n;
   w->sends = sends;
+  op->nhost += ch->is_host;
   list_add_tail(sends ? &ch->sendq : &ch->recvq, &w->node);
 }
 
@@ -482,10 +487,12 @@ static int channel_select(lua_State *L) {
   lua_settop(L, 1);
   lua_createtable(L, (int)n, 0);
   for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, 1, i);
+    get_case(L, 1, i, &ch); /* again: a weak table may have lost some */
+    lua_pop(L, 1);
     lua_rawseti(L, 2, i);
   }
   op = op_new(L, (int)n, "channel.select");
+  /* nothing below raises: a queue would be left with a waiter that is none */
   for (lua_Integer i = 1; i <= n; i++) {
     struct select_case *c = get_case(L, 2, i, &ch);
     op_add(op, ch, c->sends);

@@ -293,7 +293,8 @@ static bool encode_array(struct encoder *e, size_t n) {
   return true;
 }
 
-/* The object of |n| members on top. */
+/* The object of |n| members on top: fewer when it is weak and the collector has
+ * been there meanwhile. */
 static bool encode_object(struct encoder *e, size_t n) {
   lua_State *L = e->L;
   int object = lua_gettop(L), names = object + 1;
@@ -304,7 +305,7 @@ static bool encode_object(struct encoder *e, size_t n) {
     return refuse(e, "object is too large");
   keys = lua_newuserdatauv(L, n * sizeof *keys, 0);
   lua_pushnil(L);
-  while (lua_next(L, object)) {
+  while (i < n && lua_next(L, object)) {
     json_step(L, &e->steps);
     lua_pop(L, 1);
     keys[i].p = lua_tolstring(L, -1, &keys[i].len);
@@ -313,6 +314,8 @@ static bool encode_object(struct encoder *e, size_t n) {
     lua_rawseti(L, names, keys[i].place);
     i++;
   }
+  n = i;
+  lua_settop(L, names + 1);
   sort_keys(e, keys, n);
   add_char(e, '{');
   for (i = 0; i < n; i++) {

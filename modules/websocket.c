@@ -431,7 +431,15 @@ static int read_compression(lua_State *L) {
   return 0;
 }
 
-static int read_option(lua_State *L, struct slice name, struct options *o) {
+/* The value on top stays where the collector sees it, whatever becomes of the
+ * script's table, which may be a weak one. */
+static void keep(lua_State *L, int anchors) {
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, anchors, (lua_Integer)lua_rawlen(L, anchors) + 1);
+}
+
+static int read_option(lua_State *L, struct slice name, int anchors,
+                       struct options *o) {
   static const char *const names[] = {"headers",
                                       "protocols",
                                       "dial_timeout",
@@ -446,10 +454,14 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
   const char *near;
   uint64_t n;
   int rv;
-  if (slice_is(name, "headers"))
+  if (slice_is(name, "headers")) {
+    keep(L, anchors);
     return read_headers(L, o);
-  if (slice_is(name, "protocols"))
+  }
+  if (slice_is(name, "protocols")) {
+    keep(L, anchors);
     return read_protocols(L, o);
+  }
   if (slice_is(name, "dial_timeout"))
     return read_timeout(L, name.p, false, &o->net.opening.dial_timeout_ns);
   if (slice_is(name, "read_timeout"))
@@ -488,9 +500,10 @@ static int read_option(lua_State *L, struct slice name, struct options *o) {
                   near ? "'?" : "");
 }
 
-/* The table at |idx|, read by raw access.  0 or a number of results. */
+/* The table at |idx|, read by raw access; a table that keeps what |o| points
+ * to takes its place.  0 or a number of results. */
 static int read_options(lua_State *L, int idx, struct options *o) {
-  int rv;
+  int rv, anchors;
   memset(o, 0, sizeof *o);
   o->net.opening.headers = o->headers;
   o->net.opening.protocols = o->protocols;
@@ -499,15 +512,18 @@ static int read_options(lua_State *L, int idx, struct options *o) {
   o->capacity = CAPACITY;
   if (lua_isnoneornil(L, idx))
     return 0;
+  lua_createtable(L, 2, 0);
+  anchors = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
     struct slice name;
     if (!value_slice(L, -2, &name))
       return fail_nil(L, KIND_INVALID, false,
                       "an option's name is a %s, expected a string",
                       luaL_typename(L, -2));
-    if ((rv = read_option(L, name, o)) != 0)
+    if ((rv = read_option(L, name, anchors, o)) != 0)
       return rv;
   }
+  lua_replace(L, idx);
   return 0;
 }
 

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 
+import hostile_files
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"  # the one that Debian's python3-websockets is for
 LIMIT_S = 300
@@ -110,57 +112,34 @@ def lua_program(path, env):
     return simple([*command, path], env, os.path.basename(path))
 
 
-HEAD = re.compile(r"^(?:--|#) (status|stderr|stdout|args): (.*)$", re.M)
-
-
-def hostile_file(path, env):
-    """A script or a policy whose first lines say what must come of it."""
-    with open(path, "rb") as f:
-        head = f.read(2048).decode("utf-8", "replace")
-    want = {"stderr": [], "stdout": []}
-    args = []
-    for key, value in HEAD.findall(head):
-        if key == "args":
-            args = value.split()
-        elif key == "status":
-            want["status"] = int(value)
-        else:
-            want[key].append(value)
-    name = os.path.basename(path)
-    if "status" not in want:
-        return Result(name, 0, 1, 0, "its head names no status\n")
+def hostile_file(path, env, level, sanitized):
+    name = "%s (%s)" % (os.path.relpath(path, os.path.join(
+        TOP, "tests", "hostile")), level)
     if not os.access(env["CORDON"], os.X_OK):
         return Result(name, 0, 1, 0, "cordon is not built\n")
-    if path.endswith(".yaml"):  # a policy, for a script of nothing
-        args = ["-p", path, *args]
-        path = "-"
-    process = subprocess.Popen(
-        [env["CORDON"], "run", *args, path], env=env, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        out, err = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return Result(name, 0, 1, 0, "not stopped after 60 s\n")
-    text = {"stdout": out.decode("utf-8", "replace"),
-            "stderr": err.decode("utf-8", "replace")}
-    said = "".join("%s:\n%s\n" % (k, v[:4000]) for k, v in text.items())
-    wrong = []
-    if process.returncode != want["status"]:
-        wrong.append("status %d, expected %d"
-                     % (process.returncode, want["status"]))
-    for stream in ("stdout", "stderr"):
-        for part in want[stream]:
-            if part not in text[stream]:
-                wrong.append("no %r on %s" % (part, stream))
-    if SANITIZER.search(text["stderr"]):
-        wrong.append("sanitizer report")
-    if any(byte < 32 and byte not in (9, 10) for byte in err):
-        wrong.append("control bytes on stderr")
+    done = hostile_files.run(path, env, level, sanitized)
+    if done is None:
+        return Result(name)
+    wrong, said = done
     if wrong:
         return Result(name, 0, 1, 0, "\n".join(wrong) + "\n" + said)
     return Result(name, 1)
+
+
+def hostile_work(build, env):
+    """Every script in every level of isolation that this build has."""
+    if not os.access(env["CORDON"], os.X_OK):
+        levels = hostile_files.LEVELS[:1]
+    else:
+        levels = hostile_files.levels_of(env["CORDON"], env)
+    with open(os.path.join(build, "config.log"), errors="replace") as f:
+        sanitized = "--enable-sanitizers" in f.read(4096)
+    paths = sorted(os.path.join(folder, name)
+                   for folder, _, names in os.walk(
+                       os.path.join(TOP, "tests", "hostile"))
+                   for name in names if name.endswith((".lua", ".yaml")))
+    return [(hostile_file, (path, env, level, sanitized))
+            for level in levels for path in paths]
 
 
 def files(folder, pattern, base=TOP):
@@ -212,8 +191,7 @@ def groups(label, build, env):
         ("lua", [(lua_program, (p, env)) for p in lua] +
                 [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
                                    env))]),
-        ("hostile", [(hostile_file, (p, env))
-                     for p in files("tests/hostile", r".*\.(lua|yaml)")] +
+        ("hostile", hostile_work(build, env) +
                     [(python_program, (p, env))
                      for p in files("tests/hostile", r"test_.*\.py")]),
         ("peer", [(python_program, (p, env))

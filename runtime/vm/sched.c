@@ -550,6 +550,7 @@ static void end_deadlocked(struct state *st) {
 void sched_run(struct deferred *d, void *ud) {
   struct state *st = ud;
   struct list batch;
+  bool asleep = false;
   (void)d;
   if (st->ended)
     return;
@@ -574,15 +575,18 @@ void sched_run(struct deferred *d, void *ud) {
       break;
   }
   preempt_leave(st->preempt);
+  if (!st->ended) {
+    /* the rest goes first next time */
+    list_splice_tail(&batch, &st->ready);
+    list_splice_tail(&st->ready, &batch);
+    if (!list_empty(&st->ready))
+      deferred_schedule(st->loop, &st->run);
+    else
+      asleep = !anything_live(st);
+  }
+  /* looking for what can wake a task is on the script, which makes the tasks */
   st->cpu_ns = state_cpu_used_ns(st);
   st->run_started_cpu_ns = 0;
-  if (st->ended)
-    return;
-  /* the rest goes first next time */
-  list_splice_tail(&batch, &st->ready);
-  list_splice_tail(&st->ready, &batch);
-  if (!list_empty(&st->ready))
-    deferred_schedule(st->loop, &st->run);
-  else if (!anything_live(st))
+  if (asleep)
     end_deadlocked(st);
 }
