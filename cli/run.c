@@ -585,7 +585,7 @@ static bool run_drain(struct run *r) {
   sigaddset(&block, SIGINT);
   sigaddset(&block, SIGTERM);
   sigprocmask(SIG_BLOCK, &block, &before);
-  while (gone && script_output_waits(&r->output)) {
+  while (script_output_waits(&r->output)) {
     struct pollfd p = {.fd = r->output.fd, .events = POLLOUT};
     struct timespec left = {0};
     uint64_t used = now_ms() - r->begin_ms;
@@ -593,11 +593,13 @@ static bool run_drain(struct run *r) {
       left.tv_sec = (time_t)((r->limits.deadline_ms - used) / 1000);
       left.tv_nsec = (long)((r->limits.deadline_ms - used) % 1000) * 1000000;
     }
+    /* one that has come before the wait would not end it */
+    gone = !(signal_got ||
+             (r->limits.deadline_ms && used >= r->limits.deadline_ms));
+    if (!gone)
+      break;
     if (ppoll(&p, 1, r->limits.deadline_ms ? &left : NULL, &before) > 0)
       script_output_flush(&r->output);
-    else
-      gone = !(signal_got || (r->limits.deadline_ms &&
-                              now_ms() - r->begin_ms >= r->limits.deadline_ms));
   }
   sigprocmask(SIG_SETMASK, &before, NULL);
   return gone;

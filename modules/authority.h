@@ -25,7 +25,9 @@ struct listing {
   const struct policy *(*at)(const struct listing *l, size_t i);
 };
 
-/* Policies are handed out with the set they are part of, which lives as long as
+/* Called with the gate closed (runtime/base/gate.h).
+ *
+ * Policies are handed out with the set they are part of, which lives as long as
  * somebody holds it.  Of a policy only |id| is to be looked at: the rest may be
  * elsewhere.  Each function may also return ERR_NOMEM. */
 struct authority {

@@ -9,6 +9,7 @@
 
 #include "modules/errors.h"
 #include "modules/modules.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 
 #define CHANNEL_META "channel"
@@ -49,7 +50,9 @@ struct channel {
   bool is_host;
   bool detached;
   struct channel_host host;
-  struct list items; /* of struct channel_item; len counts them */
+  struct owned own;
+  struct list items;  /* of struct channel_item; len counts them */
+  struct list handed; /* on their way to a script */
 };
 
 enum { USER_RING = 1, USER_OWNER = 2 };
@@ -96,6 +99,7 @@ static void op_cancel(struct wait *w) {
   struct op *op = list_entry(w, struct op, wait);
   op_unlink(op);
   if (op->item) {
+    list_remove(&op->item->node);
     op->item->drop(op->item);
     op->item = NULL;
   }
@@ -185,16 +189,22 @@ static bool can_send(const struct channel *ch) {
 static void push_item(lua_State *L, struct channel_item *it);
 
 static void taken(struct channel *ch) {
+  gate_enter();
   if (!ch->detached && ch->host.taken)
     ch->host.taken(ch->host.ud);
+  gate_leave();
 }
 
 /* Only if can_receive: pushes the value, returns ok. */
 static bool receive_now(lua_State *L, int idx, struct channel *ch) {
   struct waiter *sender;
   if (ch->is_host && ch->len > 0) {
-    struct list *node = list_pop(&ch->items);
+    struct list *node;
+    gate_enter();
+    node = list_pop(&ch->items);
+    list_add_tail(&ch->handed, node);
     ch->len--;
+    gate_leave();
     push_item(L, list_entry(node, struct channel_item, node));
     taken(ch);
     return true;
@@ -236,7 +246,16 @@ static void send_now(lua_State *L, int idx, struct channel *ch, int value) {
     ring_put(L, idx, ch, value);
 }
 
-/* An item is pushed in protected mode: whatever happens, it is dropped once. */
+/* The item was handed out: it goes. */
+static void item_end(struct channel_item *it) {
+  gate_enter();
+  list_remove(&it->node);
+  it->drop(it);
+  gate_leave();
+}
+
+/* An item is pushed in protected mode: whatever happens, it is dropped once.
+ * It stays among the handed ones meanwhile, where channel_release finds it. */
 static int push_item_protected(lua_State *L) {
   struct channel_item *it = lua_touserdata(L, 1);
   it->push(L, it);
@@ -246,13 +265,13 @@ static int push_item_protected(lua_State *L) {
 static void push_item(lua_State *L, struct channel_item *it) {
   int status;
   if (!lua_checkstack(L, 4)) {
-    it->drop(it);
+    item_end(it);
     luaL_error(L, "stack overflow");
   }
   lua_pushcfunction(L, push_item_protected);
   lua_pushlightuserdata(L, it);
   status = lua_pcall(L, 1, 1, 0);
-  it->drop(it);
+  item_end(it);
   if (status != LUA_OK)
     lua_error(L);
 }
@@ -340,14 +359,22 @@ static int channel_capacity(lua_State *L) {
   return 1;
 }
 
+static void drop_items(struct list *items) {
+  while (!list_empty(items))
+    item_end(list_entry(items->next, struct channel_item, node));
+}
+
+static void channel_release(struct owned *o) {
+  struct channel *ch = list_entry(o, struct channel, own);
+  drop_items(&ch->items);
+  drop_items(&ch->handed);
+}
+
 static int channel_gc(lua_State *L) {
   struct channel *ch = arg_channel(L, 1);
   close_now(ch);
-  while (!list_empty(&ch->items)) {
-    struct channel_item *it =
-        list_entry(list_pop(&ch->items), struct channel_item, node);
-    it->drop(it);
-  }
+  drop_items(&ch->items);
+  state_disown(&ch->own);
   ch->len = 0;
   object_bury(L, 1);
   return 0;
@@ -510,6 +537,7 @@ static struct channel *new_channel(lua_State *L, size_t capacity) {
   list_init(&ch->recvq);
   list_init(&ch->sendq);
   list_init(&ch->items);
+  list_init(&ch->handed);
   luaL_setmetatable(L, CHANNEL_META);
   return ch;
 }
@@ -522,6 +550,7 @@ struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
   ch = new_channel(L, capacity);
   ch->is_host = true;
   ch->host = *h;
+  state_own(state_of(L), &ch->own, channel_release);
   if (owner != 0) {
     lua_pushvalue(L, owner);
     lua_setiuservalue(L, -2, USER_OWNER);
@@ -535,6 +564,7 @@ void channel_host_put(struct channel *ch, struct channel_item *it) {
     it->drop(it);
   } else if (w) {
     w->op->item = it;
+    list_add_tail(&ch->handed, &it->node);
     op_complete(w, true);
   } else {
     list_add_tail(&ch->items, &it->node);

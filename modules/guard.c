@@ -5,6 +5,7 @@
 
 #include "modules/errors.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 
 void guard_here(lua_State *L, struct guard_place *ret_where) {
   lua_Debug ar;
@@ -24,7 +25,9 @@ bool guard_would(const struct guard *g, struct request *rq,
                  const struct decision *url_decision,
                  struct decision *ret_decision) {
   rq->actor = g->actor;
+  gate_enter(); /* the regex library locks */
   *ret_decision = policy_decide(g->set, g->scope, rq, url_decision);
+  gate_leave();
   return ret_decision->verdict == VERDICT_ALLOW ||
          (g->mode == GUARD_COMPLAIN &&
           ret_decision->verdict == VERDICT_UNDEFINED);
@@ -44,6 +47,7 @@ bool guard_ask(struct guard *g, struct request *rq,
   uint64_t begin_ns = g->record ? clock_mono_ns() : 0;
   struct guard_event event = {
       .request = rq, .decision = ret_decision, .where = where};
+  gate_enter();
   event.passes = guard_would(g, rq, url_decision, ret_decision);
   if (g->record) {
     event.latency_ns = clock_mono_ns() - begin_ns;
@@ -58,6 +62,7 @@ bool guard_ask(struct guard *g, struct request *rq,
     g->allowed++;
   else
     g->refused++;
+  gate_leave();
   return event.passes;
 }
 

@@ -8,6 +8,7 @@
 #include "modules/services.h"
 #include "modules/sort.h"
 #include "modules/value_lua.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 
 #define ACTOR_META "security.actor"
@@ -25,6 +26,7 @@ enum { ACTOR_USER_ID = 1, ACTOR_USER_META = 2 };
 /* The host may swap policies at any time: each object keeps the set that its
  * policy is part of. */
 struct policy_object {
+  struct owned own;
   const struct authority *authority;
   void *set;
   const struct policy *policy;
@@ -34,6 +36,7 @@ struct policy_object {
  * the same place, of which it is a reference.  Both arrays stand behind the
  * struct.  Immutable for scripts. */
 struct scope_object {
+  struct owned own;
   const struct authority *authority;
   size_t len;
   const struct policy **policies;
@@ -49,13 +52,28 @@ static struct actor_object *push_actor(lua_State *L) {
   return a;
 }
 
+static void policy_release(struct owned *o) {
+  struct policy_object *p = list_entry(o, struct policy_object, own);
+  p->authority->drop(p->set);
+  p->set = NULL;
+}
+
 static void push_policy(lua_State *L, void *set, const struct policy *policy) {
   struct policy_object *p = lua_newuserdatauv(L, sizeof *p, 0);
+  memset(p, 0, sizeof *p);
   p->authority = services_of(L)->authority;
-  p->set = NULL;
   p->policy = policy;
   luaL_setmetatable(L, POLICY_META);
+  gate_enter();
+  state_own(state_of(L), &p->own, policy_release);
   p->set = p->authority->hold(set);
+  gate_leave();
+}
+
+static void scope_release(struct owned *o) {
+  struct scope_object *s = list_entry(o, struct scope_object, own);
+  while (s->len > 0)
+    s->authority->drop(s->sets[--s->len]);
 }
 
 /* Room for |len| policies, of which none is there yet. */
@@ -72,6 +90,7 @@ static struct scope_object *push_scope(lua_State *L, size_t len) {
   s->policies = (const struct policy **)(void *)(s + 1);
   s->sets = (void **)(void *)(s->policies + len);
   luaL_setmetatable(L, SCOPE_META);
+  state_own(state_of(L), &s->own, scope_release);
   return s;
 }
 
@@ -79,21 +98,27 @@ static struct scope_object *push_scope(lua_State *L, size_t len) {
 static void scope_put(struct scope_object *s, void *set,
                       const struct policy *policy) {
   s->policies[s->len] = policy;
+  gate_enter();
   s->sets[s->len++] = s->authority->hold(set);
+  gate_leave();
 }
 
 static int policy_gc(lua_State *L) {
   struct policy_object *p = lua_touserdata(L, 1);
-  p->authority->drop(p->set);
-  p->set = NULL;
+  gate_enter();
+  state_disown(&p->own);
+  policy_release(&p->own);
+  gate_leave();
   object_bury(L, 1);
   return 0;
 }
 
 static int scope_gc(lua_State *L) {
   struct scope_object *s = lua_touserdata(L, 1);
-  while (s->len > 0)
-    s->authority->drop(s->sets[--s->len]);
+  gate_enter();
+  state_disown(&s->own);
+  scope_release(&s->own);
+  gate_leave();
   object_bury(L, 1);
   return 0;
 }
@@ -128,8 +153,12 @@ static bool ask(lua_State *L, const char *action, struct slice resource) {
   struct services *sv = services_of(L);
   struct guard_place where;
   struct refusal r;
+  bool passes;
   guard_here(L, &where);
-  if (sv->authority->ask(sv, slice_of(action), resource, &where, &r))
+  gate_enter();
+  passes = sv->authority->ask(sv, slice_of(action), resource, &where, &r);
+  gate_leave();
+  if (passes)
     return true;
   refused(L, &r);
   return false;
@@ -185,7 +214,9 @@ static int evaluate(lua_State *L, const struct policy *const *list,
   state_check(L);
   if (read_inquiry(L, 3, &q, &meta, &e)) {
     q.actor = &actor->actor;
+    gate_enter();
     rv = sv->authority->evaluate(sv, &q, list, sets, len, one, &verdict, &e);
+    gate_leave();
   }
   if (rv == ERR_NOMEM)
     return no_memory(L);
@@ -203,8 +234,11 @@ static int security_can(lua_State *L) {
   bool can;
   int rv = ERR_INVALID;
   state_check(L);
-  if (read_inquiry(L, 1, &q, &meta, &e))
+  if (read_inquiry(L, 1, &q, &meta, &e)) {
+    gate_enter();
     rv = sv->authority->can(sv, &q, &can, &e);
+    gate_leave();
+  }
   if (rv == ERR_NOMEM)
     return no_memory(L);
   if (rv != 0)
@@ -274,7 +308,9 @@ static int security_policy(lua_State *L) {
   if (!read_id(L, 1, "a policy", &id))
     return 2;
   guard_here(L, &where);
+  gate_enter();
   rv = sv->authority->policy(sv, id, &where, &set, &p, &r);
+  gate_leave();
   if (rv == ERR_DENIED)
     return refused(L, &r);
   if (rv == ERR_NOMEM)
@@ -329,7 +365,11 @@ static bool push_listing(lua_State *L, const struct listing *l) {
 static int security_scope(lua_State *L) {
   struct services *sv = services_of(L);
   struct listing l;
-  if (sv->authority->scope(sv, &l) != 0)
+  int rv;
+  gate_enter();
+  rv = sv->authority->scope(sv, &l);
+  gate_leave();
+  if (rv != 0)
     return no_memory(L);
   if (!push_listing(L, &l))
     push_scope(L, 0);
@@ -346,7 +386,9 @@ static int security_named_scope(lua_State *L) {
   if (!read_id(L, 1, "a group", &id))
     return 2;
   guard_here(L, &where);
+  gate_enter();
   rv = sv->authority->group(sv, id, &where, &l, &r);
+  gate_leave();
   if (rv == ERR_DENIED)
     return refused(L, &r);
   if (rv != 0)

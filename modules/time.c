@@ -10,6 +10,7 @@
 #include "modules/modules.h"
 #include "modules/time_format.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/state.h"
 
@@ -245,11 +246,13 @@ static struct zone zone_at(const struct location *loc, int64_t sec,
     time_t t = (time_t)sec;
     struct tm tm;
     zone = (struct zone){SLICE("UTC"), 0};
+    gate_enter(); /* it locks, and tm_zone is shared */
     if (localtime_r(&t, &tm)) {
       snprintf(names, ZONE_NAME_MAX + 1, "%s", tm.tm_zone ? tm.tm_zone : "");
       zone.name = slice_of(names);
       zone.offset = (int32_t)tm.tm_gmtoff;
     }
+    gate_leave();
   }
   return zone;
 }

@@ -7,6 +7,7 @@
 #include "modules/errors.h"
 #include "modules/time.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/sched.h"
 #include "runtime/vm/state.h"
@@ -94,6 +95,7 @@ int timers_sleep(lua_State *L) {
   struct bad_duration bad;
   struct sleeper *s;
   int64_t ns;
+  int rv;
   if (!duration_get(L, 1, &ns, &bad))
     return duration_fail(L, "time.sleep", &bad);
   if (ns <= 0) {
@@ -110,7 +112,12 @@ int timers_sleep(lua_State *L) {
   s->wait.what = "time.sleep";
   s->wait.cancel = sleeper_cancel;
   timer_init(&s->timer, state_loop(st), sleeper_fired, s);
-  if (timer_start_at(&s->timer, due_ns(ns)) != 0) {
+  gate_enter();
+  rv = timer_start_at(&s->timer, due_ns(ns));
+  if (rv == 0)
+    wait_begin(L, &s->wait);
+  gate_leave();
+  if (rv != 0) {
     sleeper_release(s);
     return luaL_error(L, "not enough memory");
   }
@@ -125,6 +132,7 @@ enum source_kind { SOURCE_AFTER, SOURCE_TIMER, SOURCE_TICKER };
  * owns this: either keeps the other, and when no script can reach them both go.
  * A source that is collected stops its timer. */
 struct source {
+  struct owned own;
   enum source_kind kind;
   struct state *st;
   struct channel *ch; /* NULL while it is built */
@@ -143,11 +151,17 @@ static bool source_live(void *ud) {
 }
 
 static void source_halt(struct source *s) {
+  gate_enter();
   timer_stop(&s->timer);
   if (s->running) {
     s->running = false;
     state_timer_release(s->st);
   }
+  gate_leave();
+}
+
+static void source_release(struct owned *o) {
+  source_halt(list_entry(o, struct source, own));
 }
 
 /* A ticker with an unread tick rests: ticks that nobody could get would cost
@@ -194,6 +208,7 @@ static void source_drop(struct channel_item *it) {
 static int source_gc(lua_State *L) {
   struct source *s = lua_touserdata(L, 1);
   source_halt(s);
+  state_disown(&s->own);
   if (s->ch)
     channel_host_detach(s->ch);
   object_bury(L, 1);
@@ -202,11 +217,15 @@ static int source_gc(lua_State *L) {
 
 /* (Re)starts |s|, |ns| > 0 or, for time.after, any; false: too many timers. */
 static bool source_start(lua_State *L, struct source *s, int64_t ns) {
+  int rv;
   if (!s->running && !timer_acquire(L))
     return false;
   s->running = true;
   s->next_ns = due_ns(ns);
-  if (timer_start_at(&s->timer, s->next_ns) != 0) {
+  gate_enter();
+  rv = timer_start_at(&s->timer, s->next_ns);
+  gate_leave();
+  if (rv != 0) {
     source_halt(s);
     luaL_error(L, "not enough memory");
   }
@@ -228,6 +247,7 @@ static struct source *source_new(lua_State *L, enum source_kind kind,
   list_init(&s->item.node);
   timer_init(&s->timer, state_loop(st), source_fired, s);
   luaL_setmetatable(L, meta);
+  state_own(st, &s->own, source_release);
   host.ud = s;
   s->ch = channel_new_host(L, 1, self, &host);
   lua_pushvalue(L, -1);

@@ -9,6 +9,7 @@
 #include "modules/modules.h"
 #include "modules/services.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/connection.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/sched.h"
@@ -36,6 +37,7 @@ struct dial {
 };
 
 struct client {
+  struct owned own;
   struct list node; /* in services.clients */
   struct services *sv;
   struct connection *conn; /* NULL: not there any more */
@@ -64,10 +66,12 @@ static void dial_free(struct client *c) {
   struct mem m;
   if (!d)
     return;
+  gate_enter();
   c->dial = NULL;
   admission_deinit(&d->admission);
   m = d->mem;
   mem_free(&m, d, sizeof *d);
+  gate_leave();
 }
 
 static void forget(struct client *c) {
@@ -104,13 +108,21 @@ void websocket_end(struct services *sv) {
 
 static void fail_sends(struct client *c);
 
+static void client_release(struct owned *o) {
+  struct client *c = list_entry(o, struct client, own);
+  release(c, 1001);
+  dial_free(c);
+}
+
 static int client_gc(lua_State *L) {
   struct client *c = lua_touserdata(L, 1);
+  gate_enter();
   if (c->ch)
     channel_host_detach(c->ch);
   fail_sends(c); /* of a script that found it in a weak table just before */
-  release(c, 1001);
-  dial_free(c);
+  state_disown(&c->own);
+  client_release(&c->own);
+  gate_leave();
   object_bury(L, 1);
   return 0;
 }
@@ -607,6 +619,7 @@ static struct client *client_new(lua_State *L, const struct options *o) {
   list_init(&c->node);
   list_init(&c->sends);
   luaL_setmetatable(L, CLIENT_META);
+  state_own(state_of(L), &c->own, client_release);
   c->control_messages = o->net.session.control_messages;
   c->ch = channel_new_host(L, o->capacity, -1, &host);
   lua_setiuservalue(L, -2, USER_CHANNEL);
@@ -619,18 +632,24 @@ static int start_dial(lua_State *L, struct client *c, struct options *o) {
   struct err e;
   int rv;
   o->net.opening.url = &c->dial->admission.url;
+  c->dial->wait.what = "websocket.connect";
+  c->dial->wait.live = dial_live;
+  task_check_wait(L, c->dial->wait.what);
+  gate_enter();
   rv = connection_new(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
                       &handler, c, &st->mem, &e);
+  if (rv == 0) {
+    list_add_tail(&sv->clients, &c->node);
+    sv->nclients++;
+    wait_begin(L, &c->dial->wait);
+  }
+  gate_leave();
   if (rv != 0) {
     dial_free(c);
     if (rv == ERR_NOMEM)
       return luaL_error(L, "not enough memory");
     return fail_nil(L, KIND_INVALID, false, "%s", e.message);
   }
-  list_add_tail(&sv->clients, &c->node);
-  sv->nclients++;
-  c->dial->wait.what = "websocket.connect";
-  c->dial->wait.live = dial_live;
   return task_wait(L, &c->dial->wait, 0, connect_done);
 }
 
@@ -653,12 +672,17 @@ static int ws_connect(lua_State *L) {
                     "be suspended");
   guard_here(L, &where);
   c = client_new(L, &o);
+  gate_enter();
   c->dial = mem_zalloc(&st->mem, sizeof *c->dial);
+  if (c->dial)
+    c->dial->mem = st->mem;
+  gate_leave();
   if (!c->dial)
     return luaL_error(L, "not enough memory");
-  c->dial->mem = st->mem;
+  gate_enter();
   admission_ask(&c->dial->admission, services_of(L), text, &where,
                 loop_now_ns(st->loop), &c->dial->answer);
+  gate_leave();
   if (c->dial->answer.end != DIAL_OPEN) {
     int n = not_open(L, &c->dial->answer);
     dial_free(c);
@@ -763,12 +787,19 @@ static int no_client(lua_State *L) {
 static int send_frame(lua_State *L, struct client *c, uint8_t opcode,
                       const char *what) {
   struct send_op *op;
+  int rv;
   op = send_op_new(L, c, what);
   op->rq.opcode = opcode;
   value_slice(L, 2, &op->rq.data);
-  if (connection_send(c->conn, &op->rq) != 0)
+  gate_enter();
+  rv = connection_send(c->conn, &op->rq);
+  if (rv == 0) {
+    list_add_tail(&c->sends, &op->node);
+    wait_begin(L, &op->wait);
+  }
+  gate_leave();
+  if (rv != 0)
     return fail_closed(L);
-  list_add_tail(&c->sends, &op->node);
   return task_wait(L, &op->wait, (lua_KContext)op, sent);
 }
 
@@ -821,6 +852,7 @@ static int client_close(lua_State *L) {
   lua_Integer code;
   struct slice reason = SLICE("");
   struct send_op *op;
+  int rv;
   if (!c)
     return no_client(L);
   code = luaL_optinteger(L, 2, 1000);
@@ -841,17 +873,23 @@ static int client_close(lua_State *L) {
     return 1;
   }
   op = send_op_new(L, c, "client:close");
-  if (connection_close(c->conn, (uint16_t)code, reason, &op->rq) != 0) {
+  gate_enter();
+  rv = connection_close(c->conn, (uint16_t)code, reason, &op->rq);
+  if (rv == 0) {
+    c->close_called = true;
+    c->own_code = (uint16_t)code;
+    if (c->paused) {
+      c->paused = false;
+      connection_pause(c->conn, false);
+    }
+    list_add_tail(&c->sends, &op->node);
+    wait_begin(L, &op->wait);
+  }
+  gate_leave();
+  if (rv != 0) {
     lua_pushboolean(L, 1); /* it is closing already */
     return 1;
   }
-  c->close_called = true;
-  c->own_code = (uint16_t)code;
-  if (c->paused) {
-    c->paused = false;
-    connection_pause(c->conn, false);
-  }
-  list_add_tail(&c->sends, &op->node);
   return task_wait(L, &op->wait, (lua_KContext)op, sent_close);
 }
 

@@ -734,7 +734,7 @@ static int add_module_protected(lua_State *L) {
   struct add_module *a = lua_touserdata(L, 1);
   a->taken = env_has_module(L, a->name);
   if (!a->taken)
-    env_add_module(L, a->name, a->open, a->ud);
+    env_add_host_module(L, a->name, a->open, a->ud);
   return 0;
 }
 
@@ -746,7 +746,7 @@ int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
   lua_State *L;
   if (!sandbox || !name || !*name || !open)
     return invalid(reterr, "sandbox, name and open are required");
-  if (sandbox->loaded)
+  if (sandbox->loaded || !sandbox->st->L)
     return invalid(reterr, "a script is loaded already");
   if (sandbox->host->busy) {
     err_setf(&e, ERR_BUSY, "called from inside a callback");
@@ -914,7 +914,7 @@ void cordon_sandbox_usage(const cordon_sandbox *sandbox,
     return;
   st = sandbox->st;
   *ret_usage =
-      (cordon_usage){.memory_bytes = st->account.used,
+      (cordon_usage){.memory_bytes = account_used(&st->account),
                      .memory_peak_bytes = st->account.peak,
                      .cpu_ns = state_cpu_used_ns(st),
                      .wall_ns = st->started_ns == 0 ? 0

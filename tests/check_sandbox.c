@@ -1094,7 +1094,8 @@ static void sweep_output(void *ud, const char *data, size_t len) {
   (void)len;
 }
 
-static int sweep(const cordon_allocator *alloc, cordon_policy *policy) {
+static int sweep(const cordon_allocator *alloc, cordon_policy *policy,
+                 uint64_t memory_bytes, cordon_usage *usage) {
   cordon_host_config hc;
   cordon_sandbox_config cfg;
   cordon_host *host = NULL;
@@ -1115,18 +1116,23 @@ static int sweep(const cordon_allocator *alloc, cordon_policy *policy) {
   cfg.require = sweep_require;
   cfg.output = sweep_output;
   cfg.limits.deadline_ms = 60000;
+  cfg.limits.memory_bytes = memory_bytes;
   if ((rv = cordon_sandbox_new(&sb, host, &cfg, &err)) == CORDON_OK &&
       (rv = cordon_sandbox_add_module(sb, "db", db_open, &db, &err)) ==
           CORDON_OK &&
       (rv = cordon_sandbox_load(sb, &src, args, 1, &err)) == CORDON_OK) {
     rv = cordon_sandbox_run(sb, 0, &err);
     cordon_sandbox_traceback(sb);
+    if (usage)
+      cordon_sandbox_usage(sb, usage);
   }
   cordon_sandbox_free(sb);
   cordon_host_free(host);
   return rv;
 }
 
+/* The host's allocator is asked by the host, and for the chunks that scripts
+ * live in. */
 START_TEST(every_allocation_fails_once) {
   cordon_policy *policy = policy_new();
   for (int after = 0; after < 2; after++) {
@@ -1137,14 +1143,36 @@ START_TEST(every_allocation_fails_once) {
       cordon_allocator alloc = {failing_mem_fn, &fm};
       failing_mem_init(&fm, n);
       fm.fail_after = after;
-      rv = sweep(&alloc, policy);
+      rv = sweep(&alloc, policy, 0, NULL);
       ck_assert_uint_eq(fm.live_bytes, 0);
       if (fm.refused == 0)
         break;
     }
-    ck_assert_uint_gt(n, 300);
+    ck_assert_uint_gt(n, 40);
     ck_assert_int_eq(rv, CORDON_E_SCRIPT);
   }
+  cordon_policy_unref(policy);
+}
+END_TEST
+
+/* What Lua asks for is refused by the limit. */
+START_TEST(every_limit_on_what_uses_every_module) {
+  cordon_policy *policy = policy_new();
+  const cordon_allocator libc = {NULL, NULL};
+  cordon_usage usage = {.memory_peak_bytes = 0};
+  size_t refused = 0;
+  ck_assert_int_eq(sweep(&libc, policy, 0, &usage), CORDON_E_SCRIPT);
+  ck_assert_uint_gt(usage.memory_peak_bytes, 20000);
+  for (uint64_t limit = 8000; limit < usage.memory_peak_bytes; limit += 61) {
+    struct failing_mem fm;
+    cordon_allocator alloc = {failing_mem_fn, &fm};
+    int rv;
+    failing_mem_init(&fm, SIZE_MAX);
+    rv = sweep(&alloc, policy, limit, NULL);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+    refused += rv == CORDON_E_NOMEM || rv == CORDON_E_LIMIT;
+  }
+  ck_assert_uint_gt(refused, 300);
   cordon_policy_unref(policy);
 }
 END_TEST
@@ -1221,6 +1249,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, structs_of_other_sizes);
   tcase_add_test(tc, broken_arguments);
   tcase_add_test(tc, every_allocation_fails_once);
+  tcase_add_test(tc, every_limit_on_what_uses_every_module);
   tcase_add_test(tc, every_small_limit);
   tcase_add_test(tc, not_before_its_time);
   suite_add_tcase(s, tc);

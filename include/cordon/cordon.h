@@ -955,6 +955,12 @@ typedef int cordon_lua_fn(struct lua_State *L);
  * argument 2; it returns the module as its one result.  |ud| is kept until
  * cordon_sandbox_free.
  *
+ * A script that does not stop at a limit is abandoned, in the middle of whatever
+ * it does.  C code of the host would not survive that: a script that has required
+ * such a module is only stopped at its next Lua instruction, or when the C
+ * function it is in returns; and the finalizers of its userdata run when the
+ * script has ended.
+ *
  * To be called before cordon_sandbox_load.
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken, or a script is
  * loaded), CORDON_E_BUSY.

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/gate.h"
+
 static void *libc_fn(void *ud, void *ptr, size_t old_size, size_t new_size) {
   (void)ud;
   (void)old_size;
+  gate_check(); /* malloc locks */
   if (new_size == 0) {
     free(ptr);
     return NULL;
@@ -76,7 +79,7 @@ static void *account_fn(void *ud, void *ptr, size_t old_size, size_t new_size) {
   void *p;
   if (!ptr)
     old_size = 0; /* Lua passes a type tag here */
-  if (new_size > old_size && new_size - old_size > a->limit - a->used) {
+  if (new_size > old_size && !account_allows(a, new_size - old_size)) {
     a->refused++;
     return NULL;
   }
@@ -84,8 +87,8 @@ static void *account_fn(void *ud, void *ptr, size_t old_size, size_t new_size) {
   if (!p && new_size != 0)
     return NULL;
   a->used = a->used - old_size + new_size;
-  if (a->used > a->peak)
-    a->peak = a->used;
+  if (account_used(a) > a->peak)
+    a->peak = account_used(a);
   return p;
 }
 

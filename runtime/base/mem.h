@@ -3,6 +3,7 @@
 #ifndef RUNTIME_BASE_MEM_H
 #define RUNTIME_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,8 +38,9 @@ void *mem_grow(const struct mem *m, void *arr, size_t *cap, size_t need,
  * threads at a time.  |old_size| must be right in every call. */
 struct account {
   struct mem base;
-  size_t used;
-  size_t peak;
+  size_t used;    /* through account_mem */
+  size_t outside; /* charged by others, who allocate by themselves */
+  size_t peak;    /* of both together */
   size_t limit;
   uint64_t refused; /* how many requests the limit turned down */
 };
@@ -46,6 +48,21 @@ struct account {
 void account_init(struct account *a, const struct mem *base, size_t limit);
 /* The handle whose allocations |a| counts; |a| outlives it. */
 struct mem account_mem(struct account *a);
+static inline size_t account_used(const struct account *a) {
+  return a->used + a->outside;
+}
+/* Is there room for |more| bytes? */
+static inline bool account_allows(const struct account *a, size_t more) {
+  size_t used = account_used(a);
+  return used <= a->limit && more <= a->limit - used;
+}
+/* What somebody else allocated: |new_size| bytes instead of |old_size|. */
+static inline void account_outside(struct account *a, size_t old_size,
+                                   size_t new_size) {
+  a->outside = a->outside - old_size + new_size;
+  if (account_used(a) > a->peak)
+    a->peak = account_used(a);
+}
 
 /* Many small pieces with one end.  Nothing is freed before arena_deinit. */
 struct arena_block;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/sched.h"
 #include "runtime/vm/strlib.h"
@@ -12,8 +13,9 @@
 /* Registry: name to {open function or text loader state}; name to module. */
 static const char modules_key;
 static const char loaded_key;
-static const char loading_key; /* the value of a module that is being loaded */
 static const char strings_key;
+
+#define LOADING_META "loading" /* never handed out */
 
 /* ------------------------------------------------------------- tostring --- */
 
@@ -84,8 +86,11 @@ static int env_print(lua_State *L) {
     return state_halt(L);
   }
   st->output_bytes += len;
-  if (st->host.output)
+  if (st->host.output) {
+    gate_enter();
     st->host.output(st->host.ud, text, len);
+    gate_leave();
+  }
   if (st->stop != STOP_NONE || atomic_load(&st->cancel)) {
     if (st->stop == STOP_NONE)
       st->stop = STOP_CANCEL;
@@ -200,13 +205,50 @@ static int env_randomseed(lua_State *L) {
   return 0;
 }
 
-/* CPU time of the script, not of the process it shares. */
-static int env_clock(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)state_cpu_used_ns(state_of(L)) / 1e9);
-  return 1;
+/* -------------------------------------------------------------- require --- */
+
+/* Stands for a module that is being loaded: a userdata in the table of loaded
+ * ones. */
+struct loading {
+  uint64_t loader;     /* the task that does it */
+  struct list waiters; /* of struct require_wait */
+};
+
+/* A task that waits until another one has loaded a module.  In its scratch. */
+struct require_wait {
+  struct wait wait;
+  struct list node;
+  uint64_t loader;
+};
+
+static const char require_what[] = "require";
+
+static void require_cancel(struct wait *w) {
+  list_remove(&list_entry(w, struct require_wait, wait)->node);
 }
 
-/* -------------------------------------------------------------- require --- */
+static bool require_live(const struct wait *w) {
+  (void)w; /* only the other task can end it */
+  return false;
+}
+
+/* Pops the new value of the module whose name is at 1; whoever waits for it
+ * looks again. */
+static void set_loaded(lua_State *L) {
+  struct loading *ld;
+  struct list *node;
+  int value = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  ld = luaL_testudata(L, -1, LOADING_META);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, value);
+  lua_rawset(L, -4);
+  while (ld && (node = list_pop(&ld->waiters)))
+    wait_wake(&list_entry(node, struct require_wait, node)->wait);
+  lua_settop(L, value - 1);
+}
 
 static int require_store(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -216,28 +258,69 @@ static int require_store(lua_State *L, int status, lua_KContext ctx) {
     lua_pushboolean(L, 1);
     lua_replace(L, 2);
   }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
-  lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
-  lua_rawset(L, -3);
-  lua_settop(L, 2);
+  set_loaded(L);
   return 1;
 }
 
-static void mark_loading(lua_State *L, bool on) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
-  lua_pushvalue(L, 1);
-  if (on)
-    lua_pushlightuserdata(L, (void *)&loading_key);
-  else
-    lua_pushnil(L);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+static void mark_loading(lua_State *L) {
+  struct loading *ld = lua_newuserdatauv(L, sizeof *ld, 0);
+  ld->loader = task_id(state_of(L)->current);
+  list_init(&ld->waiters);
+  meta_new(L, LOADING_META, NULL, NULL);
+  luaL_setmetatable(L, LOADING_META);
+  set_loaded(L);
+}
+
+static int env_require(lua_State *L);
+
+static int require_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return env_require(L);
+}
+
+/* Does the task |id| wait, perhaps through others, for what this one loads? */
+static bool waits_for_me(struct state *st, uint64_t id) {
+  uint64_t me = task_id(st->current);
+  for (size_t n = 0; n <= st->ntasks; n++) { /* longer is a loop of others */
+    const struct wait *w;
+    if (id == me)
+      return true;
+    w = task_waits_on(st, id);
+    if (!w || w->what != require_what)
+      return false;
+    id = list_entry((struct wait *)(uintptr_t)w, struct require_wait, wait)
+             ->loader;
+  }
+  return false;
+}
+
+/* The module is being loaded: |ld|, on top of the stack. */
+static int require_wait(lua_State *L, struct loading *ld, const char *name) {
+  struct require_wait *w;
+  if (!state_of(L)->current || waits_for_me(state_of(L), ld->loader))
+    return luaL_error(L, "module '%s' is being loaded: require loop", name);
+  if (!task_can_wait(L))
+    return luaL_error(L,
+                      "module '%s' is being loaded by another task, which "
+                      "cannot be waited for here",
+                      name);
+  task_check_wait(L, require_what);
+  w = task_scratch(L, sizeof *w);
+  memset(w, 0, sizeof *w);
+  w->wait.what = require_what;
+  w->wait.cancel = require_cancel;
+  w->wait.live = require_live;
+  w->loader = ld->loader;
+  list_add_tail(&ld->waiters, &w->node);
+  return task_wait(L, &w->wait, 0, require_again);
 }
 
 static int require_ran(lua_State *L, int status, lua_KContext ctx) {
   if (status != LUA_OK && status != LUA_YIELD) {
-    mark_loading(L, false);
+    lua_pushnil(L);
+    set_loaded(L);
     return lua_error(L); /* a stop included: nobody has caught it */
   }
   return require_store(L, status, ctx);
@@ -257,14 +340,16 @@ static int env_require(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) != LUA_TNIL) {
-    if (lua_touserdata(L, -1) == &loading_key)
-      return luaL_error(L, "module '%s' is being loaded: require loop", name);
-    return 1;
+    struct loading *ld = luaL_testudata(L, -1, LOADING_META);
+    return ld ? require_wait(L, ld, name) : 1;
   }
   lua_settop(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
+    if (lua_rawgeti(L, -1, 3) != LUA_TNIL)
+      st->host_code = true;
+    lua_pop(L, 1);
     lua_rawgeti(L, -1, 1); /* open */
     lua_pushvalue(L, 1);
     lua_rawgeti(L, -3, 2); /* ud */
@@ -274,8 +359,10 @@ static int env_require(lua_State *L) {
     return require_store(L, LUA_OK, 0);
   }
   lua_settop(L, 1);
+  gate_enter();
   rv = st->host.require ? st->host.require(st->host.ud, name, &file, &text)
                         : ERR_NOT_FOUND;
+  gate_leave();
   if (rv == ERR_NOT_FOUND)
     return luaL_error(L,
                       "module '%s' not found: it is no built-in module, and "
@@ -290,23 +377,37 @@ static int env_require(lua_State *L) {
   if (status != LUA_OK)
     return luaL_error(L, "error loading module '%s': %s", name,
                       lua_tostring(L, -1));
-  mark_loading(L, true);
+  mark_loading(L);
   lua_pushvalue(L, 1);
   status = lua_pcallk(L, 1, 1, 0, 0, require_ran);
   return require_ran(L, status, 0);
 }
 
-void env_add_module(lua_State *L, const char *name, lua_CFunction open,
-                    void *ud) {
+static void add_module(lua_State *L, const char *name, lua_CFunction open,
+                       void *ud, bool of_host) {
   luaL_checkstack(L, 4, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
-  lua_createtable(L, 2, 0);
+  lua_createtable(L, of_host ? 3 : 2, 0);
   lua_pushcfunction(L, open);
   lua_rawseti(L, -2, 1);
   lua_pushlightuserdata(L, ud);
   lua_rawseti(L, -2, 2);
+  if (of_host) {
+    lua_pushboolean(L, 1);
+    lua_rawseti(L, -2, 3);
+  }
   lua_setfield(L, -2, name); /* a plain table of ours */
   lua_pop(L, 1);
+}
+
+void env_add_module(lua_State *L, const char *name, lua_CFunction open,
+                    void *ud) {
+  add_module(L, name, open, ud, false);
+}
+
+void env_add_host_module(lua_State *L, const char *name, lua_CFunction open,
+                         void *ud) {
+  add_module(L, name, open, ud, true);
 }
 
 void env_add_global_module(lua_State *L, const char *name, lua_CFunction open) {
@@ -386,7 +487,6 @@ void env_open(lua_State *L) {
                                  {"rawset", env_rawset},
                                  {"require", env_require},
                                  {NULL, NULL}};
-  static const char *const os_names[] = {"time", "date", "difftime", NULL};
   int env, lib;
   luaL_checkstack(L, 10, NULL);
   lua_newtable(L);
@@ -428,13 +528,8 @@ void env_open(lua_State *L) {
   open_lib(L, luaopen_utf8);
   lua_setfield(L, env, "utf8");
 
-  open_lib(L, luaopen_os);
-  lua_createtable(L, 0, 4);
-  copy_fields(L, lua_gettop(L) - 1, lua_gettop(L), os_names);
-  lua_pushcfunction(L, env_clock);
-  lua_setfield(L, -2, "clock");
+  oslib_open(L);
   lua_setfield(L, env, "os");
-  lua_pop(L, 1);
 
   corolib_open(L);
   lua_setfield(L, env, "coroutine");

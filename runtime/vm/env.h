@@ -13,12 +13,17 @@ void env_open(lua_State *L);
  * is the light userdata |ud|. May raise. */
 void env_add_module(lua_State *L, const char *name, lua_CFunction open,
                     void *ud);
+/* The same for C code of the host: once a script has required it, the script is
+ * only asked to stop and never abandoned, and finalizers run at its end. */
+void env_add_host_module(lua_State *L, const char *name, lua_CFunction open,
+                         void *ud);
 /* The global |name| is the module of that name. */
 void env_add_global_module(lua_State *L, const char *name, lua_CFunction open);
 /* Has a module of that name been registered? */
 bool env_has_module(lua_State *L, const char *name);
 
-/* corolib.c: pushes the coroutine library. */
+/* corolib.c, oslib.c: each pushes its library. */
 int corolib_open(lua_State *L);
+int oslib_open(lua_State *L);
 
 #endif

@@ -1,4 +1,5 @@
-/* preempt.c - ends slices by a timer signal that arms a hook.
+/* preempt.c - ends slices by a timer signal that arms a hook, and scripts by
+ * leaving them.
  *
  * The handler does what lua.c does at an interrupt: lua_sethook on the running
  * thread, which Lua allows from a signal handler.  It finds that thread through
@@ -11,9 +12,11 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/sched.h"
 
 /* An instruction is some nanoseconds: a check each 20 microseconds or so. */
@@ -28,6 +31,8 @@ struct preempt {
   struct state *volatile running;
   struct preempt *outer; /* whose script called the host that runs this one */
   uint64_t slice_end_ns;
+  volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
+  uint64_t test_ns;          /* see preempt_abandon_after */
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -38,18 +43,29 @@ static _Thread_local struct preempt *volatile active
 /* One shot a slice from now.  An idle host gets at most one stray signal, and a
  * busy one at most one system call a slice, however many bursts that holds. */
 static void arm(struct preempt *p, uint64_t now_ns) {
+  uint64_t after_ns = p->test_ns < SLICE_NS ? p->test_ns : SLICE_NS;
   struct itimerspec its;
   memset(&its, 0, sizeof its);
-  its.it_value.tv_nsec = (long)SLICE_NS;
-  p->due_ns = now_ns + SLICE_NS;
+  its.it_value.tv_nsec = (long)after_ns;
+  p->due_ns = now_ns + after_ns;
   timer_settime(p->timer, 0, &its, NULL);
+}
+
+/* Must the script be left now? */
+static bool is_overdue(struct preempt *p, const struct state *st,
+                       uint64_t now_ns) {
+  if (p->over_ns == 0) {
+    if (p->test_ns == UINT64_MAX && !state_over(st))
+      return false;
+    p->over_ns = now_ns;
+  }
+  return p->test_ns != UINT64_MAX || now_ns - p->over_ns >= GRACE_NS;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context) {
   int saved = errno;
   struct preempt *p = active;
   (void)sig;
-  (void)context;
   if (p && info->si_code == SI_TIMER) {
     struct state *st = p->running;
     lua_State *L = st ? st->running : NULL;
@@ -60,6 +76,12 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     if (L && now_ns >= p->slice_end_ns && lua_gethook(L) != sched_hook)
       lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
     arm(p, now_ns);
+    /* Functions of the host's own modules cannot tell when not to be left. */
+    if (st && !st->host_code && is_overdue(p, st, now_ns)) {
+      const ucontext_t *interrupted = context;
+      errno = saved;
+      gate_abandon(p, &interrupted->uc_sigmask);
+    }
   }
   errno = saved;
 }
@@ -109,6 +131,7 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
     return err_set(e, ERR_NOMEM);
   p->mem = *m;
   p->signal = signal;
+  p->test_ns = UINT64_MAX;
   if (signal != -1) {
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_signal;
@@ -143,6 +166,7 @@ int preempt_enter(struct preempt *p, struct state *st) {
   if (p->signal != -1 && make_timer(p) != 0)
     return ERR_SYSTEM;
   p->running = st;
+  p->over_ns = 0;
   /* First this, then the time: a shot that comes before is seen to be past due
    * below, and one that comes after rearms itself.  The other way round one
    * could get lost between them, and the slice would never end. */
@@ -152,7 +176,7 @@ int preempt_enter(struct preempt *p, struct state *st) {
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
   p->slice_end_ns = now_ns + SLICE_NS;
-  if (p->signal != -1 && now_ns >= p->due_ns)
+  if (p->signal != -1 && (now_ns >= p->due_ns || p->test_ns != UINT64_MAX))
     arm(p, now_ns);
   return 0;
 }
@@ -168,6 +192,10 @@ void preempt_leave(struct preempt *p) {
     if (now_ns >= outer->due_ns)
       arm(outer, now_ns);
   }
+}
+
+void preempt_abandon_after(struct preempt *p, uint64_t ns) {
+  p->test_ns = ns;
 }
 
 bool preempt_slice_over(const struct preempt *p) {

@@ -1,6 +1,7 @@
-/* preempt.h - ends slices: a timer signal of the thread arms the hook of the
- * coroutine that runs now, so that scripts pay nothing until their time is up.
- */
+/* preempt.h - ends slices, and scripts that do not end: a timer signal of the
+ * thread arms the hook of the coroutine that runs now, so that scripts pay
+ * nothing until their time is up; and a script that is still there some
+ * milliseconds after a limit is abandoned (gate.h), wherever it is. */
 #ifndef RUNTIME_VM_PREEMPT_H
 #define RUNTIME_VM_PREEMPT_H
 
@@ -9,6 +10,8 @@
 #include "runtime/vm/state.h"
 
 #define SLICE_NS UINT64_C(1000000)
+/* How long a script that must stop may take to do so politely. */
+#define GRACE_NS UINT64_C(3000000)
 
 struct preempt;
 
@@ -18,13 +21,18 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
                 struct err *e);
 void preempt_free(struct preempt *p);
 
-/* Around every stretch of script code of |st| on this thread.  Not nested for
- * one host; a callback of a script may run another host.
+/* Around every stretch of script code of |st| on this thread, which in turn is
+ * what gate_run(p, ...) calls.  Not nested for one host; a callback of a script
+ * may run another host.
  * 0 or ERR_SYSTEM */
 int preempt_enter(struct preempt *p, struct state *st);
 void preempt_leave(struct preempt *p);
 /* Has the slice that began with preempt_enter ended? */
 bool preempt_slice_over(const struct preempt *p);
+
+/* For tests: every run of a script is abandoned |ns| after its begin, at the
+ * first instruction at which that may be; UINT64_MAX: as usual. */
+void preempt_abandon_after(struct preempt *p, uint64_t ns);
 
 /* New threads of |L| in counting mode need their hook. */
 void preempt_prepare(struct preempt *p, lua_State *L);

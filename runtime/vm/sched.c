@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/preempt.h"
 
 struct task {
@@ -22,6 +23,11 @@ struct task {
   uint64_t id;
   int nargs; /* of the first resume */
 };
+
+/* Memory errors that a script does not catch by itself (in the chain of its
+ * __close, or where Lua can do without) are not counted by state_must_halt;
+ * each has cost a full collection. */
+#define MEMORY_FAILURES 4
 
 /* A task lives in a userdata, which the registry holds under the task's
  * address: user value 1 is its thread, user value 2 its scratch memory. */
@@ -46,6 +52,7 @@ void task_check_wait(lua_State *L, const char *what) {
                "%s cannot wait here: it was called through a C function that "
                "cannot be suspended (table.sort, string.gsub, a metamethod)",
                what);
+  luaL_checkstack(L, 4, NULL); /* for what the waker leaves here */
 }
 
 static int unwind(lua_State *L, enum park_kind why, lua_KContext ctx,
@@ -54,13 +61,18 @@ static int unwind(lua_State *L, enum park_kind why, lua_KContext ctx,
   return lua_yieldk(L, 0, ctx, k);
 }
 
-int task_wait(lua_State *L, struct wait *w, lua_KContext ctx, lua_KFunction k) {
+void wait_begin(lua_State *L, struct wait *w) {
   struct task *t = state_of(L)->current;
-  task_check_wait(L, w->what);
-  luaL_checkstack(L, 4, NULL); /* for what the waker leaves here */
   w->task = t;
   w->woken = false;
   t->wait = w;
+}
+
+int task_wait(lua_State *L, struct wait *w, lua_KContext ctx, lua_KFunction k) {
+  if (state_of(L)->current == NULL || state_of(L)->current->wait != w) {
+    task_check_wait(L, w->what);
+    wait_begin(L, w);
+  }
   return unwind(L, PARK_WAIT, ctx, k);
 }
 
@@ -70,8 +82,10 @@ int task_yield(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 
 static void make_ready(struct task *t) {
   struct state *st = t->st;
+  gate_enter();
   list_add_tail(&st->ready, &t->queue);
   deferred_schedule(st->loop, &st->run);
+  gate_leave();
 }
 
 void wait_wake(struct wait *w) {
@@ -79,6 +93,19 @@ void wait_wake(struct wait *w) {
     return;
   w->woken = true;
   make_ready(w->task);
+}
+
+uint64_t task_id(const struct task *t) {
+  return t ? t->id : 0;
+}
+
+const struct wait *task_waits_on(const struct state *st, uint64_t id) {
+  list_foreach (it, &st->tasks) {
+    const struct task *t = list_entry(it, struct task, all);
+    if (t->id == id)
+      return t->wait;
+  }
+  return NULL;
 }
 
 void *task_scratch(lua_State *L, size_t size) {
@@ -115,9 +142,11 @@ static int task_traceback(lua_State *L) {
   while (len > sizeof ours - 1 &&
          memcmp(text + len - (sizeof ours - 1), ours, sizeof ours - 1) == 0)
     len -= sizeof ours - 1;
+  gate_enter();
   buf_clear(&st->traceback);
   if (buf_add(&st->traceback, text, len) != 0)
     buf_clear(&st->traceback);
+  gate_leave();
   lua_pop(L, 1);
   return 1;
 }
@@ -160,9 +189,11 @@ static struct task *spawn(lua_State *L, int nargs) {
   t->nargs = nargs + 1;
   t->id = ++st->last_task_id;
   list_init(&t->queue);
+  gate_enter();
   list_add_tail(&st->tasks, &t->all);
   st->ntasks++;
   make_ready(t);
+  gate_leave();
   return t;
 }
 
@@ -179,8 +210,8 @@ void task_spawn_main(lua_State *L, int nargs) {
   st->main = spawn(L, nargs);
 }
 
-/* Forgets |t|.  Its thread may still be referred to by the script; it is dead
- * or never resumed again. */
+/* Forgets |t|, without Lua.  Its thread may still be referred to by the script;
+ * it is dead or never resumed again. */
 static void task_drop(struct task *t) {
   struct state *st = t->st;
   if (t->wait) {
@@ -195,8 +226,6 @@ static void task_drop(struct task *t) {
   st->ntasks--;
   if (st->main == t)
     st->main = NULL;
-  lua_pushnil(st->L);
-  lua_rawsetp(st->L, LUA_REGISTRYINDEX, t); /* an existing key: no memory */
 }
 
 void sched_cancel_all(struct state *st) {
@@ -265,17 +294,26 @@ static int describe_error(lua_State *L) {
   return 0;
 }
 
-static void fail_with_value(struct state *st, lua_State *from) {
+static void describe_in_gate(void *ud) {
+  struct state *st = ud;
+  if (lua_pcall(st->L, 1, 0, 0) != LUA_OK) {
+    lua_settop(st->L, 0);
+    err_setf(&st->result.error, ERR_SCRIPT, "an error that has no text");
+  }
+}
+
+/* False: a limit was reached meanwhile, for even this may collect garbage. */
+static bool fail_with_value(struct state *st, lua_State *from) {
   /* |from|'s top value is the error; reserved slots make the push safe */
   lua_State *L = st->L;
   lua_settop(L, 0);
   lua_pushcfunction(L, describe_error);
   lua_xmove(from, L, 1);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_settop(L, 0);
-    err_setf(&st->result.error, ERR_SCRIPT, "an error that has no text");
-  }
+  st->abandoned = !gate_run(st->preempt, describe_in_gate, st);
+  return !st->abandoned;
 }
+
+static void end_stopped(struct state *st);
 
 static void script_failed(struct state *st, struct task *t, int status) {
   struct err e;
@@ -285,7 +323,10 @@ static void script_failed(struct state *st, struct task *t, int status) {
     sched_end(st, ERR_LIMIT, &e);
     return;
   }
-  fail_with_value(st, t->L);
+  if (!fail_with_value(st, t->L)) {
+    end_stopped(st);
+    return;
+  }
   if (t != st->main) {
     struct err *re = &st->result.error;
     size_t used = strlen(re->message);
@@ -309,13 +350,18 @@ static void task_ended(struct state *st, struct task *t, int status, int n) {
   if (t != st->main) {
     lua_settop(t->L, 0); /* dead, for those who ask for its status */
     task_drop(t);
+    lua_pushnil(st->L);
+    lua_rawsetp(st->L, LUA_REGISTRYINDEX, t); /* an existing key: no memory */
     return;
   }
   if (is_failure(t->L, n)) {
     struct err e;
     lua_settop(t->L, lua_gettop(t->L) - n + 2);
     buf_clear(&st->traceback);
-    fail_with_value(st, t->L);
+    if (!fail_with_value(st, t->L)) {
+      end_stopped(st);
+      return;
+    }
     e = st->result.error;
     sched_end(st, ERR_SCRIPT, &e);
   } else {
@@ -351,6 +397,7 @@ static const char *stop_message(enum stop_reason why) {
  * script, which may have none left; luaL_traceback would allocate in Lua. */
 static void stop_traceback(struct state *st, lua_State *L) {
   lua_Debug ar;
+  gate_enter();
   buf_clear(&st->traceback);
   buf_adds(&st->traceback, "stack traceback:");
   for (int level = 0; level < 20 && lua_getstack(L, level, &ar); level++) {
@@ -359,32 +406,48 @@ static void stop_traceback(struct state *st, lua_State *L) {
     buf_addf(&st->traceback, "\n\t%s:%d: in function <%s:%d>", ar.short_src,
              ar.currentline, ar.short_src, ar.linedefined);
   }
+  gate_leave();
 }
 
 /* A script that was stopped between two runs: its main task tells where. */
 static void stop_traceback_of_main(struct state *st) {
-  if (st->traceback.len == 0 && st->main)
+  if (st->traceback.len == 0 && st->main && !st->abandoned)
     stop_traceback(st, st->main->L);
+}
+
+int sched_stop_error(const struct state *st, struct err *e) {
+  return err_setf(e, stop_code(st->stop), "%s", stop_message(st->stop));
 }
 
 static void end_stopped(struct state *st) {
   struct err e;
+  sched_look_at_limits(st); /* who was abandoned may not have done so */
   stop_traceback_of_main(st);
-  err_setf(&e, stop_code(st->stop), "%s", stop_message(st->stop));
+  sched_stop_error(st, &e);
   sched_end(st, e.code, &e);
 }
 
-/* Is something due?  Sets state.stop. */
-static void look_at_limits(struct state *st) {
+bool state_over(const struct state *st) {
+  return st->stop != STOP_NONE || st->region.failures >= MEMORY_FAILURES ||
+         atomic_load_explicit(&st->cancel, memory_order_relaxed) ||
+         state_cpu_used_ns(st) >= st->limits.cpu_ns ||
+         (st->limits.deadline_ns != UINT64_MAX &&
+          clock_mono_ns() - st->started_ns >= st->limits.deadline_ns);
+}
+
+bool sched_look_at_limits(struct state *st) {
   if (st->stop != STOP_NONE)
-    return;
+    return true;
   if (atomic_load_explicit(&st->cancel, memory_order_relaxed))
     st->stop = STOP_CANCEL;
+  else if (st->region.failures >= MEMORY_FAILURES)
+    st->stop = STOP_MEMORY;
   else if (state_cpu_used_ns(st) >= st->limits.cpu_ns)
     st->stop = STOP_CPU;
   else if (st->limits.deadline_ns != UINT64_MAX &&
            clock_mono_ns() - st->started_ns >= st->limits.deadline_ns)
     st->stop = STOP_DEADLINE;
+  return st->stop != STOP_NONE;
 }
 
 int state_halt(lua_State *L) {
@@ -410,7 +473,7 @@ void state_check(lua_State *L) {
   struct state *st = state_of(L);
   if (!preempt_slice_over(st->preempt))
     return;
-  look_at_limits(st);
+  sched_look_at_limits(st);
   if (st->stop != STOP_NONE) {
     if (st->traceback.len == 0)
       stop_traceback(st, L);
@@ -435,7 +498,7 @@ void sched_hook(lua_State *L, lua_Debug *ar) {
   preempt_prepare(st->preempt, L);
   if (st->current == NULL || !preempt_slice_over(st->preempt))
     return; /* left over from an earlier slice */
-  look_at_limits(st);
+  sched_look_at_limits(st);
   if (st->stop != STOP_NONE) {
     state_halt(L);
     return;
@@ -473,9 +536,21 @@ int sched_park(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 0, ctx, k);
 }
 
+struct resumption {
+  lua_State *L;
+  int nargs;
+  int status;
+  int n;
+};
+
+static void resume_in_gate(void *ud) {
+  struct resumption *r = ud;
+  r->status = lua_resume(r->L, NULL, r->nargs, &r->n);
+}
+
 static void task_run(struct task *t) {
   struct state *st = t->st;
-  int nargs = t->nargs, n = 0, status;
+  struct resumption r = {.L = t->L, .nargs = t->nargs};
   t->nargs = 0;
   if (t->wait) {
     t->wait->task = NULL;
@@ -486,18 +561,18 @@ static void task_run(struct task *t) {
   st->blocked_resumers = 0;
   st->no_wait_resumers = 0;
   st->running = t->L;
-  status = lua_resume(t->L, NULL, nargs, &n);
+  st->abandoned = !gate_run(st->preempt, resume_in_gate, &r);
   st->running = NULL;
   st->current = NULL;
-  if (st->stop != STOP_NONE) {
+  if (st->stop != STOP_NONE || st->abandoned) {
     end_stopped(st);
     return;
   }
-  if (status != LUA_YIELD) {
-    task_ended(st, t, status, n);
+  if (r.status != LUA_YIELD) {
+    task_ended(st, t, r.status, r.n);
     return;
   }
-  lua_pop(t->L, n);
+  lua_pop(t->L, r.n);
   if (st->park == PARK_YIELD || st->park == PARK_PREEMPT)
     make_ready(t);
 }
@@ -554,15 +629,17 @@ void sched_run(struct deferred *d, void *ud) {
   (void)d;
   if (st->ended)
     return;
-  look_at_limits(st);
+  sched_look_at_limits(st);
   if (st->stop != STOP_NONE) {
     end_stopped(st);
+    state_drop(st);
     return;
   }
   if (preempt_enter(st->preempt, st) != 0) {
     struct err e;
     err_setf(&e, ERR_SYSTEM, "no timer could be made to bound the script");
     sched_end(st, ERR_SYSTEM, &e);
+    state_drop(st);
     return;
   }
   st->run_started_cpu_ns = clock_thread_cpu_ns();
@@ -589,4 +666,6 @@ void sched_run(struct deferred *d, void *ud) {
   st->run_started_cpu_ns = 0;
   if (asleep)
     end_deadlocked(st);
+  if (st->ended)
+    state_drop(st);
 }

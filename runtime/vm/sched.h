@@ -29,6 +29,11 @@ struct wait {
  * |w| must stay where it is until |k| or |cancel| was called. */
 int task_wait(lua_State *L, struct wait *w, lua_KContext ctx, lua_KFunction k);
 
+/* For those who start something outside that will end the wait (a timer, a
+ * send): within one gate_enter and gate_leave with the start, after
+ * task_check_wait and before task_wait, which must follow. */
+void wait_begin(lua_State *L, struct wait *w);
+
 /* Raises the error task_wait would raise. |what| names the call in it. */
 void task_check_wait(lua_State *L, const char *what);
 bool task_can_wait(lua_State *L);
@@ -50,6 +55,11 @@ static inline bool wait_active(const struct wait *w) {
  * task_can_preempt. */
 int task_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
+/* Names a task for ever; 0: there is none. */
+uint64_t task_id(const struct task *t);
+/* What the task |id| waits for; NULL: nothing, or there is no such task. */
+const struct wait *task_waits_on(const struct state *st, uint64_t id);
+
 /* |size| bytes that belong to the calling task and stay valid and in place
  * until it asks again.  A task waits for one thing at a time, so what it needs
  * to wait need not be allocated each time.  May raise. */
@@ -66,7 +76,11 @@ void task_spawn_main(lua_State *L, int nargs);
 void sched_run(struct deferred *d, void *ud);
 /* Ends the script: no task runs any more. */
 void sched_end(struct state *st, int code, const struct err *e);
-/* Drops all tasks. */
+/* Is something due?  Sets state.stop. */
+bool sched_look_at_limits(struct state *st);
+/* Says why |st| was stopped; returns the code. */
+int sched_stop_error(const struct state *st, struct err *e);
+/* Drops all tasks.  Without Lua. */
 void sched_cancel_all(struct state *st);
 /* The count hook of every thread. */
 void sched_hook(lua_State *L, lua_Debug *ar);

@@ -7,16 +7,12 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/vm/env.h"
 #include "runtime/vm/preempt.h"
 #include "runtime/vm/sched.h"
 
 #define TRACEBACK_MAX (16 * 1024)
-
-static void *lua_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
-  struct mem *m = ud;
-  return m->fn(m->ud, ptr, old_size, new_size);
-}
 
 /* Never reached: all script code and all set-up runs in protected mode.  Lua
  * aborts the process when this returns, which is what a broken promise is
@@ -57,6 +53,7 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
   st->limits = *limits;
   st->host = *host;
   st->services = services;
+  list_init(&st->owned);
   list_init(&st->tasks);
   list_init(&st->ready);
   deferred_init(&st->run, sched_run, st);
@@ -66,12 +63,13 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
                limits->memory_bytes > SIZE_MAX ? SIZE_MAX
                                                : (size_t)limits->memory_bytes);
   st->mem = account_mem(&st->account);
+  region_init(&st->region, base, &st->account);
   if (((uintptr_t)st & 15) != 0 || prng_seed(&st->prng) != 0 ||
       random_bytes(st->secret, sizeof st->secret) != 0) {
     rv = ERR_SYSTEM;
     goto fail;
   }
-  st->L = lua_newstate(lua_alloc, &st->mem);
+  st->L = lua_newstate(region_alloc, &st->region);
   if (!st->L)
     goto fail;
   lua_atpanic(st->L, on_panic);
@@ -95,13 +93,43 @@ void state_free(struct state *st) {
   st->ended = true;
   deferred_cancel(&st->run);
   timer_stop(&st->deadline);
-  if (st->L) {
-    sched_cancel_all(st);
-    lua_close(st->L);
-  }
+  sched_cancel_all(st);
+  state_drop(st);
   buf_deinit(&st->traceback);
   base = st->base;
   mem_free(&base, st, sizeof *st);
+}
+
+void state_own(struct state *st, struct owned *o,
+               void (*release)(struct owned *o)) {
+  gate_enter();
+  o->release = release;
+  list_add_tail(&st->owned, &o->node);
+  gate_leave();
+}
+
+void state_disown(struct owned *o) {
+  if (!o->release)
+    return;
+  gate_enter();
+  o->release = NULL;
+  list_remove(&o->node);
+  gate_leave();
+}
+
+void state_drop(struct state *st) {
+  struct list *node;
+  /* Objects of the host's modules have finalizers that only Lua can find. */
+  if (st->L && st->host_code && !st->abandoned)
+    lua_close(st->L);
+  st->L = NULL;
+  while ((node = list_pop(&st->owned))) {
+    struct owned *o = list_entry(node, struct owned, node);
+    void (*release)(struct owned *) = o->release;
+    o->release = NULL;
+    release(o);
+  }
+  region_drop(&st->region);
 }
 
 /* ------------------------------------------------------------- loading --- */
@@ -137,7 +165,8 @@ struct load {
   const char *method;
   const char *const *args;
   size_t nargs;
-  int status;
+  int status; /* of the compiler */
+  int result; /* of all of it */
 };
 
 /* Stack: the script's arguments, then what the chunk returned. */
@@ -203,6 +232,11 @@ static int load_protected(lua_State *L) {
   return 0;
 }
 
+static void load_in_gate(void *ud) {
+  struct load *ld = ud;
+  ld->result = lua_pcall(ld->st->L, 1, 1, 0);
+}
+
 static void syntax_error(struct err *e, const char *name, const char *text) {
   /* "name:line: message"; the name was cut by Lua if it is long */
   const char *p = text;
@@ -231,20 +265,35 @@ int state_load(struct state *st, const char *name, struct slice text,
                     .args = args,
                     .nargs = nargs};
   lua_State *L = st->L;
-  int status;
+  bool whole;
+  int rv;
   if (nargs > 250)
     return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
   if (st->started_ns != 0)
     return err_setf(e, ERR_INVALID, "a script is loaded already");
+  if (!L)
+    return err_setf(e, ERR_LIMIT, "the script has ended");
+  if (preempt_enter(st->preempt, st) != 0)
+    return err_setf(e, ERR_SYSTEM,
+                    "no timer could be made to bound the script");
   st->started_ns = clock_mono_ns();
   st->run_started_cpu_ns = clock_thread_cpu_ns();
   lua_settop(L, 0);
   lua_pushcfunction(L, load_protected);
   lua_pushlightuserdata(L, &ld);
-  status = lua_pcall(L, 1, 1, 0);
+  whole = gate_run(st->preempt, load_in_gate, &ld);
+  preempt_leave(st->preempt);
   st->cpu_ns = state_cpu_used_ns(st);
   st->run_started_cpu_ns = 0;
-  if (status == LUA_OK && ld.status == LUA_OK) {
+  if (!whole || sched_look_at_limits(st)) {
+    st->abandoned = !whole;
+    sched_stop_error(st, e);
+    sched_cancel_all(st);
+    deferred_cancel(&st->run);
+    state_drop(st);
+    return e->code;
+  }
+  if (ld.result == LUA_OK && ld.status == LUA_OK) {
     lua_settop(L, 0);
     if (st->limits.deadline_ns != UINT64_MAX &&
         timer_start_after(&st->deadline, st->limits.deadline_ns) != 0) {
@@ -254,16 +303,17 @@ int state_load(struct state *st, const char *name, struct slice text,
     }
     return 0;
   }
-  if (status == LUA_ERRMEM || ld.status == LUA_ERRMEM) {
+  if (ld.result == LUA_ERRMEM || ld.status == LUA_ERRMEM) {
     st->stop = STOP_MEMORY;
     err_setf(e, ERR_LIMIT, "not enough memory to load the script");
+    rv = ERR_LIMIT;
   } else {
     const char *why = lua_tostring(L, -1);
     syntax_error(e, name, why ? why : "cannot be loaded");
+    rv = ERR_SYNTAX;
   }
   lua_settop(L, 0);
-  return status == LUA_ERRMEM || ld.status == LUA_ERRMEM ? ERR_LIMIT
-                                                         : ERR_SYNTAX;
+  return rv;
 }
 
 /* ------------------------------------------------------------- asking --- */

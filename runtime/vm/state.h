@@ -19,6 +19,7 @@
 #include "runtime/base/random.h"
 #include "runtime/base/str.h"
 #include "runtime/net/loop.h"
+#include "runtime/vm/region.h"
 
 struct preempt;
 struct task;
@@ -63,25 +64,39 @@ struct script_result {
   struct err error; /* message and, where known, position */
 };
 
+/* What an object of a script owns outside of the script's memory: a connection,
+ * a timer, a reference.  No finalizer runs when the memory is thrown away, so
+ * the state keeps a list of them.  Embedded in the object's userdata. */
+struct owned {
+  struct list node;
+  /* Lets go of all of it.  Never touches Lua; called once, with the gate
+   * closed; other objects may have been released before. */
+  void (*release)(struct owned *o);
+};
+
 enum park_kind { PARK_NONE, PARK_WAIT, PARK_YIELD, PARK_PREEMPT, PARK_STOP };
 
 struct state {
   lua_State *L;    /* the main thread: never runs script code */
   struct mem base; /* what the struct itself came from */
   struct account account;
-  struct mem mem; /* of the account */
+  struct mem mem;       /* of the account */
+  struct region region; /* what Lua allocates; all of it goes at once */
   struct loop *loop;
   struct preempt *preempt;
   struct prng prng;
   uint64_t secret[3]; /* hides addresses in what scripts see */
   struct state_limits limits;
   struct state_host host;
-  void *services; /* what modules need; see modules/services.h */
+  void *services;    /* what modules need; see modules/services.h */
+  struct list owned; /* of struct owned */
 
   /* stopping */
   atomic_int cancel; /* set by any thread */
   enum stop_reason stop;
   unsigned memory_errors; /* caught by the script */
+  bool abandoned;         /* left in the middle: L must not be used any more */
+  bool host_code; /* a module of the host was opened: never to be abandoned */
 
   /* accounting */
   uint64_t cpu_ns;             /* up to the start of this run */
@@ -145,6 +160,17 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
 /* Cancels every task, then frees it all.  Not from inside Lua. */
 void state_free(struct state *st);
 
+/* The script has ended: its memory goes, and what its objects own with it.  Not
+ * from inside Lua, nor while a task can still run.  Harmless the second time.
+ */
+void state_drop(struct state *st);
+
+/* From now on, and until state_disown, |o| is released when the script ends.
+ * Neither can raise; both close the gate themselves. */
+void state_own(struct state *st, struct owned *o,
+               void (*release)(struct owned *o));
+void state_disown(struct owned *o); /* harmless on zeroed memory, and twice */
+
 /* Compiles |text| and makes its main task ready: it starts from the loop.
  * |method| names the function of a returned table that is called then.  0,
  * ERR_SYNTAX with position, ERR_NOMEM, ERR_LIMIT. */
@@ -167,6 +193,9 @@ void *state_services(lua_State *L);
  * over a script's data: ends the script if a stop is due, and then does not
  * return. */
 void state_check(lua_State *L);
+
+/* Is a stop due?  Changes nothing, from the signal handler. */
+bool state_over(const struct state *st);
 
 /* Ends a C function of a script that must not go on: "return state_halt(L)".
  * Parks the task for good where it can, raises where it cannot. */
