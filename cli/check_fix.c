@@ -1,5 +1,5 @@
 /* check_fix.c - corrections into files: the smallest span, tried out before it
- * is written. */
+ * is written, and written at once. */
 #include "cli/check_fix.h"
 
 #include "cli/files.h"
@@ -13,87 +13,88 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The byte at which line |line| and column |column| of |text| stand; SIZE_MAX:
- * nowhere. */
-static size_t place(const char *text, size_t len, uint32_t line,
-                    uint32_t column) {
-  size_t at = 0;
-  for (uint32_t l = 1; l < line; l++) {
-    const char *end = memchr(text + at, '\n', len - at);
-    if (!end)
-      return SIZE_MAX;
-    at = (size_t)(end + 1 - text);
-  }
-  return column - 1 < len - at ? at + column - 1 : SIZE_MAX;
-}
-
-static bool same_file(const struct check_item *a, const struct check_item *b) {
-  return a->edit_text && b->edit_text && strcmp(a->file, b->file) == 0;
-}
-
-static bool is_after(const struct check_item *a, const struct check_item *b) {
-  return a->edit_line != b->edit_line ? a->edit_line > b->edit_line
-                                      : a->edit_column > b->edit_column;
-}
-
-/* The last edit of |first|'s file in front of |before| (NULL: of all). */
-static const struct check_item *next_edit(const struct check_report *r,
-                                          const struct check_item *first,
-                                          const struct check_item *before) {
-  const struct check_item *found = NULL;
-  for (size_t k = 0; k < r->len; k++) {
-    const struct check_item *i = &r->items[k];
-    if (same_file(i, first) && (!before || is_after(before, i)) &&
-        (!found || is_after(i, found)))
-      found = i;
-  }
-  return found;
-}
-
-/* From the last to the first, so that no edit moves another. */
-static size_t apply(const struct check_report *r,
-                    const struct check_item *first, char **text, size_t *len) {
-  size_t n = 0, end = *len;
-  for (const struct check_item *i = next_edit(r, first, NULL); i;
-       i = next_edit(r, first, i)) {
-    size_t at = place(*text, *len, i->edit_line, i->edit_column);
-    size_t more = strlen(i->edit_text);
-    char *out;
-    if (at == SIZE_MAX || at > end || i->edit_len > end - at)
-      return 0; /* not the file that was read, or edits across each other */
-    out = must_alloc(*len - i->edit_len + more + 1, 1);
-    memcpy(out, *text, at);
-    memcpy(out + at, i->edit_text, more);
-    memcpy(out + at + more, *text + at + i->edit_len, *len - at - i->edit_len);
-    *len = *len - i->edit_len + more;
-    free(*text);
-    *text = out;
-    end = at;
-    n++;
-  }
-  return n;
-}
+/* One file: its text, and the edits in the order of the text. */
+struct fixing {
+  const char *path;
+  char *text;
+  size_t len;
+  struct edit {
+    uint32_t line, column;
+    size_t len;
+    char *text;
+  } * edits;
+  size_t nedits;
+};
 
 static void on_finding(void *ud, const cordon_finding *f) {
-  bool *more = ud;
-  if (f->edit_text)
-    *more = true;
+  struct fixing *x = ud;
+  if (!f->edit_text)
+    return;
+  x->edits = must_resize(x->edits, x->nedits + 1, sizeof *x->edits);
+  x->edits[x->nedits++] =
+      (struct edit){f->edit_line, f->edit_column, f->edit_len_bytes,
+                    must_format("%s", f->edit_text)};
 }
 
-/* Does the text load, as it stands and without --compat, and need no more of
- * this? */
-static bool is_good(const char *path, const char *text, size_t len) {
-  cordon_source source = {.name = path, .text = text, .len_bytes = len};
+static void drop_edits(struct fixing *x) {
+  for (size_t i = 0; i < x->nedits; i++)
+    free(x->edits[i].text);
+  free(x->edits);
+  x->edits = NULL;
+  x->nedits = 0;
+}
+
+/* Collects the edits of the text as it is now, read as --compat does; false: it
+ * does not load.  What has an edit is a matter of one file alone. */
+static bool collect(struct fixing *x) {
+  cordon_source source = {
+      .name = x->path, .text = x->text, .len_bytes = x->len};
   cordon_policy *set = NULL;
   cordon_error err;
-  bool more = false;
-  bool good =
-      cordon_policy_new(&set, NULL, &err) == CORDON_OK &&
-      cordon_policy_add(set, &source, NULL, NULL, &err) == CORDON_OK &&
-      cordon_policy_finish(set, NULL, NULL, &err) == CORDON_OK &&
-      cordon_policy_lint(set, NULL, on_finding, &more, &err) == CORDON_OK;
+  bool good = cordon_policy_new(&set, NULL, &err) == CORDON_OK &&
+              cordon_policy_compat(set, &err) == CORDON_OK &&
+              cordon_policy_add(set, &source, NULL, NULL, &err) == CORDON_OK &&
+              cordon_policy_finish(set, NULL, NULL, &err) == CORDON_OK &&
+              cordon_policy_lint(set, NULL, on_finding, x, &err) == CORDON_OK;
   cordon_policy_unref(set);
-  return good && !more;
+  return good;
+}
+
+/* Applies the edits; false, and no change: they do not fit the text. */
+static bool apply(struct fixing *x) {
+  size_t cap = x->len + 1, n = 0, from = 0, start = 0;
+  uint32_t line = 1;
+  char *out;
+  for (size_t i = 0; i < x->nedits; i++)
+    cap += strlen(x->edits[i].text);
+  out = must_alloc(cap, 1);
+  for (size_t i = 0; i < x->nedits; i++) {
+    const struct edit *e = &x->edits[i];
+    size_t at, more = strlen(e->text);
+    for (; line < e->line; line++) {
+      const char *end = memchr(x->text + start, '\n', x->len - start);
+      if (!end)
+        break;
+      start = (size_t)(end + 1 - x->text);
+    }
+    at = start + e->column - 1;
+    if (line != e->line || at < from || at > x->len ||
+        e->len > x->len - at) { /* edits across each other */
+      free(out);
+      return false;
+    }
+    memcpy(out + n, x->text + from, at - from);
+    n += at - from;
+    memcpy(out + n, e->text, more);
+    n += more;
+    from = at + e->len;
+  }
+  memcpy(out + n, x->text + from, x->len - from);
+  n += x->len - from;
+  free(x->text);
+  x->text = out;
+  x->len = n;
+  return true;
 }
 
 /* Puts |text| in the place of |path|, or of what a symbolic link means, at
@@ -133,36 +134,37 @@ static const char *replace(const char *path, const char *text, size_t len) {
   return why;
 }
 
-static size_t fix_file(const struct check_report *r,
-                       const struct check_item *first) {
-  const char *why;
-  char *text;
-  size_t len, n;
-  if (!read_path(first->file, FILE_MAX_BYTES, &text, &len)) {
-    say("%s: %s", first->file, strerror(errno));
+static size_t fix_file(const char *path) {
+  struct fixing x = {.path = path};
+  const char *why = "not corrected: it would not load, or a finding would "
+                    "remain";
+  size_t n = 0;
+  if (!read_path(path, FILE_MAX_BYTES, &x.text, &x.len)) {
+    say("%s: %s", path, strerror(errno));
     return 0;
   }
-  n = apply(r, first, &text, &len);
-  if (n == 0 || !is_good(first->file, text, len))
-    why = "not corrected: it would not load, or a finding would remain";
-  else
-    why = replace(first->file, text, len);
+  /* from the very text that is changed, whoever else writes to the file */
+  if (x.len <= FILE_MAX_BYTES && collect(&x) && (n = x.nedits) > 0 &&
+      apply(&x)) {
+    drop_edits(&x);
+    if (collect(&x) && x.nedits == 0)
+      why = replace(path, x.text, x.len);
+  }
   if (why)
-    say("%s: %s", first->file, why);
-  free(text);
+    say("%s: %s", path, why);
+  drop_edits(&x);
+  free(x.text);
   return why ? 0 : n;
 }
 
 size_t check_fix(const struct check_report *r) {
+  const char *last = NULL;
   size_t fixed = 0;
-  for (size_t k = 0; k < r->len; k++) {
-    bool again = false;
-    if (!r->items[k].edit_text)
+  for (size_t k = 0; k < r->len; k++) { /* in the order of the files */
+    if (!r->items[k].edit_text || (last && strcmp(last, r->items[k].file) == 0))
       continue;
-    for (size_t j = 0; j < k && !again; j++)
-      again = same_file(&r->items[j], &r->items[k]);
-    if (!again)
-      fixed += fix_file(r, &r->items[k]);
+    last = r->items[k].file;
+    fixed += fix_file(last);
   }
   return fixed;
 }

@@ -2,6 +2,8 @@
  * and GitHub's workflow commands. */
 #include "cli/check_report.h"
 
+#include "cli/files.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,33 +225,75 @@ static void write_rules(struct out *o) {
               "\"error\"}}");
 }
 
-static void location(struct out *o, const struct check_item *i) {
+/* The file that was read last, for columns. */
+struct source {
+  const char *file;
+  char *text; /* NULL: cannot be read */
+  size_t len;
+  size_t start; /* of |line| */
+  uint32_t line;
+};
+
+/* SARIF counts characters, we count bytes. */
+static uint64_t characters(struct source *s, const char *file, uint32_t line,
+                           uint64_t column) {
+  uint64_t n = 1;
+  if (!s->file || strcmp(s->file, file) != 0) {
+    free(s->text);
+    *s = (struct source){.file = file, .line = 1};
+    if (!read_path(file, FILE_MAX_BYTES, &s->text, &s->len))
+      s->text = NULL;
+  }
+  if (s->text && line < s->line) { /* never, for they are in order */
+    s->line = 1;
+    s->start = 0;
+  }
+  while (s->text && s->line < line) {
+    const char *end = memchr(s->text + s->start, '\n', s->len - s->start);
+    if (!end)
+      return column;
+    s->start = (size_t)(end + 1 - s->text);
+    s->line++;
+  }
+  if (!s->text || column - 1 > s->len - s->start)
+    return column;
+  for (size_t i = s->start; i < s->start + column - 1; i++)
+    n += ((unsigned char)s->text[i] & 0xc0) != 0x80;
+  return n;
+}
+
+static void location(struct out *o, const struct check_item *i,
+                     struct source *s) {
   out_text(o, "{\"physicalLocation\":{\"artifactLocation\":{\"uri\":");
   uri(o, i->file);
   out_text(o, "}");
   if (i->line) {
     number(o, ",\"region\":{\"startLine\":", i->line);
-    number(o, ",\"startColumn\":", i->column);
+    number(o, ",\"startColumn\":", characters(s, i->file, i->line, i->column));
     out_text(o, "}");
   }
   out_text(o, "}}");
 }
 
-static void write_sarif_fix(struct out *o, const struct check_item *i) {
+static void write_sarif_fix(struct out *o, const struct check_item *i,
+                            struct source *s) {
   out_text(o, ",\"fixes\":[{\"description\":{\"text\":");
   string(o, i->fix);
   out_text(o, "},\"artifactChanges\":[{\"artifactLocation\":{\"uri\":");
   uri(o, i->file);
   number(o, "},\"replacements\":[{\"deletedRegion\":{\"startLine\":",
          i->edit_line);
-  number(o, ",\"startColumn\":", i->edit_column);
-  number(o, ",\"endColumn\":", i->edit_column + i->edit_len);
+  number(o, ",\"startColumn\":",
+         characters(s, i->file, i->edit_line, i->edit_column));
+  number(o, ",\"endColumn\":",
+         characters(s, i->file, i->edit_line, i->edit_column + i->edit_len));
   out_text(o, "},\"insertedContent\":{\"text\":");
   string(o, i->edit_text);
   out_text(o, "}}]}]}]");
 }
 
 static void write_sarif(const struct check_report *r, struct out *o) {
+  struct source source = {.file = NULL};
   out_text(o, "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\","
               "\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":{"
               "\"name\":\"cordon\"");
@@ -276,10 +320,10 @@ static void write_sarif(const struct check_report *r, struct out *o) {
     string(o, t.p);
     out_text(o, "},\"locations\":[");
     if (*i->file)
-      location(o, i);
+      location(o, i, &source);
     out_text(o, "]");
     if (i->edit_text)
-      write_sarif_fix(o, i);
+      write_sarif_fix(o, i, &source);
     if (i->policy) {
       out_text(o, ",\"properties\":{\"policy\":");
       string(o, i->policy);
@@ -289,6 +333,7 @@ static void write_sarif(const struct check_report *r, struct out *o) {
     free(t.p);
   }
   out_text(o, "]}]}\n");
+  free(source.text);
 }
 
 /* ---------------------------------------------------------------- GitHub ---

@@ -6,6 +6,7 @@
 
 #include "policy/decide.h"
 #include "policy/explain.h"
+#include "policy/lint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -92,6 +93,34 @@ static void ask(const struct policy_set *set, const struct policy_scope *scope,
   need(deciding == (d.policy ? 1 : 0));
 }
 
+static void on_finding(void *ud, const struct lint_finding *f) {
+  size_t *n = ud;
+
+  ++*n;
+  need(f->message[0] && f->reason[0] && f->fix[0] && f->file[0]);
+  need(f->code < LINT_CODES && f->line > 0 && (!f->edit.line || f->edit.text));
+  is_safe(f->message);
+  is_safe(f->reason);
+  is_safe(f->fix);
+}
+
+/* As --compat reads it: at least what loads without. */
+static void advise(struct slice text, bool loads, const struct mem *m) {
+  struct policy_set *set;
+  size_t n = 0;
+  int rv;
+
+  need(policy_set_new(&set, m) == 0);
+  policy_set_compat(set);
+  rv = policy_set_add(set, "fuzz.yaml", text, NULL, NULL);
+  if (rv == 0)
+    rv = policy_set_finish(set, NULL, NULL);
+  need(rv == 0 || !loads);
+  if (rv == 0)
+    need(policy_lint(set, NULL, m, on_finding, &n) == 0);
+  policy_set_unref(set);
+}
+
 static void try_values(struct slice text, const struct mem *m) {
   struct tree_node *root;
   struct value v;
@@ -129,6 +158,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
       ask(set, scope, i, &m);
     policy_scope_free(scope);
+    need(policy_lint(set, NULL, &m, on_finding, &mistakes) == 0);
+    advise(text, true, &m);
+  } else {
+    advise(text, false, &m);
   }
   policy_set_unref(set);
   try_values(text, &m);

@@ -191,12 +191,48 @@ static void apply_silences(struct lint *l) {
 /* ----------------------------------------------------------------- compat ---
  */
 
+static bool is_dot_star(const struct pattern *r) {
+  struct slice s = r->as.text;
+
+  return r->kind == PATTERN_PREFIX && s.len >= 2 && s.p[s.len - 1] == '.';
+}
+
+/* "name.*" took "name" and "names" as well in the original.  Only who comes
+ * from there can have meant that. */
+static void tell_dot_star(struct lint *l, const struct policy *p,
+                          const struct pattern *r) {
+  struct slice s = r->as.text;
+  struct lint_finding *f;
+
+  if (!is_dot_star(r))
+    return;
+  s.len--;
+  f = lint_add(l, LINT_COMPAT, p, r->line, r->column,
+               p->deny ? "the original runtime denied more by this text"
+                       : "the original runtime allowed more by this text");
+  lint_message(l, f, "'%.*s' does not match '%.*s' itself, nor '%.*ss'",
+               LINT_SHOWN(r->source), LINT_SHOWN(s), LINT_SHOWN(s));
+  lint_fix(l, f, "add '%.*s' if it is meant", LINT_SHOWN(s));
+  if (!p->deny)
+    lint_note(f);
+}
+
+static void tell_dot_stars(struct lint *l, const struct policy *p) {
+  for (size_t i = 0; i < p->nrules; i++) {
+    const struct policy_rule *r = &p->rules[i];
+    for (size_t k = 0; k < r->nactions; k++)
+      tell_dot_star(l, p, &r->actions[k]);
+    for (size_t k = 0; k < r->nresources; k++)
+      tell_dot_star(l, p, &r->resources[k]);
+  }
+}
+
 static void tell_compat(struct lint *l, const struct policy *p) {
   for (const struct policy_note *n = p->notes; n; n = n->next) {
     bool host;
     struct lint_finding *f;
     struct buf b;
-    if (n->kind != POLICY_NOTE_COMPAT)
+    if (n->kind != POLICY_NOTE_COMPAT || is_dot_star(n->pattern))
       continue;
     host = n->pattern->kind == PATTERN_URL &&
            memchr(n->text.p, '\'', n->text.len) &&
@@ -208,6 +244,15 @@ static void tell_compat(struct lint *l, const struct policy *p) {
                          : "the original runtime took this for a prefix of raw "
                            "text, which goes on into other hosts");
     lint_message(l, f, "%.*s", (int)n->text.len, n->text.p);
+    if (n->pattern->kind != PATTERN_URL && !p->deny) {
+      if (f)
+        f->reason = "it looks as if it allowed something, and nothing is "
+                    "called like this";
+      lint_fix(l, f,
+               "name the prefixes that are meant, one by one, as in "
+               "\"app.views:*\"");
+      continue;
+    }
     if (p->deny) {
       /* the deny means at least what it says */
       lint_note(f);
@@ -391,6 +436,8 @@ int policy_lint(const struct policy_set *set, const struct lint_options *o,
   for (size_t i = 0; i < policy_set_len(set) && !l.nomem; i++) {
     const struct policy *p = policy_set_at(set, i);
     tell_compat(&l, p);
+    if (policy_set_is_compat(set))
+      tell_dot_stars(&l, p);
     lint_patterns(&l, p);
     lint_conditions(&l, p);
   }

@@ -91,6 +91,16 @@ static int keep(const struct compiling *c, struct slice source,
 /* "", "*", exact text, or a prefix. */
 static int compile_text(struct pattern *p, const struct compiling *c) {
   size_t star = find(c->text, 0, '*');
+  if (star + 1 < c->text.len && (c->use & PATTERN_COMPAT) &&
+      !(c->use & PATTERN_IN_DENY)) {
+    /* The original takes a star for one at the end only.  A deny that was
+     * meant as more would be open; an allow that is less is not. */
+    err_setf(c->warning, ERR_SYNTAX,
+             "'*' in the middle of '%.*s' is an asterisk and nothing else, as "
+             "in the original runtime",
+             shown(c->text.len), c->text.p);
+    star = c->text.p[c->text.len - 1] == '*' ? c->text.len - 1 : c->text.len;
+  }
   if (star + 1 < c->text.len)
     return bad(c->e, star,
                "'*' in the middle of '%.*s', expected it at the end only "
