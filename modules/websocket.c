@@ -19,6 +19,7 @@
 #define DIAL_TIMEOUT_NS (30 * NS_PER_S)
 #define READ_LIMIT (UINT64_C(16) << 20)
 #define READ_LIMIT_MAX (UINT64_C(128) << 20)
+#define THRESHOLD 512
 #define THRESHOLD_MAX (UINT64_C(100) << 20)
 #define CAPACITY 16
 #define CAPACITY_MAX 10000
@@ -420,26 +421,26 @@ static int read_protocols(lua_State *L, struct options *o) {
   return 0;
 }
 
-static int read_compression(lua_State *L) {
-  static const char takes[] =
-      "websocket.COMPRESSION.DISABLED, CONTEXT_TAKEOVER or NO_CONTEXT, or "
-      "\"disabled\", \"context_takeover\" or \"no_context_takeover\"";
+static int read_compression(lua_State *L, enum deflate_mode *ret) {
+  static const char *const names[] = {"disabled", "context_takeover",
+                                      "no_context_takeover"};
   struct slice s;
   int exact = 0;
   lua_Integer n = -1;
-  if (value_slice(L, -1, &s))
-    n = slice_is(s, "disabled")              ? 0
-        : slice_is(s, "context_takeover")    ? 1
-        : slice_is(s, "no_context_takeover") ? 2
-                                             : -1;
-  else if (lua_type(L, -1) == LUA_TNUMBER)
+  if (value_slice(L, -1, &s)) {
+    for (int i = DEFLATE_OFF; i <= DEFLATE_NO_CONTEXT; i++)
+      if (slice_is(s, names[i]))
+        n = i;
+  } else if (lua_type(L, -1) == LUA_TNUMBER) {
     n = lua_tointegerx(L, -1, &exact);
-  if (n < 0 || n > 2)
-    return bad_option(L, "compression", takes);
-  if (n != 0)
-    return fail_nil(L, KIND_INVALID, false,
-                    "option 'compression': permessage-deflate is not in this "
-                    "version, expected websocket.COMPRESSION.DISABLED");
+    n = exact ? n : -1;
+  }
+  if (n < DEFLATE_OFF || n > DEFLATE_NO_CONTEXT)
+    return bad_option(
+        L, "compression",
+        "websocket.COMPRESSION.DISABLED, CONTEXT_TAKEOVER or NO_CONTEXT, or "
+        "\"disabled\", \"context_takeover\" or \"no_context_takeover\"");
+  *ret = (enum deflate_mode)n;
   return 0;
 }
 
@@ -481,10 +482,11 @@ static int read_option(lua_State *L, struct slice name, int anchors,
   if (slice_is(name, "write_timeout"))
     return read_timeout(L, name.p, true, &o->net.session.write_timeout_ns);
   if (slice_is(name, "compression"))
-    return read_compression(L);
+    return read_compression(L, &o->net.opening.deflate);
   if (slice_is(name, "compression_threshold"))
     return read_count(L, name.p, 0, THRESHOLD_MAX,
-                      "bytes, an integer from 0 to 104857600", &n);
+                      "bytes, an integer from 0 to 104857600",
+                      &o->net.session.deflate_threshold);
   if (slice_is(name, "read_limit")) {
     rv = read_count(L, name.p, 0, READ_LIMIT_MAX,
                     "bytes, an integer from 0 (the default) to 134217728", &n);
@@ -521,6 +523,7 @@ static int read_options(lua_State *L, int idx, struct options *o) {
   o->net.opening.protocols = o->protocols;
   o->net.opening.dial_timeout_ns = DIAL_TIMEOUT_NS;
   o->net.session.read_limit = READ_LIMIT;
+  o->net.session.deflate_threshold = THRESHOLD;
   o->capacity = CAPACITY;
   if (lua_isnoneornil(L, idx))
     return 0;
@@ -951,7 +954,10 @@ static void set_constants(lua_State *L, const char *name,
 
 static void fill(lua_State *L) {
   static const struct constant compression[] = {
-      {"DISABLED", 0}, {"CONTEXT_TAKEOVER", 1}, {"NO_CONTEXT", 2}, {NULL, 0}};
+      {"DISABLED", DEFLATE_OFF},
+      {"CONTEXT_TAKEOVER", DEFLATE_TAKEOVER},
+      {"NO_CONTEXT", DEFLATE_NO_CONTEXT},
+      {NULL, 0}};
   /* RFC 6455 section 7.4.1 and the IANA registry of close codes */
   static const struct constant codes[] = {{"NORMAL", 1000},
                                           {"GOING_AWAY", 1001},

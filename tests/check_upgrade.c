@@ -269,7 +269,7 @@ static void url_make(struct url *u, bool tls, const char *host, uint16_t port,
 static int request(struct buf *b, const struct url *u, const struct header *h,
                    size_t nh, const struct slice *p, size_t np, struct err *e) {
   buf_init(b, &mem_libc, UPGRADE_REQUEST_MAX_BYTES);
-  return upgrade_write_request(b, u, KEY, h, nh, p, np, e);
+  return upgrade_write_request(b, u, KEY, h, nh, p, np, DEFLATE_OFF, e);
 }
 
 START_TEST(request_bytes) {

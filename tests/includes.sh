@@ -10,7 +10,7 @@ cd "${top_srcdir:-.}"
 rules() {
   cat <<'TABLE'
 runtime/base/  runtime/base/                                                      | -
-runtime/net/   runtime/base/ runtime/net/                                         | openssl/ wslay/ ares zlib
+runtime/net/   runtime/base/ runtime/net/                                         | openssl/ ares zlib
 policy/        runtime/base/ policy/                                              | yaml re2/
 runtime/vm/    runtime/base/ runtime/net/loop.h runtime/vm/                       | lua lauxlib lualib
 modules/       runtime/base/ runtime/net/ policy/ runtime/vm/ modules/            | lua lauxlib lualib

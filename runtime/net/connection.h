@@ -10,24 +10,10 @@
 #include "runtime/base/str.h"
 #include "runtime/net/frames.h" /* enum ws_opcode, close codes */
 #include "runtime/net/loop.h"
+#include "runtime/net/message.h"
 #include "runtime/net/opening.h"
 
 struct connection;
-
-/* One whole message, or a control frame.  Allocated with the mem of the
- * connection, header and data in one piece; free with message_free. */
-struct message {
-  struct list node; /* for its owner's queue */
-  struct mem mem;
-  uint8_t opcode; /* WS_TEXT, WS_BINARY; WS_PING, WS_PONG */
-  size_t len;
-  size_t cap; /* private: bytes allocated for data */
-  char *data;
-  /* For whoever it was handed to: room for a queue entry of theirs, so that a
-   * message needs no second allocation. */
-  void *user[6];
-};
-void message_free(struct message *m); /* NULL is harmless */
 
 /* How it ended, once it was open (RFC 6455 section 7.1.5-6). */
 struct connection_close {
@@ -49,8 +35,8 @@ struct send_request {
   void (*done)(struct send_request *r, int code);
   void *ud;
   /* private */
-  size_t sent;         /* bytes masked into the connection's buffer */
-  bool started;        /* its frame was begun */
+  size_t sent;         /* bytes that went into the connection's buffer */
+  bool started;        /* a part of it did */
   bool control;        /* in the queue of control frames */
   uint64_t queued_ns;  /* for the write timeout */
   uint64_t flushed_at; /* done when that many bytes went to the kernel */
@@ -75,8 +61,13 @@ struct session_options {
   uint64_t read_timeout_ns;  /* between data messages, not while paused; then
                                 it is closed with 1001; 0: none */
   uint64_t write_timeout_ns; /* from connection_send to the kernel; 0: none */
-  uint64_t read_limit;       /* bytes of one message */
+  uint64_t read_limit;       /* bytes of one message, decompressed */
   bool control_messages;     /* deliver pings and pongs too */
+  /* Shorter messages are never sent compressed. */
+  uint64_t deflate_threshold;
+  /* For connection_adopt: what the opening phase has agreed on.
+   * connection_new knows it, and does not look here. */
+  struct deflate_params deflate;
 };
 
 struct connection_options {
@@ -88,8 +79,8 @@ struct connection_options {
  * Starts.  |opts| and what it points to are borrowed for the call.  |h| is
  * kept. All memory that the peer or the script can grow comes from |m|; when
  * |m| refuses, the connection is closed with 1009 (a message did not fit) or
- * fails with ERR_NOMEM.  What has a fixed size (about 2 KiB, 4 KiB of wslay's,
- * and OpenSSL's own) comes from the loop's memory or libc.  Nothing of |m| is
+ * fails with ERR_NOMEM.  What has a fixed size (about 2 KiB, and OpenSSL's own)
+ * comes from the loop's memory or libc.  Nothing of |m| is
  * held any more once connection_free or connection_release has returned: the
  * account may then be closed, however long the goodbye takes.  0, ERR_NOMEM or
  * ERR_INVALID; then no callback ever comes.

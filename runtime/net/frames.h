@@ -1,14 +1,12 @@
-/* frames.h - RFC 6455 frames of a client over wslay's frame layer, which does
- * headers, lengths and masks; this adds what it leaves open: reserved bits and
- * opcodes, fragmentation, UTF-8, close codes, limits.  Bytes are pulled and
- * pushed through callbacks: no fd. */
+/* frames.h - RFC 6455 frames of a client: headers, lengths, masks, reserved
+ * bits and opcodes, fragmentation, UTF-8, close codes, limits.  Bytes in, bytes
+ * out: no fd, no memory of its own. */
 #ifndef RUNTIME_NET_FRAMES_H
 #define RUNTIME_NET_FRAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "runtime/base/buf.h"
 #include "runtime/base/str.h"
@@ -41,29 +39,33 @@ enum {
 /* May |code| stand in a close frame?  1000-1003, 1007-1014, 3000-4999 */
 bool close_code_valid(uint16_t code);
 
-/* Up to |len| bytes into |p|; 0: none now (or never again). */
-typedef size_t frames_read_fn(void *ud, void *p, size_t len);
-
-struct wslay_frame_context;
+/* Of a compressed message one event carries at most so many bytes: whoever
+ * inflates them can stop in between, however much they grow. */
+#define FRAMES_DEFLATED_PIECE 1024
 
 struct frames {
-  struct wslay_frame_context *ws;
-  frames_read_fn *read;
-  void *ud;
   uint64_t read_limit; /* bytes of one message */
+  bool deflate;        /* RSV1 may announce a compressed message (RFC 7692) */
   /* receiving */
-  bool in_frame; /* a header was read, its payload is not over */
-  uint64_t frame_left;
-  uint8_t message;      /* opcode of the message under way; 0: none */
-  uint64_t message_len; /* its bytes so far */
+  bool in_frame;         /* the header was read, the payload is not over */
+  uint8_t header_len;    /* bytes of it so far, while not in_frame */
+  uint8_t header[10];    /* a server sends no mask */
+  bool fin;              /* of the frame under way */
+  uint8_t opcode;        /* its */
+  uint64_t frame_left;   /* its payload that is still to come */
+  uint8_t message;       /* opcode of the message under way; 0: none */
+  bool message_deflated; /* it is compressed */
+  uint64_t message_len;  /* its bytes so far, as they are on the wire */
   struct utf8_stream utf8;
   uint8_t control_len;
   uint8_t control[FRAMES_CONTROL_MAX];
   uint16_t fail_code; /* after ERR_PROTOCOL: to close with */
   const char *fail_reason;
   /* sending */
-  struct buf *out; /* of the call under way */
-  size_t nmasks;   /* bytes left */
+  bool sending;    /* a frame was begun by frames_send */
+  uint8_t send_at; /* which byte of the mask comes next */
+  uint8_t send_mask[4];
+  uint8_t nmasks; /* unused bytes in |masks| */
   uint8_t masks[64];
 };
 
@@ -79,22 +81,26 @@ struct frames_event {
   uint8_t opcode; /* of the message: WS_TEXT or WS_BINARY */
   bool fin;       /* the frame is the message's last */
   bool end;       /* this piece ends the message */
+  bool deflated;  /* compressed, and neither text nor limit was checked */
   /* what is sure to follow in the same frame, as the peer announces it: a
    * bound, no promise */
   uint64_t announced;
-  struct slice data; /* borrowed until the next call */
+  struct slice data; /* of the input, or borrowed until the next call */
   uint16_t code;     /* FRAMES_CLOSE; 1005: none; |data| is the reason */
 };
 
-/* 0 or ERR_NOMEM (wslay allocates with malloc, about 4 KiB) */
-int frames_init(struct frames *f, uint64_t read_limit, frames_read_fn *read,
-                void *ud);
-void frames_deinit(struct frames *f); /* harmless on zeroed memory */
+void frames_init(struct frames *f, uint64_t read_limit, bool deflate);
 
-/* The next event.  0; ERR_AGAIN: the read function gave too little; or
- * ERR_PROTOCOL: the connection is to be failed with f->fail_code, and nothing
- * more may be received. */
-int frames_recv(struct frames *f, struct frames_event *ret);
+/* The next event out of |*in|, which loses what was looked at.  0; ERR_AGAIN:
+ * all was used, more must come; or ERR_PROTOCOL: the connection is to be failed
+ * with f->fail_code, and nothing more may be received.  Every byte is judged as
+ * soon as it is there. */
+int frames_recv(struct frames *f, struct slice *in, struct frames_event *ret);
+
+/* So many bytes at least belong to the data message under way and may be given
+ * to frames_recv from where they shall end up: the next event is then exactly
+ * they.  0: there is no message, or it is compressed. */
+size_t frames_payload_left(const struct frames *f);
 
 /* Appends one whole frame, or as much as |out| has room for.  |*sent| counts
  * the payload bytes appended; 0 at first.  0: the frame is complete; ERR_AGAIN:
@@ -103,5 +109,14 @@ int frames_recv(struct frames *f, struct frames_event *ret);
  * a frame. */
 int frames_send(struct frames *f, struct buf *out, uint8_t opcode,
                 struct slice data, size_t *sent);
+
+/* A frame whose length shows only when its payload is there: room for |len| <=
+ * 65535 bytes of it behind the content of |out|; NULL: |*ret_err| says ERR_FULL
+ * or ERR_NOMEM.  Then frames_part_send with those that were written, which are
+ * masked in place.  0 or ERR_SYSTEM: nothing was appended. */
+#define FRAMES_PART_ROOM 8 /* that the header takes in |out| at most */
+uint8_t *frames_part(struct buf *out, size_t len, int *ret_err);
+int frames_part_send(struct frames *f, struct buf *out, uint8_t opcode,
+                     bool fin, bool rsv1, size_t len);
 
 #endif

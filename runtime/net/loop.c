@@ -20,6 +20,7 @@ struct loop {
   struct heap timers;
   struct list deferred;
   struct list released;
+  uint8_t *scratch;
 };
 
 static void on_wake(struct watch *w, unsigned events, void *ud) {
@@ -65,6 +66,7 @@ void loop_free(struct loop *lp) {
     close(lp->wake_fd);
   poller_deinit(&lp->poller);
   heap_deinit(&lp->timers);
+  mem_free(&lp->mem, lp->scratch, LOOP_SCRATCH_BYTES);
   mem_free(&lp->mem, lp, sizeof *lp);
 }
 
@@ -82,6 +84,12 @@ struct poller *loop_poller(struct loop *lp) {
 
 struct list *loop_released(struct loop *lp) {
   return &lp->released;
+}
+
+uint8_t *loop_scratch(struct loop *lp) {
+  if (!lp->scratch)
+    lp->scratch = mem_alloc(&lp->mem, LOOP_SCRATCH_BYTES);
+  return lp->scratch;
 }
 
 uint64_t loop_now_ns(const struct loop *lp) {

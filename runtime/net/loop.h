@@ -32,6 +32,11 @@ struct poller;
 struct poller *loop_poller(struct loop *lp);
 /* Connections that were released and still say goodbye; connection.c's own. */
 struct list *loop_released(struct loop *lp);
+/* Room that all share, for bytes between a read and the look at them: whoever
+ * takes it must be done with it when another function of the loop runs.  NULL:
+ * no memory; once it was there it stays. */
+#define LOOP_SCRATCH_BYTES (64U * 1024)
+uint8_t *loop_scratch(struct loop *lp);
 /* Makes a waiting loop_dispatch return.  From any thread or signal handler. */
 void loop_wake(struct loop *lp);
 

@@ -161,7 +161,8 @@ static void send_request(struct opening *o) {
 
 static void succeed(struct opening *o, const uint8_t *rest, size_t len) {
   struct opened opened = {.stream = o->stream,
-                          .rest = {(const char *)rest, len}};
+                          .rest = {(const char *)rest, len},
+                          .deflate = o->upgrade.agreed};
   if (o->upgrade.protocol > 0)
     opened.protocol = o->protocols[o->upgrade.protocol - 1];
   o->stream = NULL;
@@ -348,11 +349,12 @@ static int prepare(struct opening *o, const struct opening_options *opts,
     return err_setf(e, rv, "no random numbers");
   if ((rv = upgrade_write_request(&o->out, url, o->key, opts->headers,
                                   opts->nheaders, opts->protocols,
-                                  opts->nprotocols, e)) != 0)
+                                  opts->nprotocols, opts->deflate, e)) != 0)
     return rv;
   if ((rv = copy_protocols(o, opts)) != 0)
     return err_set(e, rv);
   upgrade_init(&o->upgrade, &o->mem, o->key, o->protocols, o->nprotocols);
+  o->upgrade.deflate = opts->deflate;
   return 0;
 }
 

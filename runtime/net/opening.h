@@ -42,7 +42,8 @@ struct opening_options {
   size_t nheaders;
   const struct slice *protocols;
   size_t nprotocols;
-  uint64_t dial_timeout_ns; /* resolve to upgrade; 0: none */
+  enum deflate_mode deflate; /* to be offered */
+  uint64_t dial_timeout_ns;  /* resolve to upgrade; 0: none */
 };
 
 /* Bytes behind the answer that may have come with it, at most. */
@@ -58,6 +59,7 @@ struct opened {
    * subprotocol agreed on (empty: none). */
   struct slice rest;
   struct slice protocol;
+  struct deflate_params deflate; /* agreed on */
 };
 
 /* All called from the loop, never from inside a call into the opening.

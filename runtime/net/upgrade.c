@@ -106,7 +106,7 @@ int upgrade_write_request(struct buf *out, const struct url *url,
                           const char key[UPGRADE_KEY_LEN],
                           const struct header *headers, size_t nheaders,
                           const struct slice *protocols, size_t nprotocols,
-                          struct err *e) {
+                          enum deflate_mode deflate, struct err *e) {
   struct writer w = {out, 0};
   int rv = upgrade_check_protocols(protocols, nprotocols, e);
   for (size_t i = 0; rv == 0 && i < nheaders; i++)
@@ -133,6 +133,11 @@ int upgrade_write_request(struct buf *out, const struct url *url,
   }
   if (nprotocols > 0)
     puts_(&w, "\r\n");
+  if (deflate != DEFLATE_OFF) {
+    puts_(&w, "Sec-WebSocket-Extensions: ");
+    puts_(&w, deflate_offer(deflate));
+    puts_(&w, "\r\n");
+  }
   for (size_t i = 0; i < nheaders; i++) {
     put(&w, headers[i].name);
     puts_(&w, ": ");
@@ -230,6 +235,16 @@ static int on_protocol(struct upgrade *u, struct slice value, struct err *e) {
   return broken(e, "names a subprotocol that was not offered");
 }
 
+/* Several of them are one list (RFC 6455, section 9.1), and we offered one
+ * extension. */
+static int on_extensions(struct upgrade *u, struct slice value, struct err *e) {
+  const char *why;
+  int rv = once(&u->extensions, e, "has two Sec-WebSocket-Extensions headers");
+  if (rv == 0 && deflate_answer(value, u->deflate, &u->agreed, &why) != 0)
+    rv = broken(e, why);
+  return rv;
+}
+
 static int on_header(struct upgrade *u, struct slice name, struct slice value,
                      struct err *e) {
   int rv;
@@ -252,7 +267,7 @@ static int on_header(struct upgrade *u, struct slice name, struct slice value,
   } else if (slice_eq_nocase(name, SLICE("Sec-WebSocket-Protocol"))) {
     return on_protocol(u, value, e);
   } else if (slice_eq_nocase(name, SLICE("Sec-WebSocket-Extensions"))) {
-    return broken(e, "names an extension that was not offered");
+    return on_extensions(u, value, e);
   } else if (slice_eq_nocase(name, SLICE("Transfer-Encoding"))) {
     return broken(e, "has a Transfer-Encoding beside status 101");
   } else if (slice_eq_nocase(name, SLICE("Content-Length"))) {

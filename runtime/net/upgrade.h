@@ -8,6 +8,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 #include "runtime/base/url.h"
+#include "runtime/net/deflate.h"
 
 #define UPGRADE_MAX_BYTES (16U * 1024) /* of the answer's header block */
 #define UPGRADE_MAX_LINES 100          /* status line included */
@@ -42,7 +43,7 @@ int upgrade_write_request(struct buf *out, const struct url *url,
                           const char key[UPGRADE_KEY_LEN],
                           const struct header *headers, size_t nheaders,
                           const struct slice *protocols, size_t nprotocols,
-                          struct err *e);
+                          enum deflate_mode deflate, struct err *e);
 
 /* Reads the answer. */
 struct upgrade {
@@ -50,6 +51,8 @@ struct upgrade {
   char accept[UPGRADE_ACCEPT_LEN];
   const struct slice *protocols; /* offered; borrowed */
   size_t nprotocols;
+  enum deflate_mode deflate; /* offered; set it after upgrade_init */
+  struct deflate_params agreed;
   unsigned lines;   /* seen whole */
   size_t line_from; /* where the line that is being read starts */
   unsigned status;  /* of the answer, once its first line was read */

@@ -145,8 +145,8 @@ class WebSocketServer:
     def __init__(self, handler=None, tls=None, **options):
         self.handler = handler or self.echo
         self.tls = tls
-        self.options = dict(ping_interval=None, max_size=None,
-                            compression=None, **options)
+        self.options = dict(dict(ping_interval=None, max_size=None,
+                                 compression=None), **options)
         self.requests = []  # (path, headers)
         self.closes = []    # (code, reason) as the server saw it
         self.received = []

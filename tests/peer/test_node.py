@@ -1,4 +1,4 @@
-"""Against node-ws, with and without compression on its side."""
+"""Against node-ws, with and without compression on either side."""
 
 import os
 import unittest
@@ -31,7 +31,7 @@ server.on('connection', (socket, request) => {
 
 
 class Node(PeerTest):
-    def talk(self, *arguments):
+    def talk(self, *arguments, mode="disabled", agreed="none"):
         env = dict(os.environ, NODE_PATH="/usr/share/nodejs")
         server = self.enter(ProcessServer(
             ["node", self.write("server.js", SERVER), *arguments], env))
@@ -40,7 +40,8 @@ class Node(PeerTest):
             local websocket = require "websocket"
             local json = require "json"
             local client = assert(websocket.connect(arg[1], {
-              headers = {["X-Name"] = "Wert"}}))
+              headers = {["X-Name"] = "Wert"}, compression = arg[2],
+              compression_threshold = 0}))
             local ch = client:channel()
             local function ask(text, kind)
               assert(client:send(text, kind))
@@ -53,19 +54,34 @@ class Node(PeerTest):
             local back, kind = ask(data, websocket.BINARY)
             assert(back == data and kind == "binary")
             assert(json.decode((ask "headers"))["x-name"] == "Wert")
-            assert((ask "extensions") == "none")
+            assert((ask "extensions") == arg[3], (ask "extensions"))
+            for i = 1, 50 do
+              local text = ("compressible %d "):format(i):rep(i * i)
+              assert((ask(text)) == text)
+            end
             assert((ask "ping") == "pong payload")
             client:send "bye"
             assert(select(2, ch:receive()) == false)
             local info = client:close_info()
             print(info.code, info.reason, info.clean)
-        """, url, policy=policy_for(url), out=["4001\tas you wish\ttrue"])
+        """, url, mode, agreed, policy=policy_for(url), out=["4001\tas you wish\ttrue"])
 
     def test_plain(self):
         self.talk()
 
     def test_server_that_would_compress(self):
         self.talk("deflate")
+
+    def test_client_that_would_compress(self):
+        self.talk(mode="context_takeover")
+
+    def test_compressed_with_takeover(self):
+        self.talk("deflate", mode="context_takeover",
+                  agreed="permessage-deflate")
+
+    def test_compressed_without(self):
+        self.talk("deflate", mode="no_context_takeover",
+                  agreed="permessage-deflate")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+/* connection_impl.h - what connection.c, connection_in.c and connection_out.c
+ * share; nobody else includes it. */
+#ifndef RUNTIME_NET_CONNECTION_IMPL_H
+#define RUNTIME_NET_CONNECTION_IMPL_H
+
+#include "runtime/base/buf.h"
+#include "runtime/net/connection.h"
+#include "runtime/net/deflate.h"
+
+#define CLOSE_REASON_MAX (FRAMES_CONTROL_MAX - 2)
+
+/* Masked bytes that wait for the socket; a control frame always finds room
+ * behind a full share of data. */
+#define OUT_DATA_MAX (64U * 1024)
+#define OUT_CONTROL_ROOM (FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX)
+#define OUT_MAX (OUT_DATA_MAX + 2 * OUT_CONTROL_ROOM)
+#define OUT_KEPT 1024 /* a buffer that an idle connection may keep */
+
+enum connection_state {
+  CONN_OPENING,
+  CONN_OPEN,
+  CONN_CLOSING,  /* a close frame is queued, sent or received */
+  CONN_DRAINING, /* the owner knows the end; the last bytes go and come */
+  CONN_DEAD      /* no socket */
+};
+
+struct connection {
+  struct mem mem; /* of the owner; the loop's after connection_release */
+  struct loop *loop;
+  const struct connection_handler *h; /* NULL: nobody is told any more */
+  void *ud;
+  struct list released;
+  enum connection_state state;
+  unsigned depth; /* of calls from the loop that are using |this| */
+  bool freed;     /* the last of them frees the memory */
+
+  struct opening *opening; /* until it is open, and */
+  struct stream *stream;   /* from then on */
+  struct timer timer;
+  struct deferred kick;
+  char *subprotocol;
+  size_t subprotocol_len;
+
+  uint64_t read_timeout_ns;
+  uint64_t write_timeout_ns;
+  uint64_t read_limit;
+  uint64_t read_at; /* deadlines; 0: none */
+  uint64_t close_at;
+
+  /* receiving */
+  struct frames frames;
+  struct buf leftover; /* read, and not looked at yet */
+  struct message *message;
+  struct deflate_params deflate;
+  struct inflater *inflater;
+  struct utf8_stream inflated_text; /* of a compressed message */
+  size_t inflated; /* bytes that came of compressed ones in this turn */
+  bool control_messages;
+  bool paused;
+  bool more;     /* something may be there that the poller does not tell */
+  bool read_end; /* EOF or an error: nothing more comes */
+  bool hung_up;  /* reported while nothing was to be read: not watched */
+
+  /* sending */
+  struct buf out;
+  uint64_t out_sent; /* bytes handed to the kernel so far */
+  struct list data;  /* send_requests in order; the first may be started */
+  struct list control;
+  struct list flushing; /* in |out| as a whole */
+  uint64_t deflate_threshold;
+  struct deflater *deflater;
+  size_t deflated; /* bytes that were compressed in this turn */
+  bool deflating;  /* the first of |data| is sent compressed, */
+  bool part_sent;  /* and its first fragment is out */
+  struct send_request close_request; /* when nobody waits for the frame */
+  struct send_request orphan;        /* the rest of an abandoned one */
+  char *orphan_data;
+  bool write_broken;
+  bool pong_wanted;
+  uint8_t pong_len;
+  uint8_t pong[FRAMES_CONTROL_MAX];
+
+  /* closing */
+  bool close_queued;
+  bool close_begun; /* our frame is in |out|: nothing follows it */
+  bool peer_closed;
+  uint16_t close_code; /* ours; 1005: an empty frame */
+  uint16_t peer_code;
+  uint8_t close_reason_len;
+  uint8_t peer_reason_len;
+  char close_reason[CLOSE_REASON_MAX];
+  char peer_reason[CLOSE_REASON_MAX];
+};
+
+/* ------------------------------------------------------ connection.c --- */
+
+void conn_kick(struct connection *c);
+/* Moves the timer to the next deadline.  0 or ERR_NOMEM */
+int conn_arm(struct connection *c);
+uint64_t conn_after(uint64_t now, uint64_t delay_ns);
+void conn_start_close_timeout(struct connection *c);
+/* No socket, no buffers, no deadline; the struct stays its owner's. */
+void conn_disconnect(struct connection *c);
+/* The last words went to the kernel: says that nothing follows, and lets the
+ * peer hang up, since closing with unread bytes would reset what is still on
+ * its way. */
+void conn_end_output(struct connection *c);
+/* The owner is told; |linger|: the socket may still have something to send. */
+void conn_finish(struct connection *c, uint16_t code, bool clean,
+                 struct slice reason, bool linger);
+/* The connection went away under us. */
+void conn_lose(struct connection *c);
+/* RFC 6455, section 7.1.7: say why, and listen no more. */
+void conn_fail_open(struct connection *c, uint16_t code, const char *reason);
+/* Puts our close frame behind the data that is queued already. */
+void conn_queue_close(struct connection *c, uint16_t code, struct slice reason,
+                      struct send_request *r);
+
+static inline bool conn_receiving(const struct connection *c) {
+  return !c->freed && !c->paused && !c->peer_closed &&
+         (c->state == CONN_OPEN || c->state == CONN_CLOSING);
+}
+
+/* --------------------------------------------------- connection_in.c --- */
+
+/* A turn's share of what the peer sends. */
+void conn_receive(struct connection *c);
+/* After the end: nothing is looked at any more. */
+void conn_drain(struct connection *c);
+
+/* -------------------------------------------------- connection_out.c --- */
+
+/* Sends what is queued, a turn's share at most. */
+void conn_pump(struct connection *c);
+/* Hands |out| to the kernel as far as it takes it.  False: the way out is
+ * broken, and |out| was emptied. */
+bool conn_flush(struct connection *c);
+/* Appends a pong that is owed.  0: none is, or there is no room now; else an
+ * error that breaks the stream */
+int conn_write_pong(struct connection *c);
+/* Appends our close frame to |out|.  0, or it cannot be sent any more. */
+int conn_write_close(struct connection *c);
+/* Tells all who wait for a send; |unstarted|: only those of whose message
+ * nothing was sent.  The state lets no new ones in. */
+void conn_fail_requests(struct connection *c, bool unstarted);
+/* Forgets what is queued; nobody is called. */
+void conn_drop_requests(struct connection *c);
+
+#endif
