@@ -16,8 +16,8 @@
  *   time        clock_gettime and clock_getres (no clock of another process),
  *               gettimeofday, time, getrusage of itself
  *   signals     rt_sigaction, rt_sigprocmask, rt_sigreturn, sigaltstack,
- *               timer_create, _settime, _gettime, _getoverrun, _delete,
- *               setitimer, tgkill of itself (raise, abort)
+ *               timer_create, _settime, _gettime, _getoverrun, _delete;
+ *               tgkill of itself (raise, abort)
  *   the rest    getrandom, getpid, gettid, futex (wait and wake), exit
  *
  * Anything else fails with EPERM, as files that libc would like to read do; or
@@ -29,6 +29,7 @@
 #define RUNTIME_WORKER_CONFINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -60,6 +61,12 @@ struct confine_filter;
 int confine_filter_new(struct confine_filter **ret, const struct mem *m,
                        struct err *e);
 void confine_filter_free(struct confine_filter *f);
+struct sock_filter;
+/* The instructions, for those who want to look at them; the number at
+ * |*ret_pid_at| becomes the process's own when it is installed. */
+const struct sock_filter *confine_filter_program(const struct confine_filter *f,
+                                                 size_t *ret_n,
+                                                 size_t *ret_pid_at);
 
 struct confine_options {
   /* Descriptors from this one on are closed; the few below are the caller's to
@@ -69,7 +76,7 @@ struct confine_options {
   uint64_t as_bytes; /* RLIMIT_AS; 0: as it is */
   uint32_t cpu_s;    /* RLIMIT_CPU; 0: as it is */
   uint32_t nofile;   /* RLIMIT_NOFILE */
-  const struct confine_filter *filter; /* NULL: the seccomp step fails */
+  struct confine_filter *filter; /* NULL: the seccomp step fails */
   /* For probes and tests, which run no script: */
   unsigned skip;                  /* bits (1 << step) that are not taken */
   bool go_on;                     /* after a step that failed */

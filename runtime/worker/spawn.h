@@ -1,10 +1,12 @@
 /* spawn.h - the parent's side of workers: starts the helper program once, asks
  * it for confined processes, ends them, and learns how they ended.
  *
- * The host is never forked, and never has a child that it could see: the
- * helper, the "template", is started as an orphan, and its workers are its own
- * children; no SIGCHLD reaches the host, and wait(-1) finds nothing.  The
- * template dies with the host, and each worker with the template.
+ * The host is never forked, and has no child that it could see: the helper, the
+ * "template", is started as an orphan, and its workers are its own children; no
+ * SIGCHLD reaches the host, and wait(-1) finds nothing.  (A host that is the
+ * reaper of orphans, process 1 of a container, inherits the template like any
+ * other; it is then waited for here, if nobody else does.)  The template dies
+ * with the host, and each worker with the template.
  *
  * Nothing here waits for the template: a worker's socket can be written to as
  * soon as worker_spawn returns, and what happens to it is told by
@@ -69,8 +71,7 @@ void worker_pool_dispatch(struct worker_pool *p);
 
 /* Asks for a worker.  |fn| is called from worker_pool_dispatch only: READY or
  * FAILED first, then EXITED after READY.
- * 0, ERR_NOMEM, ERR_SYSTEM (no descriptor left, no helper program), ERR_BUSY
- * (the template has just died for the third time in a row) */
+ * 0, ERR_NOMEM, ERR_SYSTEM (no descriptor left, no helper program) */
 int worker_spawn(struct worker **ret, struct worker_pool *p,
                  const struct worker_limits *l, worker_event_fn *fn, void *ud,
                  struct err *e);
