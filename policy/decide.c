@@ -200,7 +200,7 @@ static void decide_plain(struct answer *answer, const struct among *among,
   }
 }
 
-/* The bit of policy_rule.use that says all about |action|; 0: none does. */
+/* The bit of index_pair.use that says all about |action|; 0: none does. */
 static unsigned use_of(struct slice action) {
   return slice_is(action, CONNECT_URL)           ? PATTERN_FOR_URL
          : slice_is(action, CONNECT_ADDRESS)     ? PATTERN_FOR_ADDRESS
@@ -222,7 +222,8 @@ static int candidates_match(struct index_search *search,
   for (; *pair && (*pair)->policy == p; *pair = policy_index_next(search)) {
     const struct policy_rule *r = (*pair)->rule;
     int rv = pattern_match((*pair)->resource, s);
-    if (rv == 0 || !(use ? (r->use & use) != 0 : action_matches(r, action)))
+    if (rv == 0 ||
+        !(use ? ((*pair)->use & use) != 0 : action_matches(r, action)))
       continue;
     if (rv == 1 && named)
       note_naming(named, r, (*pair)->resource, s);
@@ -262,7 +263,7 @@ static bool decide_indexed(struct answer *answer,
     }
     rv = candidates_match(&search, &pair, facts->action, use, s, &rule,
                           loud && !p->deny && s->url ? &named : NULL);
-    if (rv != 0)
+    if (rv != 0 && loud) /* a quiet one has nothing more to ask */
       rv = applies(p, rv, facts);
     if (rv == 0)
       continue;

@@ -19,6 +19,7 @@
 #define MAX_ACTIONS 8
 /* A host with more patterns is divided by port and path. */
 #define MAX_HOST 8
+#define CACHE_LINE 64 /* bytes, of most processors; elsewhere merely slower */
 /* Lengths that are looked up for one subject. */
 #define MAX_LENGTHS 16
 
@@ -27,17 +28,22 @@ typedef uint64_t lengths;
 #define LENGTH_MAX 63U
 
 /* One key: its list, which is |start| itself if it has one element, else the
- * part of |lists|. */
+ * part of |lists|.  Of the one element the slot knows where its pattern and its
+ * policy are, so that nobody waits for |pairs| before asking memory for them.
+ */
 struct slot {
   uint64_t hash;
   uint32_t start;
   uint32_t len; /* 0: free, or DIVIDED */
+  const struct pattern *resource;
+  const struct policy *policy;
 };
 #define DIVIDED UINT32_MAX /* |start|: the struct division */
 
 struct table {
-  struct slot *slots;
-  size_t cap; /* power of two */
+  struct slot *slots; /* none of them in two cache lines */
+  void *block;        /* what holds them */
+  size_t cap;         /* power of two */
   size_t len;
 };
 
@@ -60,6 +66,7 @@ struct policy_index {
   struct mem mem;
   uint64_t seed;
   struct index_pair *pairs; /* in the order of the candidates */
+  void *pairs_block;
   size_t npairs;
   size_t nloud; /* of them; the quiet denies are behind these */
   size_t nquiet_denies;
@@ -155,16 +162,29 @@ static const struct slot *look(const struct table *t, uint64_t h) {
   return s && s->len ? s : NULL;
 }
 
+/* Of the block with |n| elements of |size| bytes. */
+static size_t block_bytes(size_t n, size_t size) {
+  return n ? n * size + CACHE_LINE : 0;
+}
+
+/* The first place in |block| where a cache line starts; block_bytes counts on
+ * it. */
+static void *line_start(void *block) {
+  return (char *)block + (CACHE_LINE - (uintptr_t)block % CACHE_LINE);
+}
+
 static int table_grow(struct table *t, const struct mem *m) {
   struct table new = {.cap = t->cap ? t->cap * 2 : 16, .len = t->len};
 
+  _Static_assert(CACHE_LINE % sizeof *new.slots == 0, "no slot in two lines");
   if (new.cap > SIZE_MAX / 2 / sizeof *new.slots ||
-      !(new.slots = mem_zalloc(m, new.cap * sizeof *new.slots)))
+      !(new.block = mem_zalloc(m, block_bytes(new.cap, sizeof *new.slots))))
     return ERR_NOMEM;
+  new.slots = line_start(new.block);
   for (size_t i = 0; i < t->cap; i++)
     if (t->slots[i].len)
       *find(&new, t->slots[i].hash) = t->slots[i];
-  mem_free(m, t->slots, t->cap * sizeof *t->slots);
+  mem_free(m, t->block, block_bytes(t->cap, sizeof *t->slots));
   *t = new;
   return 0;
 }
@@ -186,7 +206,7 @@ static struct slot *table_count(struct table *t, uint64_t h,
 }
 
 static void table_deinit(struct table *t, const struct mem *m) {
-  mem_free(m, t->slots, t->cap * sizeof *t->slots);
+  mem_free(m, t->block, block_bytes(t->cap, sizeof *t->slots));
 }
 
 /* -------------------------------------------------------------- lengths --- */
@@ -466,10 +486,13 @@ static uint64_t text_key(const struct policy_index *ix, uint32_t context,
 enum sweep { SWEEP_NOTE, SWEEP_COUNT, SWEEP_FILL };
 
 static void fill(struct policy_index *ix, struct slot *s, uint32_t pair) {
-  if (s->len == 1)
-    s->start = pair;
-  else
+  if (s->len != 1) {
     ix->lists[s->start++] = pair;
+    return;
+  }
+  s->start = pair;
+  s->resource = ix->pairs[pair].resource;
+  s->policy = ix->pairs[pair].policy;
 }
 
 static int one_key(struct policy_index *ix, uint64_t h, uint32_t pair,
@@ -604,11 +627,20 @@ static enum index_stage stage_of(const struct policy *p) {
   return INDEX_QUIET_ALLOW;
 }
 
+static void add_rule(struct policy_index *ix, const struct policy *p,
+                     const struct policy_rule *r) {
+  unsigned use = 0;
+
+  for (size_t i = 0; i < r->nactions; i++)
+    use |= pattern_action_use(&r->actions[i]);
+  for (size_t i = 0; i < r->nresources; i++)
+    ix->pairs[ix->npairs++] = (struct index_pair){
+        .resource = &r->resources[i], .policy = p, .rule = r, .use = use};
+}
+
 static void add_pairs(struct policy_index *ix, const struct policy *p) {
   for (size_t r = 0; r < p->nrules; r++)
-    for (size_t i = 0; i < p->rules[r].nresources; i++)
-      ix->pairs[ix->npairs++] =
-          (struct index_pair){&p->rules[r].resources[i], &p->rules[r], p};
+    add_rule(ix, p, &p->rules[r]);
 }
 
 static int build_pairs(struct policy_index *ix, struct policy *const *policies,
@@ -620,10 +652,15 @@ static int build_pairs(struct policy_index *ix, struct policy *const *policies,
       total += policies[i]->rules[r].nresources;
   /* each has MAX_ACTIONS keys of texts and one more at most */
   if (n > UINT32_MAX || total > DIVIDED / (MAX_ACTIONS + 1) ||
-      total > SIZE_MAX / sizeof *ix->pairs)
+      total > SIZE_MAX / 2 / sizeof *ix->pairs)
     return ERR_NOMEM;
-  if (total && !(ix->pairs = mem_alloc(&ix->mem, total * sizeof *ix->pairs)))
-    return ERR_NOMEM;
+  if (total) {
+    ix->pairs_block =
+        mem_alloc(&ix->mem, block_bytes(total, sizeof *ix->pairs));
+    if (!ix->pairs_block)
+      return ERR_NOMEM;
+    ix->pairs = line_start(ix->pairs_block);
+  }
   for (unsigned stage = INDEX_LOUD; stage <= INDEX_QUIET_ALLOW; stage++) {
     for (size_t i = 0; i < n; i++)
       if (stage_of(policies[i]) == (enum index_stage)stage)
@@ -676,7 +713,7 @@ void policy_index_free(struct policy_index *ix) {
   table_deinit(&ix->hosts, &mem);
   table_deinit(&ix->keys, &mem);
   /* build_pairs counted them, whatever was filled in */
-  mem_free(&mem, ix->pairs, ix->npairs * sizeof *ix->pairs);
+  mem_free(&mem, ix->pairs_block, block_bytes(ix->npairs, sizeof *ix->pairs));
   mem_free(&mem, ix->contexts, ix->contexts_cap * sizeof *ix->contexts);
   mem_free(&mem, ix->divisions, ix->ndivisions * sizeof *ix->divisions);
   mem_free(&mem, ix->lists, ix->lists_len * sizeof *ix->lists);
@@ -684,6 +721,16 @@ void policy_index_free(struct policy_index *ix) {
 }
 
 /* ------------------------------------------------------------ searching --- */
+
+/* The places of a candidate are far apart: let them come together.  What the
+ * pattern points to stands behind it, as a rule. */
+static void fetch(const struct pattern *resource, const struct policy *policy) {
+  __builtin_prefetch(resource);
+  __builtin_prefetch((const char *)resource + 64);
+  __builtin_prefetch((const char *)resource + 128);
+  __builtin_prefetch(policy);
+  __builtin_prefetch((const char *)policy + 64);
+}
 
 /* False: too many lists. */
 static bool add_list(struct index_search *s, const struct slot *slot) {
@@ -695,8 +742,10 @@ static bool add_list(struct index_search *s, const struct slot *slot) {
     return false;
   list->at = slot->len == 1 ? &slot->start : s->index->lists + slot->start;
   list->end = list->at + slot->len;
-  if (slot->len == 1)
+  if (slot->len == 1) {
     __builtin_prefetch(&s->index->pairs[slot->start]);
+    fetch(slot->resource, slot->policy);
+  }
   s->nlists++;
   return true;
 }
@@ -752,10 +801,9 @@ static bool search_division(struct index_search *s, uint32_t which,
 }
 
 static bool search_host(struct index_search *s, const struct url *url,
-                        enum key key, struct slice host) {
+                        uint64_t h) {
   const struct policy_index *ix = s->index;
-  const struct slot *slot =
-      look(&ix->hosts, hash(ix, key, 0, 0, host.p, host.len));
+  const struct slot *slot = look(&ix->hosts, h);
 
   if (!slot)
     return true;
@@ -767,27 +815,58 @@ static bool search_host(struct index_search *s, const struct url *url,
           search_division(s, slot->start, 0, url->path));
 }
 
+/* Keys of hosts on their way: memory is asked for all of their slots before the
+ * first is looked at. */
+struct keys_ahead {
+  uint64_t hashes[8];
+  size_t n;
+};
+
+static bool search_hosts(struct index_search *s, const struct url *url,
+                         struct keys_ahead *a) {
+  for (size_t i = 0; i < a->n; i++)
+    if (!search_host(s, url, a->hashes[i]))
+      return false;
+  a->n = 0;
+  return true;
+}
+
+static bool add_host(struct index_search *s, const struct url *url,
+                     struct keys_ahead *a, enum key key, struct slice host) {
+  const struct policy_index *ix = s->index;
+  uint64_t h = hash(ix, key, 0, 0, host.p, host.len);
+
+  if (!ix->hosts.cap)
+    return true;
+  __builtin_prefetch(&ix->hosts.slots[h & (ix->hosts.cap - 1)]);
+  if (a->n == sizeof a->hashes / sizeof *a->hashes && !search_hosts(s, url, a))
+    return false;
+  a->hashes[a->n++] = h;
+  return true;
+}
+
 static bool search_url(struct index_search *s, const struct url *url) {
   const struct policy_index *ix = s->index;
   struct slice host = url->host;
+  struct keys_ahead ahead;
+  lengths below = url->host_kind == URL_HOST_NAME ? ix->below : 0;
   unsigned count = 0;
 
-  if (!search_host(s, url, KEY_HOST, host))
+  ahead.n = 0;
+  if (!add_host(s, url, &ahead, KEY_HOST, host))
     return false;
-  if (ix->open_hosts && !add_key(s, hash(ix, KEY_OPEN_HOST, 0, 0, "", 0)))
+  if ((below & 1) && !add_host(s, url, &ahead, KEY_BELOW, SLICE("")))
     return false;
-  if (url->host_kind != URL_HOST_NAME || !ix->below)
-    return true;
-  if ((ix->below & 1) && !search_host(s, url, KEY_BELOW, SLICE("")))
-    return false;
-  for (size_t i = host.len; i-- > 0;) {
+  below &= ~(lengths)1;
+  for (size_t i = host.len; below && i-- > 0;) {
     struct slice name = {host.p + i + 1, host.len - i - 1};
-    if (host.p[i] != '.' || !(ix->below & one(clamp(++count))))
+    if (host.p[i] != '.' || !(below & one(clamp(++count))))
       continue;
-    if (!search_host(s, url, KEY_BELOW, name))
+    if (!add_host(s, url, &ahead, KEY_BELOW, name))
       return false;
   }
-  return true;
+  return search_hosts(s, url, &ahead) &&
+         (!ix->open_hosts || add_key(s, hash(ix, KEY_OPEN_HOST, 0, 0, "", 0)));
 }
 
 static bool search_ip(struct index_search *s, const struct ip *ip) {
@@ -846,14 +925,7 @@ const struct index_pair *policy_index_next(struct index_search *s) {
       i++;
   }
   pair = &s->index->pairs[first];
-  /* places that are far apart: let them come together; what the pattern points
-   * to stands behind it, as a rule */
-  __builtin_prefetch(pair->resource);
-  __builtin_prefetch((const char *)pair->resource + 64);
-  __builtin_prefetch((const char *)pair->resource + 128);
-  __builtin_prefetch(pair->rule);
-  __builtin_prefetch(pair->policy);
-  __builtin_prefetch((const char *)pair->policy + 64);
+  fetch(pair->resource, pair->policy);
   return pair;
 }
 

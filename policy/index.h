@@ -25,8 +25,10 @@ enum index_stage { INDEX_LOUD, INDEX_QUIET_DENY, INDEX_QUIET_ALLOW };
 /* One resource pattern of one rule of one policy. */
 struct index_pair {
   const struct pattern *resource;
-  const struct policy_rule *rule;
   const struct policy *policy;
+  const struct policy_rule *rule;
+  unsigned use; /* PATTERN_FOR_* of the rule's actions: a guard's bit is set if
+                   and only if one of them matches its action */
 };
 
 /* More lists than that are no case for an index. */

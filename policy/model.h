@@ -69,7 +69,8 @@ struct policy {
   const char *file;
   uint32_t line; /* of the entry; 0: policy_set_add_allow */
   uint32_t column;
-  bool deny; /* effect */
+  size_t index; /* policy_set_at; the order of loading until it is finished */
+  bool deny;    /* effect */
   struct policy_rule *rules;
   size_t nrules;
   struct condition *conditions; /* all must hold */
@@ -78,7 +79,6 @@ struct policy {
   struct slice *groups;    /* "ns:name" */
   size_t ngroups;
   const struct policy_note *notes; /* NULL: none */
-  size_t index; /* policy_set_at; the order of loading until it is finished */
 };
 
 /* Called once per mistake, in the order of the text; borrowed. */

@@ -114,6 +114,31 @@ static int compile_text(struct pattern *p, const struct compiling *c) {
   return 0;
 }
 
+/* The actions of the guards, which nearly every policy names. */
+static const struct {
+  struct slice name;
+  unsigned use;
+} guards[] = {
+    {{"websocket.connect", 17}, PATTERN_FOR_CONNECT},
+    {{"websocket.connect.url", 21}, PATTERN_FOR_URL},
+    {{"websocket.connect.address", 25}, PATTERN_FOR_ADDRESS},
+};
+
+/* |text| for good; what most policies say is not kept once for each. */
+static int keep_text(struct arena *a, struct slice text, struct slice *ret) {
+  for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
+    if (slice_eq(text, guards[i].name)) {
+      *ret = guards[i].name;
+      return 0;
+    }
+  *ret = SLICE("");
+  if (text.len == 0)
+    return 0;
+  ret->p = arena_strndup(a, text.p, text.len);
+  ret->len = text.len;
+  return ret->p ? 0 : ERR_NOMEM;
+}
+
 int pattern_compile_action(struct pattern *ret, struct slice text,
                            struct arena *a, struct err *e) {
   struct pattern p = {.kind = PATTERN_NEVER};
@@ -133,8 +158,7 @@ int pattern_compile_action(struct pattern *ret, struct slice text,
                  "'websocket.connect' and nothing around it",
                  b == ' ' ? "blank" : "control character", b);
   }
-  c.text = (struct slice){arena_strndup(a, text.p, text.len), text.len};
-  if (!c.text.p)
+  if (keep_text(a, text, &c.text) != 0)
     return err_set(e, ERR_NOMEM);
   p.source = c.text;
   rv = compile_text(&p, &c);
@@ -144,14 +168,6 @@ int pattern_compile_action(struct pattern *ret, struct slice text,
 }
 
 unsigned pattern_action_use(const struct pattern *action) {
-  static const struct {
-    struct slice name;
-    unsigned use;
-  } guards[] = {
-      {{"websocket.connect", 17}, PATTERN_FOR_CONNECT},
-      {{"websocket.connect.url", 21}, PATTERN_FOR_URL},
-      {{"websocket.connect.address", 25}, PATTERN_FOR_ADDRESS},
-  };
   unsigned use = 0;
   for (size_t i = 0; i < sizeof guards / sizeof guards[0]; i++) {
     if (pattern_match_text(action, guards[i].name))
@@ -737,9 +753,7 @@ int pattern_compile_resource(struct pattern *ret, struct slice text,
   int rv;
   c.warning = warning ? warning : &unread;
   err_set(c.warning, 0);
-  c.text.p = arena_strndup(a, text.len > 0 ? text.p : "", text.len);
-  c.text.len = text.len;
-  if (!c.text.p)
+  if (keep_text(a, text, &c.text) != 0)
     return err_set(e, ERR_NOMEM);
   p.source = c.text;
   p.deny = (use & PATTERN_IN_DENY) != 0;
