@@ -371,7 +371,8 @@ static const char *action_wants(struct teller *t, const struct miss *m) {
     if (&r->actions[i] == m->action)
       continue;
     if (shown++ == ACTIONS_SHOWN) {
-      wrote(t, buf_addf(out, ", ... %zu more", r->nactions - ACTIONS_SHOWN));
+      wrote(t, buf_addf(out, ", ... %zu more",
+                        (size_t)r->nactions - ACTIONS_SHOWN));
       break;
     }
     str_escape(name, sizeof name, r->actions[i].source);

@@ -237,12 +237,13 @@ static void action_patterns(struct lint *l, struct foreigners *all) {
     for (size_t k = 0; k < p->nrules; k++)
       for (size_t j = 0; j < p->rules[k].nactions; j++) {
         const struct pattern *a = &p->rules[k].actions[j];
+        struct policy_place at = policy_action_place(&p->rules[k], j);
         struct slice s = a->as.text;
         bool prefix = a->kind == PATTERN_PREFIX;
         size_t before = l->nfound;
         if (a->kind == PATTERN_ANY || is_known(l, s, prefix))
           continue;
-        lint_action_name(l, p, s, a->line, a->column);
+        lint_action_name(l, p, s, at.line, at.column);
         if (l->nfound == before && !l->nomem)
           add_foreign(all, p, a);
       }

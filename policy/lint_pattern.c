@@ -197,10 +197,11 @@ static void dead_pairs(struct lint *l, const struct policy *p,
   for (size_t i = 0; i < r->nactions; i++) {
     const struct pattern *a = &r->actions[i];
     unsigned use = pattern_action_use(a);
+    struct policy_place at = policy_action_place(r, i);
     struct lint_finding *f;
     if (use & live)
       continue;
-    f = lint_add(l, LINT_NEVER_MATCHES, p, a->line, a->column, dead_why);
+    f = lint_add(l, LINT_NEVER_MATCHES, p, at.line, at.column, dead_why);
     lint_message(l, f,
                  "action '%.*s' has no resource here that it is asked for",
                  LINT_SHOWN(a->source));

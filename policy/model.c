@@ -121,6 +121,13 @@ int policy_set_add(struct policy_set *set, const char *name, struct slice text,
   return rv;
 }
 
+struct policy_place policy_action_place(const struct policy_rule *r, size_t i) {
+  const struct pattern *a = &r->actions[i];
+
+  return r->action_places ? r->action_places[i]
+                          : (struct policy_place){a->line, a->column};
+}
+
 /* ------------------------------------------------------------------ --allow
  * --- */
 
@@ -128,12 +135,13 @@ static int allow_rule(struct policy_set *set, struct policy_rule *r,
                       struct slice action, struct slice resource,
                       struct err *e) {
   struct arena *a = &set->arena;
+  struct pattern *actions;
   int rv;
 
-  if (!(r->actions = arena_array(a, 1, sizeof *r->actions)) ||
+  if (!(r->actions = actions = arena_array(a, 1, sizeof *actions)) ||
       !(r->resources = arena_array(a, 1, sizeof *r->resources)))
     return err_set(e, ERR_NOMEM);
-  if ((rv = pattern_compile_action(r->actions, action, a, e)) != 0)
+  if ((rv = pattern_compile_action(actions, action, a, e)) != 0)
     return rv;
   r->use = pattern_action_use(r->actions);
   rv = pattern_compile_resource(r->resources, resource, r->use, a, NULL, e);

@@ -22,16 +22,26 @@ struct policy_index; /* index.h */
 /* Applies where one of the actions and one of the resources match: the lists
  * |actions| and |resources| of a policy are one rule, each entry of |rules| is
  * one. */
+struct policy_place {
+  uint32_t line; /* 0: nowhere */
+  uint32_t column;
+};
+
+/* The guards' actions are named by nearly every policy, in the same few lists:
+ * rules share those, and say themselves where their actions stand. */
 struct policy_rule {
-  struct pattern *actions;
-  size_t nactions;
+  const struct pattern *actions;
+  const struct policy_place *action_places; /* NULL: the actions say it */
   struct pattern *resources;
-  size_t nresources;
+  uint32_t nactions;
+  uint32_t nresources;
   unsigned use;     /* PATTERN_FOR_* of all the actions */
   bool any_address; /* "address: any" */
   uint32_t line;
   uint32_t column;
 };
+
+struct policy_place policy_action_place(const struct policy_rule *r, size_t i);
 
 /* What loading leaves for lint.c to tell. */
 enum policy_note_kind {

@@ -613,7 +613,7 @@ static int write_witness(const struct mutant *m, struct buf *out) {
 /* What is changed, as near as it is known. */
 static struct tree_pos place(const struct mutant *m) {
   const struct policy *p = m->policy;
-  const struct pattern *pattern = NULL;
+  struct policy_place at = {0, 0};
   const struct policy_rule *r;
 
   if (m->change == DROP_CONDITION)
@@ -623,12 +623,13 @@ static struct tree_pos place(const struct mutant *m) {
     return (struct tree_pos){p->line, p->column};
   r = &p->rules[m->rule];
   if (m->change == DROP_ACTION)
-    pattern = &r->actions[m->item];
+    at = policy_action_place(r, m->item);
   else if (m->change == DROP_RESOURCE || m->change >= WIDEN_SCHEME)
-    pattern = &r->resources[m->item];
-  if (pattern && pattern->line)
-    return (struct tree_pos){pattern->line, pattern->column};
-  return (struct tree_pos){r->line, r->column};
+    at = (struct policy_place){r->resources[m->item].line,
+                               r->resources[m->item].column};
+  if (at.line == 0)
+    at = (struct policy_place){r->line, r->column};
+  return (struct tree_pos){at.line, at.column};
 }
 
 static int tell(const struct run *run, suite_mutant_fn *fn, void *ud) {

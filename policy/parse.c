@@ -15,6 +15,9 @@
 /* Actions are few and come again: policies share their texts.  So many of one
  * file are remembered. */
 #define KNOWN_ACTIONS 8
+/* The same of whole lists of the guards' actions. */
+#define KNOWN_LISTS 4
+#define SHARED_ACTIONS 3
 
 struct parser {
   const char *name;
@@ -32,6 +35,11 @@ struct parser {
   size_t policies_cap;
   struct pattern known[KNOWN_ACTIONS];
   size_t nknown; /* ever */
+  struct known_list {
+    const struct pattern *actions;
+    size_t n;
+  } lists[KNOWN_LISTS];
+  size_t nlists; /* ever */
   struct err *mistakes;
   size_t nmistakes;
   size_t mistakes_cap;
@@ -319,22 +327,83 @@ static bool read_resource(struct parser *ps, const struct tree_item *item,
   return true;
 }
 
+/* Whether the |n| names of |item| are all guards' actions, and few. */
+static bool is_shared(const struct tree_item *item, size_t n) {
+  for (size_t i = 0; i < n && n <= SHARED_ACTIONS; i++) {
+    struct tree_item at = list_at(item, i);
+    if (at.value->kind != TREE_SCALAR || at.value->type != TREE_STRING ||
+        !pattern_is_guard(at.value->text))
+      return false;
+  }
+  return n > 0 && n <= SHARED_ACTIONS;
+}
+
+/* The list that says what |item| does, where one is known. */
+static const struct pattern *find_list(const struct parser *ps,
+                                       const struct tree_item *item, size_t n) {
+  for (size_t k = 0; k < ps->nlists && k < KNOWN_LISTS; k++) {
+    const struct known_list *list = &ps->lists[k];
+    size_t i = 0;
+    if (list->n != n)
+      continue;
+    while (i < n &&
+           slice_eq(list->actions[i].source, list_at(item, i).value->text))
+      i++;
+    if (i == n)
+      return list->actions;
+  }
+  return NULL;
+}
+
+/* The names of |item|, which is_shared. */
+static bool share_actions(struct parser *ps, const struct tree_item *item,
+                          size_t n, struct policy_rule *r) {
+  const struct pattern *actions = find_list(ps, item, n);
+  struct policy_place *places = arena_array(ps->keep, n, sizeof *places);
+  struct pattern *new = NULL, place;
+
+  if (places && !actions)
+    actions = new = arena_array(ps->keep, n, sizeof *new);
+  if (!actions || !places) {
+    ps->nomem = true;
+    return false;
+  }
+  for (size_t i = 0; i < n; i++) {
+    struct tree_item at = list_at(item, i);
+    if (new && !read_action(ps, &at, &new[i]))
+      return false;
+    place_pattern(&at, &place);
+    places[i] = (struct policy_place){place.line, place.column};
+    r->use |= pattern_action_use(&actions[i]);
+  }
+  if (new)
+    ps->lists[ps->nlists++ % KNOWN_LISTS] = (struct known_list){new, n};
+  r->actions = actions;
+  r->action_places = places;
+  r->nactions = (uint32_t)n;
+  return true;
+}
+
 static bool read_actions(struct parser *ps, const struct tree_item *item,
                          struct policy_rule *r) {
+  struct pattern *actions;
   size_t n;
   bool good = true;
 
   if (!is_list(ps, item, "actions"))
     return false;
   n = list_len(item->value);
-  r->actions = arena_array(ps->keep, n, sizeof *r->actions);
-  if (!r->actions) {
+  if (is_shared(item, n))
+    return share_actions(ps, item, n, r);
+  r->actions = actions =
+      n <= UINT32_MAX ? arena_array(ps->keep, n, sizeof *actions) : NULL;
+  if (!actions) {
     ps->nomem = true;
     return false;
   }
   for (r->nactions = 0; r->nactions < n && !ps->nomem; r->nactions++) {
     struct tree_item at = list_at(item, r->nactions);
-    struct pattern *p = &r->actions[r->nactions];
+    struct pattern *p = &actions[r->nactions];
     if (read_action(ps, &at, p))
       r->use |= pattern_action_use(p);
     else
@@ -353,7 +422,8 @@ static bool read_resources(struct parser *ps, const struct tree_item *item,
   if (!is_list(ps, item, "resources"))
     return false;
   n = list_len(item->value);
-  r->resources = arena_array(ps->keep, n, sizeof *r->resources);
+  r->resources =
+      n <= UINT32_MAX ? arena_array(ps->keep, n, sizeof *r->resources) : NULL;
   if (!r->resources) {
     ps->nomem = true;
     return false;

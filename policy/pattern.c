@@ -114,7 +114,7 @@ static int compile_text(struct pattern *p, const struct compiling *c) {
   return 0;
 }
 
-/* The actions of the guards, which nearly every policy names. */
+/* The actions of the guards. */
 static const struct {
   struct slice name;
   unsigned use;
@@ -124,19 +124,11 @@ static const struct {
     {{"websocket.connect.address", 25}, PATTERN_FOR_ADDRESS},
 };
 
-/* |text| for good; what most policies say is not kept once for each. */
-static int keep_text(struct arena *a, struct slice text, struct slice *ret) {
+bool pattern_is_guard(struct slice action) {
   for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
-    if (slice_eq(text, guards[i].name)) {
-      *ret = guards[i].name;
-      return 0;
-    }
-  *ret = SLICE("");
-  if (text.len == 0)
-    return 0;
-  ret->p = arena_strndup(a, text.p, text.len);
-  ret->len = text.len;
-  return ret->p ? 0 : ERR_NOMEM;
+    if (slice_eq(action, guards[i].name))
+      return true;
+  return false;
 }
 
 int pattern_compile_action(struct pattern *ret, struct slice text,
@@ -158,7 +150,8 @@ int pattern_compile_action(struct pattern *ret, struct slice text,
                  "'websocket.connect' and nothing around it",
                  b == ' ' ? "blank" : "control character", b);
   }
-  if (keep_text(a, text, &c.text) != 0)
+  c.text = (struct slice){arena_strndup(a, text.p, text.len), text.len};
+  if (!c.text.p)
     return err_set(e, ERR_NOMEM);
   p.source = c.text;
   rv = compile_text(&p, &c);
@@ -753,7 +746,9 @@ int pattern_compile_resource(struct pattern *ret, struct slice text,
   int rv;
   c.warning = warning ? warning : &unread;
   err_set(c.warning, 0);
-  if (keep_text(a, text, &c.text) != 0)
+  c.text.p = arena_strndup(a, text.len > 0 ? text.p : "", text.len);
+  c.text.len = text.len;
+  if (!c.text.p)
     return err_set(e, ERR_NOMEM);
   p.source = c.text;
   p.deny = (use & PATTERN_IN_DENY) != 0;

@@ -110,6 +110,10 @@ int pattern_compile_resource(struct pattern *ret, struct slice text,
                              unsigned use, struct arena *a, struct err *warning,
                              struct err *e);
 
+/* Whether |action| is the name of an action that a guard asks for, and
+ * nothing else. */
+bool pattern_is_guard(struct slice action);
+
 /* The PATTERN_FOR_* of the actions that |action| matches. */
 unsigned pattern_action_use(const struct pattern *action);
 

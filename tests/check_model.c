@@ -226,6 +226,9 @@ static const struct {
      "f.yaml:6:67: duplicate key 'effect'\n"},
     {HEAD ENTRY "    policy: {actions: a, resources: ~, effect: deny}\n",
      "f.yaml:6:37: resource is nothing, expected a string in quotes\n"},
+    {HEAD ENTRY "    policy: {actions: [!x websocket.connect], resources: '', "
+                "effect: allow}\n",
+     "f.yaml:6:24: action is a value with a tag, expected a string\n"},
     {HEAD ENTRY "    policy: {actions: a, resources: {}, effect: !x deny}\n",
      "f.yaml:6:37: 'resources' is a map, expected a string or a list\n"
      "f.yaml:6:49: effect is a value with a tag, expected a string\n"},
@@ -418,6 +421,72 @@ START_TEST(places_pattern_mistakes) {
                   (const char *)buf_bytes(&out));
     buf_deinit(&out);
   }
+}
+END_TEST
+
+/* The lists that rules share say what is written, and each rule says where. */
+START_TEST(shares_lists_of_actions) {
+  static const char text[] =
+      HEAD "  - name: a\n    kind: security.policy\n    policy:\n"
+           "      actions: [websocket.connect, websocket.connect.url]\n"
+           "      resources: ['', 'wss://a.example']\n      effect: allow\n"
+           "  - name: b\n    kind: security.policy\n    policy:\n"
+           "      actions: [websocket.connect,   websocket.connect.url]\n"
+           "      resources: ['', 'wss://b.example']\n      effect: deny\n"
+           "  - name: c\n    kind: security.policy\n    policy:\n"
+           "      actions:\n      - websocket.connect.url\n"
+           "      - websocket.connect\n"
+           "      resources: ['', 'wss://c.example']\n      effect: allow\n"
+           "  - name: d\n    kind: security.policy\n    policy:\n"
+           "      actions: websocket.connect.url\n"
+           "      resources: wss://d.example\n      effect: allow\n"
+           "  - name: e\n    kind: security.policy\n    policy:\n"
+           "      actions: [websocket.connect, other]\n"
+           "      resources: ''\n      effect: allow\n";
+  static const struct {
+    size_t n;
+    unsigned use;
+    struct {
+      const char *name;
+      struct policy_place at;
+    } actions[2];
+  } want[] = {
+      {2,
+       PATTERN_FOR_CONNECT | PATTERN_FOR_URL,
+       {{"websocket.connect", {7, 17}}, {"websocket.connect.url", {7, 36}}}},
+      {2,
+       PATTERN_FOR_CONNECT | PATTERN_FOR_URL,
+       {{"websocket.connect", {13, 17}}, {"websocket.connect.url", {13, 38}}}},
+      {2,
+       PATTERN_FOR_CONNECT | PATTERN_FOR_URL,
+       {{"websocket.connect.url", {20, 9}}, {"websocket.connect", {21, 9}}}},
+      {1, PATTERN_FOR_URL, {{"websocket.connect.url", {27, 16}}}},
+      {2,
+       PATTERN_FOR_CONNECT | PATTERN_FOR_OTHER,
+       {{"websocket.connect", {33, 17}}, {"other", {33, 36}}}},
+  };
+  struct policy_set *set;
+  struct buf out;
+
+  buf_init(&out, &mem_libc, 1 << 16);
+  ck_assert_int_eq(load(&set, text, &out, &mem_libc), 0);
+  ck_assert_uint_eq(policy_set_len(set), sizeof want / sizeof *want);
+  for (size_t k = 0; k < policy_set_len(set); k++) {
+    const struct policy_rule *r = policy_set_at(set, k)->rules;
+    ck_assert_uint_eq(r->nactions, want[k].n);
+    ck_assert_uint_eq(r->use, want[k].use);
+    for (size_t i = 0; i < want[k].n; i++) {
+      struct policy_place at = policy_action_place(r, i);
+      ck_assert(slice_is(r->actions[i].source, want[k].actions[i].name));
+      ck_assert_msg(at.line == want[k].actions[i].at.line &&
+                        at.column == want[k].actions[i].at.column,
+                    "policy %zu, action %zu: %u:%u", k, i, at.line, at.column);
+    }
+  }
+  ck_assert_ptr_eq(policy_set_at(set, 0)->rules->actions,
+                   policy_set_at(set, 1)->rules->actions);
+  policy_set_unref(set);
+  buf_deinit(&out);
 }
 END_TEST
 
@@ -783,6 +852,7 @@ int main(void) {
   tcase_add_test(tc, loads);
   tcase_add_test(tc, finds_every_mistake);
   tcase_add_test(tc, places_pattern_mistakes);
+  tcase_add_test(tc, shares_lists_of_actions);
   tcase_add_test(tc, bounds_its_messages);
   tcase_add_test(tc, refuses_long_text);
   tcase_add_test(tc, keeps_policies_by_id);

@@ -507,6 +507,41 @@ START_TEST(tells_what_actions_ask) {
 }
 END_TEST
 
+/* The index judges a guard's action by these bits alone. */
+START_TEST(use_is_what_matches) {
+  static const struct {
+    const char *name;
+    unsigned bit;
+  } guards[] = {{"websocket.connect", PATTERN_FOR_CONNECT},
+                {"websocket.connect.url", PATTERN_FOR_URL},
+                {"websocket.connect.address", PATTERN_FOR_ADDRESS}};
+  static const char *const tails[] = {"", "*", ".*", "x", "x*", ":*"};
+  unit_each(guard, guards) {
+    for (size_t n = 0; n <= strlen(guard->name); n++) {
+      unit_each(tail, tails) {
+        struct pattern p;
+        char text[64];
+        snprintf(text, sizeof text, "%.*s%s", (int)n, guard->name, *tail);
+        ck_assert_int_eq(
+            pattern_compile_action(&p, slice_of(text), &arena, NULL),
+            text[0] ? 0 : ERR_SYNTAX);
+        if (!text[0])
+          continue;
+        unit_each(g, guards) {
+          bool matches = pattern_match_text(&p, slice_of(g->name));
+          ck_assert_msg(matches == ((pattern_action_use(&p) & g->bit) != 0),
+                        "%s of %s", text, g->name);
+        }
+        ck_assert_msg(pattern_is_guard(slice_of(text)) ==
+                              (n == strlen(guard->name) && !**tail) ||
+                          strcmp(text, guards[0].name) == 0,
+                      "%s", text);
+      }
+    }
+  }
+}
+END_TEST
+
 static const struct {
   const char *pattern;
   unsigned use;
@@ -921,6 +956,7 @@ int main(void) {
   tcase_add_test(tc, matches_text);
   tcase_add_test(tc, knows_the_empty_and_the_zeroed);
   tcase_add_test(tc, refuses_actions_with_something_around);
+  tcase_add_test(tc, use_is_what_matches);
   tcase_add_test(tc, tells_what_actions_ask);
   tcase_add_test(tc, matches_addresses);
   tcase_add_test(tc, takes_blocks_as_text_too);
