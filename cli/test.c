@@ -314,9 +314,8 @@ static void report_coverage(struct test_run *run) {
 
 static void report_survivor(struct test_run *run, const struct finding *f) {
   struct test_place at = {f->file, f->line, f->column};
-  char *what =
-      must_format("no test notices%s%s", f->witness ? ", try " : "",
-                  f->witness ? f->witness : "");
+  char *what = must_format("no test notices%s%s", f->witness ? ", try " : "",
+                           f->witness ? f->witness : "");
   if (run->report.format == TEST_TEXT) {
     note(run, f, what);
   } else {
@@ -489,7 +488,8 @@ static int test_all(struct test_run *run, const struct test_files *files) {
       !report_mutants(run))
     status = STATUS_NEGATIVE;
   status = report_end(&run->report, status);
-  if (!run->report.quiet && run->files > 0)
+  if (!run->report.quiet && run->files > 0 &&
+      !(run->glob && loads && run->matched == 0)) /* told below */
     summary(run, passed, failed);
   if (run->mutate && failed > 0)
     words("mutants are tried when every test passes\n");

@@ -88,6 +88,12 @@ class Fmt(cli_test.Case):
         self.expect(1, "fmt", "--check", "-", stdin=UGLY, err="")
         self.expect(0, "fmt", "--check", "-", stdin=NICE, out="", err="")
 
+    def test_shipped_files_are_formatted(self):
+        shipped = sorted(glob.glob(os.path.join(TOP, "examples/**/*.yaml"),
+                                   recursive=True))
+        self.assertGreater(len(shipped), 1)
+        self.expect(0, "fmt", "--check", *shipped, out="", err="")
+
     def test_standard_input(self):
         done = self.expect(0, "fmt", "-", stdin=UGLY, err="")
         self.assertEqual(done.out, NICE)
