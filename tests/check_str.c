@@ -384,6 +384,95 @@ START_TEST(cuts_messages_between_characters) {
 }
 END_TEST
 
+/* Byte by byte there is no fast road: the one must come to the same end. */
+static size_t plain_prefix(const uint8_t *p, size_t len) {
+  struct utf8_stream u = {0, 0, 0};
+  size_t good = 0;
+  for (size_t i = 0; i < len; i++) {
+    if (!utf8_stream_add(&u, p + i, 1))
+      break;
+    if (u.need == 0)
+      good = i + 1;
+  }
+  return good;
+}
+
+static void bulk_agrees(const uint8_t *text, size_t len) {
+  struct guard g;
+  struct utf8_stream u = {0, 0, 0};
+  size_t good = plain_prefix(text, len), cut = len / 3;
+  bool whole;
+  guard_init(&g, text, len); /* as far at the end of a page as can be */
+  ck_assert_uint_eq(utf8_valid_prefix(g.p, len), good);
+  whole = utf8_stream_add(&u, g.p, cut) &&
+          utf8_stream_add(&u, g.p + cut, len - cut) && utf8_stream_complete(&u);
+  ck_assert_int_eq(whole, good == len);
+  guard_deinit(&g);
+}
+
+START_TEST(utf8_in_bulk) {
+  static const char *const pieces[] = {"a",
+                                       "ascii text of some length ",
+                                       "\xc3\xa9",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xe4\xb8\x96\xe7\x95\x8c"};
+  static const char *const bad[] = {"\x80",
+                                    "\xbf",
+                                    "\xc0\x80",
+                                    "\xc1\xbf",
+                                    "\xc3",
+                                    "\xe0\x9f\xbf",
+                                    "\xed\xa0\x80",
+                                    "\xe1\x80",
+                                    "\xe1",
+                                    "\xf0\x8f\xbf\xbf",
+                                    "\xf4\x90\x80\x80",
+                                    "\xf5\x80\x80\x80",
+                                    "\xf1\x80\x80",
+                                    "\xf1\x80",
+                                    "\xf8\x88\x80\x80\x80",
+                                    "\xff",
+                                    "\xc3\xa9\xa9",
+                                    "\xe1\x80\x80\x80",
+                                    "\xf1\x80\x80\x80\x80",
+                                    "\xfe"};
+  uint8_t text[700];
+  srand(7);
+  /* Each kind of mistake at each place of two steps, in ASCII and not. */
+  unit_each(b, bad) for (size_t at = 0; at < 140; at++) {
+    for (int kind = 0; kind < 2; kind++) {
+      size_t len = 200;
+      memset(text, 'x', sizeof text);
+      for (size_t i = 0; kind && i + 3 <= at; i += 3)
+        memcpy(text + i, "\xe4\xb8\x96", 3);
+      memcpy(text + at, *b, strlen(*b));
+      bulk_agrees(text, len);
+      bulk_agrees(text, at + strlen(*b)); /* and as the last there is */
+    }
+  }
+  for (int i = 0; i < 20000; i++) {
+    size_t len = 0, want = 130 + (size_t)rand() % 400;
+    int favourite = rand() % (int)unit_len(pieces);
+    while (len < want) {
+      const char *s =
+          pieces[rand() % 3 ? favourite : rand() % (int)unit_len(pieces)];
+      memcpy(text + len, s, strlen(s));
+      len += strlen(s);
+    }
+    if (i % 2)
+      text[(size_t)rand() % len] = (uint8_t)rand();
+    if (i % 4 == 3)
+      len -= (size_t)rand() % 5;
+    bulk_agrees(text, len);
+  }
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("str");
   TCase *tc = tcase_create("str"), *slow = tcase_create("exhaustive");
@@ -399,6 +488,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, every_code_has_a_text);
   tcase_add_test(tc, fills_errors);
   tcase_add_test(tc, cuts_messages_between_characters);
+  tcase_add_test(tc, utf8_in_bulk);
   suite_add_tcase(s, tc);
   tcase_set_tags(slow, UNIT_SLOW);
   tcase_add_test(slow, checks_every_code_point);

@@ -20,11 +20,11 @@ runtime/worker/template runtime/base/ runtime/worker/                         | 
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib
 cli/           cordon/ cli/                                                       | -
 examples/      cordon/                                                            | wslay/ openssl/ lua
-bench/         cordon/                                                            | -
+bench/         cordon/                                                            | lua lauxlib
 TABLE
 }
-# Headers of the C library and of the kernel, by form.
-libc='^(cstring$|(assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|malloc|math|netdb|poll|sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$)'
+# Headers of the C library, of the compiler and of the kernel, by form.
+libc='^(cstring$|(assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|malloc|math|netdb|poll|sched|setjmp|signal|tmmintrin|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$)'
 
 sources() {
   for folder in runtime policy modules cli examples bench; do

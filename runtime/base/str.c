@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/utf8_bulk.h"
 
 bool slice_eq_nocase(struct slice a, struct slice b) {
   if (a.len != b.len)
@@ -214,6 +215,9 @@ static bool utf8_tail(unsigned char c, struct utf8_stream *u) {
   return true;
 }
 
+/* Texts this long are worth a look at the bulk of them first. */
+#define UTF8_BULK_MIN 128
+
 /* Length of the run of ASCII at the front, eight bytes at a time. */
 static size_t ascii_run(const unsigned char *p, size_t len) {
   size_t i = 0;
@@ -231,12 +235,17 @@ static size_t ascii_run(const unsigned char *p, size_t len) {
 
 bool utf8_stream_add(struct utf8_stream *u, const void *data, size_t len) {
   const unsigned char *p = data;
+  bool bulk = false;
   size_t i = 0;
   while (i < len) {
     if (u->need > 0) {
       if (!utf8_tail(p[i++], u))
         return false;
       continue;
+    }
+    if (!bulk && len - i >= UTF8_BULK_MIN) {
+      i += utf8_bulk(p + i, len - i);
+      bulk = true; /* what it has left is short, or wrong */
     }
     i += ascii_run(p + i, len - i);
     if (i < len && !utf8_lead(p[i++], u))
@@ -249,6 +258,8 @@ size_t utf8_valid_prefix(const char *s, size_t len) {
   const unsigned char *p = (const unsigned char *)s;
   size_t i = 0, good = 0;
   struct utf8_stream u = {0, 0, 0};
+  if (len >= UTF8_BULK_MIN)
+    i = good = utf8_bulk(p, len);
   while (i < len) {
     if (u.need > 0) {
       if (!utf8_tail(p[i++], &u))

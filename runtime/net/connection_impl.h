@@ -50,6 +50,7 @@ struct connection {
   /* receiving */
   struct frames frames;
   struct buf leftover; /* read, and not looked at yet */
+  size_t read_size;    /* bytes asked for at a time */
   struct message *message;
   struct deflate_params deflate;
   struct inflater *inflater;

@@ -10,6 +10,10 @@
 #define TURN_EVENTS 1024
 #define TURN_INFLATED_BYTES (1U << 20)
 
+/* How much is read at a time: all there is room for, but for who could not take
+ * the last share, since the rest of it is kept for every paused connection. */
+#define READ_FIRST_BYTES (16U * 1024)
+
 #define MESSAGE_FIRST_BYTES (16U * 1024) /* whatever the peer announces */
 /* A payload that has so much to come is read to where it belongs. */
 #define DIRECT_MIN_BYTES (8U * 1024)
@@ -259,7 +263,9 @@ static char *place(struct connection *c, size_t *ret_len) {
     if (*ret_len >= DIRECT_MIN_BYTES)
       return m->data + m->len;
   }
-  *ret_len = LOOP_SCRATCH_BYTES;
+  if (c->read_size < READ_FIRST_BYTES)
+    c->read_size = READ_FIRST_BYTES;
+  *ret_len = c->read_size;
   return (char *)loop_scratch(c->loop);
 }
 
@@ -271,6 +277,8 @@ static int read_some(struct connection *c, struct slice *ret,
   char *p = place(c, &len);
   int rv = stream_read(c->stream, p, len, &n);
   if (rv == 0 && n > 0) {
+    if (n == c->read_size && n < LOOP_SCRATCH_BYTES)
+      c->read_size *= 2;
     *ret = (struct slice){p, n};
     /* The poller is level-triggered: it tells when that was wrong, but knows
      * nothing of what TLS holds. */
@@ -313,9 +321,11 @@ void conn_receive(struct connection *c) {
       break;
     budget -= read.len < budget ? read.len : budget;
   }
-  if (alive(c) && !c->peer_closed && read.len > 0 &&
-      buf_add(&c->leftover, read.p, read.len) != 0)
-    no_memory(c);
+  if (alive(c) && !c->peer_closed && read.len > 0) {
+    c->read_size = READ_FIRST_BYTES;
+    if (buf_add(&c->leftover, read.p, read.len) != 0)
+      no_memory(c);
+  }
   if (!alive(c))
     return;
   slim(c);
