@@ -125,6 +125,45 @@ static bool is_lower_text(struct slice s) {
   return true;
 }
 
+static bool port_fits(const struct pattern_url *u, int64_t port) {
+  if (u->ports.first != 0)
+    return u->ports.first <= port && port <= u->ports.last;
+  return ((u->schemes & PATTERN_WSS) && port == 443) ||
+         ((u->schemes & PATTERN_WS) && port == 80);
+}
+
+/* Does |u| let through a URL whose |part| is |v|? */
+static bool part_fits(const struct pattern_url *u, struct slice part,
+                      const struct value *v) {
+  if (u->host_kind == PATTERN_HOST_PREFIX)
+    return true;
+  if (slice_is(part, "port"))
+    return v->type != VALUE_INT || port_fits(u, v->as.integer);
+  if (slice_is(part, "scheme"))
+    return (u->schemes &
+            (slice_is(v->as.string, "ws") ? PATTERN_WS : PATTERN_WSS)) != 0;
+  if (!slice_is(part, "host") || u->host_kind == PATTERN_HOST_ANY_NAME)
+    return true;
+  if (u->host_kind == PATTERN_HOST_BELOW)
+    return lint_is_below(v->as.string, u->host);
+  return slice_eq(v->as.string, u->host);
+}
+
+/* Where only URLs are asked about: does any pattern let such a one through? */
+static bool known_part(const struct policy *p, struct slice part,
+                       const struct value *v, unsigned use) {
+  if (part.len == 0 || (use & ~PATTERN_FOR_URL))
+    return true;
+  for (size_t i = 0; i < p->nrules; i++)
+    for (size_t k = 0; k < p->rules[i].nresources; k++) {
+      const struct pattern *r = &p->rules[i].resources[k];
+      if ((lint_live(r) & p->rules[i].use) &&
+          (r->kind != PATTERN_URL || part_fits(&r->as.url, part, v)))
+        return true;
+    }
+  return false;
+}
+
 /* Can |f| be |v| at all, where |p| is asked? */
 static bool possible(const struct policy *p, const struct field *f,
                      const struct value *v, unsigned use) {
@@ -136,19 +175,21 @@ static bool possible(const struct policy *p, const struct field *f,
     return true;
   if (t == VALUE_INT)
     return (v->type == VALUE_INT && v->as.integer >= 1 &&
-            v->as.integer <= 65535) ||
+            v->as.integer <= 65535 && known_part(p, part, v, use)) ||
            v->type == VALUE_FLOAT;
   if (v->type != t)
     return false;
   if (t != VALUE_STRING)
     return true;
   if (slice_is(part, "scheme"))
-    return slice_is(v->as.string, "ws") || slice_is(v->as.string, "wss");
+    return (slice_is(v->as.string, "ws") || slice_is(v->as.string, "wss")) &&
+           known_part(p, part, v, use);
   if (slice_is(part, "host"))
     return v->as.string.len > 0 && is_lower_text(v->as.string) &&
            !memchr(v->as.string.p, '/', v->as.string.len) &&
            !memchr(v->as.string.p, '*', v->as.string.len) &&
-           v->as.string.p[v->as.string.len - 1] != '.';
+           v->as.string.p[v->as.string.len - 1] != '.' &&
+           known_part(p, part, v, use);
   if (slice_is(part, "path"))
     return v->as.string.len > 0 && v->as.string.p[0] == '/';
   if (slice_is(part, "class"))
@@ -231,7 +272,7 @@ static bool apart(const struct test *a, const struct test *b) {
 }
 
 static const char never_why[] =
-    "the policy looks as if it allowed or denied something, and never applies";
+    "it looks as if it allowed or denied something, and it never applies";
 
 static void never(struct lint *l, const struct policy *p, const struct test *t,
                   const struct test *other) {
@@ -248,16 +289,21 @@ static void never(struct lint *l, const struct policy *p, const struct test *t,
                  "what is asked of %.*s here and at column %u cannot both hold",
                  LINT_SHOWN(t->field->source), other->column);
   else
-    lint_message(l, f, "%.*s never has this value here",
-                 LINT_SHOWN(t->field->source));
+    lint_message(l, f, "%.*s %s", LINT_SHOWN(t->field->source),
+                 t->op == TEST_NEXISTS ? "is always there"
+                                       : "never has this value here");
   if (other)
     lint_fix(l, f, "remove one of them, or make two policies");
+  else if (t->op == TEST_NEXISTS)
+    lint_fix(l, f, "remove the condition, or the policy");
   else if (slice_is(part, "host") || slice_is(part, "scheme"))
     lint_fix(l, f,
              "a scheme is 'ws' or 'wss', a host in lower case without a "
-             "port: write it so");
+             "port, and both such as a resource of this policy lets through");
   else if (slice_is(part, "port"))
-    lint_fix(l, f, "ports are numbers: write it without quotes");
+    lint_fix(l, f,
+             "ports are numbers without quotes, such as a resource of this "
+             "policy lets through");
   else if (slice_is(part, "path"))
     lint_fix(l, f, "paths begin with '/'");
   else if (part.len > 0)
@@ -281,6 +327,13 @@ static void always_errs(struct lint *l, const struct policy *p,
   lint_fix(l, f, "compare it with a %s", value_type_name(type));
 }
 
+/* Is |f| there in every request? */
+static bool is_given(const struct field *f, unsigned use) {
+  return f->root == FIELD_ACTOR_ID || f->root == FIELD_ACTION ||
+         f->root == FIELD_RESOURCE ||
+         (use == PATTERN_FOR_URL && part_of(f).len > 0 && always_there(f, use));
+}
+
 /* Of tests that must all hold: those of the field of tests[at]. */
 static bool contradicts(struct lint *l, const struct policy *p,
                         const struct test *tests, size_t n, size_t at,
@@ -291,6 +344,10 @@ static bool contradicts(struct lint *l, const struct policy *p,
 
   if (t->lower || t->len)
     return false;
+  if (t->op == TEST_NEXISTS && is_given(t->field, use)) {
+    never(l, p, t, NULL);
+    return true;
+  }
   if (t->value && is_order(t->op) && known_type(t->field, use) != VALUE_NULL &&
       (known_type(t->field, use) == VALUE_STRING) !=
           (t->value->type == VALUE_STRING)) {

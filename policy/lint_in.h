@@ -51,6 +51,9 @@ unsigned lint_live(const struct pattern *resource);
 /* Sure that |a| matches whatever |b| does; false when not sure. */
 bool lint_covers(const struct pattern *a, const struct pattern *b);
 
+/* Is |name| one or more labels below |parent|? */
+bool lint_is_below(struct slice name, struct slice parent);
+
 /* Can both be in force at a time, as far as groups and entries say? */
 bool lint_together(const struct lint *l, const struct policy *a,
                    const struct policy *b);

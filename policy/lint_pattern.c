@@ -50,7 +50,7 @@ static bool glob_covers(struct slice a, struct slice b) {
   return i == a.len;
 }
 
-static bool is_below(struct slice name, struct slice parent) {
+bool lint_is_below(struct slice name, struct slice parent) {
   return name.len > parent.len + 1 &&
          name.p[name.len - parent.len - 1] == '.' &&
          memcmp(name.p + name.len - parent.len, parent.p, parent.len) == 0;
@@ -68,7 +68,7 @@ static bool host_covers(const struct pattern_url *a,
   return a->host_kind == PATTERN_HOST_BELOW &&
          (b->host_kind == PATTERN_HOST_NAME ||
           b->host_kind == PATTERN_HOST_BELOW) &&
-         is_below(b->host, a->host);
+         lint_is_below(b->host, a->host);
 }
 
 static bool port_covers(struct pattern_ports a, uint16_t port) {
@@ -351,7 +351,7 @@ static bool is_loopback(const struct pattern *r) {
          (u->host_kind == PATTERN_HOST_BELOW &&
           slice_is(u->host, "localhost")) ||
          (u->host_kind == PATTERN_HOST_NAME &&
-          is_below(u->host, SLICE("localhost")));
+          lint_is_below(u->host, SLICE("localhost")));
 }
 
 static void wide_url(struct lint *l, const struct policy *p,

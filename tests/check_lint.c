@@ -2,6 +2,8 @@
  * where, and what looks like it and must not be. */
 #include "tests/unit.h"
 
+#include <cordon/cordon.h>
+
 #include "policy/lint.h"
 #include "policy/tree.h"
 #include "tests/lint_cases.h"
@@ -512,6 +514,53 @@ START_TEST(pages) {
 }
 END_TEST
 
+/* ------------------------------------------------------------ public API ---
+ */
+
+static void on_public(void *ud, const cordon_finding *f) {
+  ck_assert_str_eq(f->code, "host-open-end");
+  ck_assert_int_eq(f->severity, CORDON_WARNING);
+  ck_assert_str_eq(f->file, "a.yaml");
+  ck_assert_str_eq(f->policy_id, "app:a");
+  ck_assert_str_eq(f->edit_text, "wss://a.example.com/*");
+  ++*(size_t *)ud;
+}
+
+START_TEST(public_api) {
+  static const char text[] = TOP CONNECT ALLOW("a", "wss://a.example.com*");
+  cordon_source source = {
+      .name = "a.yaml", .text = text, .len_bytes = sizeof text - 1};
+  cordon_lint_config cfg;
+  cordon_policy *p;
+  cordon_error err;
+  size_t n = 0;
+
+  ck_assert_int_eq(cordon_policy_new(&p, NULL, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_policy_compat(p, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_policy_add(p, &source, NULL, NULL, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_policy_lint(p, NULL, on_public, &n, &err),
+                   CORDON_E_INVALID); /* not finished */
+  ck_assert_int_eq(cordon_policy_finish(p, NULL, NULL, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_policy_lint(p, NULL, NULL, &n, &err),
+                   CORDON_E_INVALID);
+  ck_assert_int_eq(cordon_policy_lint(NULL, NULL, on_public, &n, &err),
+                   CORDON_E_INVALID);
+  cordon_lint_config_init(&cfg);
+  cfg.nsuites = 1;
+  ck_assert_int_eq(cordon_policy_lint(p, &cfg, on_public, &n, &err),
+                   CORDON_E_INVALID);
+  ck_assert_uint_eq(n, 0);
+  cordon_lint_config_init(&cfg);
+  ck_assert_int_eq(cordon_policy_lint(p, &cfg, on_public, &n, &err), CORDON_OK);
+  ck_assert_uint_eq(n, 1);
+  cordon_policy_unref(p);
+  ck_assert_str_eq(cordon_lint_code(0), lint_code_names[0]);
+  ck_assert_ptr_null(cordon_lint_code(LINT_CODES));
+  ck_assert_ptr_nonnull(cordon_lint_page("untested"));
+  ck_assert_ptr_null(cordon_lint_page(NULL));
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("lint");
   TCase *t = tcase_create("lint");
@@ -528,6 +577,7 @@ static Suite *suite(void) {
   tcase_add_test(t, large);
   tcase_add_test(t, failing_memory);
   tcase_add_test(t, pages);
+  tcase_add_test(t, public_api);
   suite_add_tcase(s, t);
   return s;
 }

@@ -158,6 +158,37 @@ static const struct row deny_can_error[] = {
 
 /* What can never apply. */
 static const struct row never_matches[] = {
+    {TOP CONNECT ALLOW_IF("a", IF("url.host", "eq", "b.example.com")),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ALLOW_IF(
+         "a", IF("url.host", "in", "[b.example.com, a.example.com]")),
+     ""},
+    {TOP CONNECT ALLOW_IF("a", IF("url.port", "eq", "8443")),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ALLOW_IF("a", IF("url.scheme", "eq", "ws")),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ALLOW_IF("a", IF("actor.id", "nexists", "true")),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ALLOW_IF("a", IF("meta.host", "exists", "false")),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ALLOW_IF("a", IF("actor.meta.x", "nexists", "true")), ""},
+    {TOP CONNECT ENTRY(
+         "a", "",
+         "effect: deny, actions: websocket.connect.url, "
+         "resources: ['wss://*.example.com', 'ws://x.y:8080'],"
+         "\n   conditions: [" IF("url.host", "eq", "a.example.com") "]"),
+     ""},
+    {TOP CONNECT ENTRY(
+         "a", "",
+         "effect: deny, actions: websocket.connect.url, "
+         "resources: ['wss://*.example.com', 'ws://x.y:8080'],"
+         "\n   conditions: [" IF("url.host", "eq", "example.com") "]"),
+     "5:17 never-matches\n"},
+    {TOP CONNECT ENTRY("a", "",
+                       "effect: deny, actions: websocket.connect.url, "
+                       "resources: ['*'],\n   conditions: [" IF(
+                           "url.host", "eq", "example.com") "]"),
+     ""},
     {TOP ENTRY("a", "",
                "effect: allow, actions: [websocket.connect, "
                "websocket.connect.url],\n   resources: 'wss://a.example.com'"),
@@ -234,10 +265,12 @@ static const struct row never_matches[] = {
          "a", "allow",
          "url.host == \"a.example.com\" && url.host == \"b.example.com\""),
      "5:48 never-matches\n"},
+    {TOP CONNECT EXPR("a", "allow", "url.path == \"/a\" || url.path == \"/b\""),
+     ""},
     {TOP CONNECT EXPR(
          "a", "allow",
          "url.host == \"a.example.com\" || url.host == \"b.example.com\""),
-     ""},
+     "5:48 never-matches\n"},
     {TOP CONNECT EXPR(
          "a", "allow",
          "url.path == \"/\" || actor.meta.a == 1 && actor.meta.a == 2"),
