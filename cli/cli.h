@@ -39,6 +39,7 @@ int command_unknown(const char *name);
 
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_test(int argc, char **argv);
@@ -46,7 +47,7 @@ int command_fmt(int argc, char **argv);
 int command_schema(int argc, char **argv);
 int command_help(int argc, char **argv);
 
-extern const char help_run[], help_check[], help_eval[], help_explain[], help_fmt[], help_schema[], help_test[],
+extern const char help_run[], help_check[], help_doctor[], help_eval[], help_explain[], help_fmt[], help_schema[], help_test[],
     help_help[];
 
 /* Prints a command's help, or with NULL the overview; returns the status. */

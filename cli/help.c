@@ -398,6 +398,23 @@ const char help_schema[] =
     "example:\n"
     "  cordon schema > policy.schema.json\n";
 
+const char help_doctor[] =
+    "usage: cordon doctor [OPTION...]\n"
+    "\n"
+    "Says what this machine and this build support.  Each step of process\n"
+    "isolation is tried in a process that runs nothing and is thrown away.\n"
+    "\n"
+    "      --format FORMAT   'text', or 'json': one document, whose schema is\n"
+    "                        doc/doctor.schema.json\n"
+    "      --worker FILE     the helper program, if it is not the installed "
+    "one\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit status: 0; 20 if scripts cannot be isolated in processes; 2 usage.\n"
+    "\n"
+    "example:\n"
+    "  cordon doctor\n";
+
 const char help_help[] = "usage: cordon help [COMMAND]\n"
                          "\n"
                          "Prints an overview, or the help of one command.\n";

@@ -21,12 +21,13 @@ const struct command commands[] = {
     {"test", command_test, "run the tests of policies", help_test},
     {"fmt", command_fmt, "policy files in their canonical layout", help_fmt},
     {"schema", command_schema, "JSON Schema of policy files", help_schema},
+    {"doctor", command_doctor, "what this machine supports", help_doctor},
     {"help", command_help, "this overview, or the help of a command",
      help_help},
     {NULL, NULL, NULL, NULL},
 };
 
-const char *const later_commands[] = {"diff", "suggest", "doctor",
+const char *const later_commands[] = {"diff", "suggest",
                                       NULL};
 
 const struct command *command_find(const char *name) {

@@ -713,3 +713,5 @@ int tree_to_value(struct value *ret, const struct tree_node *n, struct arena *a,
     *ret = v;
   return rv;
 }
+
+const char *tree_yaml_version(void) { return yaml_get_version_string(); }

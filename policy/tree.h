@@ -89,4 +89,7 @@ const char *tree_describe(const struct tree_node *n);
 int tree_to_value(struct value *ret, const struct tree_node *n, struct arena *a,
                   struct err *e);
 
+/* libyaml's version, as it is linked; static. */
+const char *tree_yaml_version(void);
+
 #endif

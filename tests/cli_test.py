@@ -173,7 +173,7 @@ class Usage(Case):
                 self.expect(2, *args, out="", err=words)
 
     def test_later(self):
-        for command in ("diff", "suggest", "doctor"):
+        for command in ("diff", "suggest"):
             self.expect(2, command, out="",
                         err="command '%s' is not in this version" % command)
         self.expect(2, "run", "--format=json", "x", out="",

@@ -1093,6 +1093,40 @@ typedef struct cordon_usage {
 CORDON_API void cordon_sandbox_usage(const cordon_sandbox *sandbox,
                                      cordon_usage *ret_usage);
 
+/* -------------------------------------------------------------- doctor --- */
+
+typedef enum cordon_check_status {
+  CORDON_CHECK_OK = 0,
+  CORDON_CHECK_WARN = 1, /* it works, but not as well as it could */
+  CORDON_CHECK_FAIL = 2  /* process isolation cannot be set up */
+} cordon_check_status;
+
+/* One thing that was looked at.  Borrowed for the call; texts are never NULL.
+ * Later versions add members at the end: |struct_size| says which are there. */
+typedef struct cordon_check {
+  size_t struct_size;
+  const char *group; /* "isolation" "trust" "limits" "versions" "lua" */
+  const char *name;  /* "seccomp filter" */
+  cordon_check_status status;
+  const char *value;  /* what was found; "ABI 7" */
+  const char *advice; /* what to do, if it is not CORDON_CHECK_OK */
+} cordon_check;
+
+typedef void cordon_check_fn(void *ud, const cordon_check *check);
+
+/*
+ * Tells |fn| what this machine and this build can do.  Each step of process
+ * isolation is tried for real, in a worker that runs nothing and is thrown
+ * away.  |worker_path| is the helper program; NULL: the installed one.  Waits
+ * for it, some milliseconds; 10 s at most.
+ *
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (a path that is not absolute).
+ * [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_doctor(const char *worker_path,
+                                               cordon_check_fn *fn, void *ud,
+                                               cordon_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif
