@@ -3,10 +3,8 @@
  * mistake is not delivered, and its file fails. */
 #include "policy/parse.h"
 
-#include <stdio.h>
+#include "policy/mistakes.h"
 
-/* Shown for one file; a file that is no policy file at all has thousands. */
-#define MAX_MISTAKES 100
 /* Of a name, an action, a resource: longer is no pattern anybody means, and an
  * alias could repeat it ten thousand times. */
 #define MAX_TEXT 4096
@@ -20,8 +18,6 @@
 #define SHARED_ACTIONS 3
 
 struct parser {
-  const char *name;
-  const struct mem *mem;
   struct arena *keep;
   struct regex_pool *regexes;
   struct policy_reference **references;
@@ -40,87 +36,8 @@ struct parser {
     size_t n;
   } lists[KNOWN_LISTS];
   size_t nlists; /* ever */
-  struct err *mistakes;
-  size_t nmistakes;
-  size_t mistakes_cap;
-  size_t total; /* mistakes, also those that are not kept */
-  bool nomem;
+  struct mistakes ms;
 };
-
-/* --------------------------------------------------------------- mistakes ---
- */
-
-static void keep_mistake(struct parser *ps, const struct err *e) {
-  size_t at;
-
-  ps->total++;
-  if (ps->nmistakes == ps->mistakes_cap) {
-    struct err *p =
-        mem_grow(ps->mem, ps->mistakes, &ps->mistakes_cap, ps->nmistakes + 1,
-                 sizeof *ps->mistakes, MAX_MISTAKES);
-    if (!p) {
-      ps->nomem = true;
-      return;
-    }
-    ps->mistakes = p;
-  }
-  /* in the order of the text; at the same place in the order of finding */
-  for (at = ps->nmistakes++; at > 0; at--) {
-    const struct err *before = &ps->mistakes[at - 1];
-    if (before->line < e->line ||
-        (before->line == e->line && before->column <= e->column))
-      break;
-    ps->mistakes[at] = *before;
-  }
-  ps->mistakes[at] = *e;
-}
-
-static void mistake(struct parser *ps, struct tree_pos at, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void mistake(struct parser *ps, struct tree_pos at, const char *fmt,
-                    ...) {
-  struct err e;
-  va_list ap;
-
-  if (ps->nmistakes == MAX_MISTAKES) {
-    ps->total++;
-    return;
-  }
-  va_start(ap, fmt);
-  err_vsetf(&e, ERR_SYNTAX, fmt, ap);
-  va_end(ap);
-  e.line = at.line;
-  e.column = at.column;
-  str_escape(e.source, sizeof e.source, slice_of(ps->name));
-  keep_mistake(ps, &e);
-}
-
-/* For "%.*s" of text that came from the file. */
-#define SHOWN(s) (int)((s).len > 64 ? 64 : (s).len), (s).p
-
-/* "expected 'effect'", or all of |words| when none is near. */
-static void unknown(struct parser *ps, struct tree_pos at, const char *what,
-                    struct slice got, const char *const *words) {
-  const char *near;
-  char all[256];
-  size_t n = 0;
-
-  if (ps->nmistakes == MAX_MISTAKES) { /* thousands of searches for nothing */
-    ps->total++;
-    return;
-  }
-  if ((near = str_nearest(got, words)) != NULL) {
-    mistake(ps, at, "unknown %s '%.*s', expected '%s'", what, SHOWN(got), near);
-    return;
-  }
-  for (size_t i = 0; words[i] && n < sizeof all; i++)
-    n += (size_t)snprintf(all + n, sizeof all - n, "%s'%s'",
-                          i == 0         ? ""
-                          : words[i + 1] ? ", "
-                                         : " or ",
-                          words[i]);
-  mistake(ps, at, "unknown %s '%.*s', expected %s", what, SHOWN(got), all);
-}
 
 /* ------------------------------------------------------------------- maps ---
  */
@@ -134,12 +51,13 @@ static void read_keys(struct parser *ps, const struct tree_node *map,
                       const struct tree_item *items[MAX_KEYS]) {
   memset(items, 0, MAX_KEYS * sizeof *items);
   if (map->tagged)
-    mistake(ps, map->pos, "tags are not supported");
+    mistakes_add(&ps->ms, map->pos, "tags are not supported");
   for (size_t i = 0; i < map->len; i++) {
     const struct tree_node *key = map->items[i].key;
     size_t w = 0;
     if (key->kind != TREE_SCALAR || key->tagged) {
-      mistake(ps, key->pos, "%s as a key, expected a name", tree_describe(key));
+      mistakes_add(&ps->ms, key->pos, "%s as a key, expected a name",
+                   tree_describe(key));
       continue;
     }
     /* most words differ in the first letter; |text| has a NUL behind it */
@@ -147,15 +65,15 @@ static void read_keys(struct parser *ps, const struct tree_node *map,
            (words[w][0] != key->text.p[0] || !slice_is(key->text, words[w])))
       w++;
     if (words[w] && items[w])
-      mistake(ps, key->pos, "duplicate key '%s'", words[w]);
+      mistakes_add(&ps->ms, key->pos, "duplicate key '%s'", words[w]);
     else if (words[w])
       items[w] = &map->items[i];
     else if (slice_is(key->text, "<<"))
-      mistake(ps, key->pos,
-              "merge key '<<' is not supported, expected the "
-              "keys written out");
+      mistakes_add(&ps->ms, key->pos,
+                   "merge key '<<' is not supported, expected the "
+                   "keys written out");
     else
-      unknown(ps, key->pos, what, key->text, words);
+      mistakes_unknown(&ps->ms, key->pos, what, key->text, words);
   }
 }
 
@@ -168,11 +86,11 @@ static bool is_string(struct parser *ps, const struct tree_item *item,
   if (n->kind == TREE_SCALAR && n->type == TREE_STRING) {
     if (n->text.len <= MAX_TEXT)
       return true;
-    mistake(ps, item->pos, "%s is too long, expected at most %d bytes", what,
-            MAX_TEXT);
+    mistakes_add(&ps->ms, item->pos,
+                 "%s is too long, expected at most %d bytes", what, MAX_TEXT);
   } else {
-    mistake(ps, item->pos, "%s is %s, expected a string%s", what,
-            tree_describe(n), quotable ? " in quotes" : "");
+    mistakes_add(&ps->ms, item->pos, "%s is %s, expected a string%s", what,
+                 tree_describe(n), quotable ? " in quotes" : "");
   }
   return false;
 }
@@ -210,13 +128,13 @@ static bool is_list(struct parser *ps, const struct tree_item *item,
   const struct tree_node *n = item->value;
 
   if (n->kind == TREE_MAP || n->tagged) {
-    mistake(ps, item->pos, "'%s' is %s, expected a string or a list", what,
-            tree_describe(n));
+    mistakes_add(&ps->ms, item->pos, "'%s' is %s, expected a string or a list",
+                 what, tree_describe(n));
     return false;
   }
   if (n->kind == TREE_LIST && n->len == 0) {
-    mistake(ps, item->pos, "'%s' is empty, expected at least one pattern",
-            what);
+    mistakes_add(&ps->ms, item->pos,
+                 "'%s' is empty, expected at least one pattern", what);
     return false;
   }
   return true;
@@ -240,9 +158,9 @@ static struct tree_pos pos_inside(const struct tree_item *item,
 static bool compiled(struct parser *ps, const struct tree_item *item, int rv,
                      const struct err *e) {
   if (rv == ERR_NOMEM)
-    ps->nomem = true;
+    ps->ms.nomem = true;
   else if (rv != 0)
-    mistake(ps, pos_inside(item, e->column), "%s", e->message);
+    mistakes_add(&ps->ms, pos_inside(item, e->column), "%s", e->message);
   return rv == 0;
 }
 
@@ -292,7 +210,7 @@ static struct policy_note *note(struct parser *ps, struct policy *p,
 
   if (!n || !(n->text.p =
                   arena_strndup(ps->keep, text.len ? text.p : "", text.len))) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return NULL;
   }
   n->kind = kind;
@@ -365,7 +283,7 @@ static bool share_actions(struct parser *ps, const struct tree_item *item,
   if (places && !actions)
     actions = new = arena_array(ps->keep, n, sizeof *new);
   if (!actions || !places) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return false;
   }
   for (size_t i = 0; i < n; i++) {
@@ -398,10 +316,10 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
   r->actions = actions =
       n <= UINT32_MAX ? arena_array(ps->keep, n, sizeof *actions) : NULL;
   if (!actions) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return false;
   }
-  for (r->nactions = 0; r->nactions < n && !ps->nomem; r->nactions++) {
+  for (r->nactions = 0; r->nactions < n && !ps->ms.nomem; r->nactions++) {
     struct tree_item at = list_at(item, r->nactions);
     struct pattern *p = &actions[r->nactions];
     if (read_action(ps, &at, p))
@@ -409,7 +327,7 @@ static bool read_actions(struct parser *ps, const struct tree_item *item,
     else
       good = false;
   }
-  return good && !ps->nomem;
+  return good && !ps->ms.nomem;
 }
 
 /* After read_actions, which says what the resources are for. */
@@ -425,14 +343,14 @@ static bool read_resources(struct parser *ps, const struct tree_item *item,
   r->resources =
       n <= UINT32_MAX ? arena_array(ps->keep, n, sizeof *r->resources) : NULL;
   if (!r->resources) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return false;
   }
-  for (r->nresources = 0; r->nresources < n && !ps->nomem; r->nresources++) {
+  for (r->nresources = 0; r->nresources < n && !ps->ms.nomem; r->nresources++) {
     struct tree_item at = list_at(item, r->nresources);
     good &= read_resource(ps, &at, use, p, &r->resources[r->nresources]);
   }
-  return good && !ps->nomem;
+  return good && !ps->ms.nomem;
 }
 
 /* "address: any" speaks about the addresses of a host that the rule names. */
@@ -441,19 +359,20 @@ static bool read_address(struct parser *ps, const struct tree_item *item,
   if (!is_string(ps, item, "address"))
     return false;
   if (!slice_is(item->value->text, "any")) {
-    unknown(ps, item->pos, "address", item->value->text,
-            (const char *const[]){"any", NULL});
+    mistakes_unknown(&ps->ms, item->pos, "address", item->value->text,
+                     (const char *const[]){"any", NULL});
     return false;
   }
   if (deny) {
-    mistake(ps, item->pos, "'address' in a deny, expected it in an allow");
+    mistakes_add(&ps->ms, item->pos,
+                 "'address' in a deny, expected it in an allow");
     return false;
   }
   if (r->nresources == 1 &&
       pattern_naming(r->resources) == PATTERN_NAMES_NONE) {
-    mistake(ps, item->pos,
-            "'address: any' without a host, expected a resource "
-            "that names one host without a wildcard");
+    mistakes_add(&ps->ms, item->pos,
+                 "'address: any' without a host, expected a resource "
+                 "that names one host without a wildcard");
     return false;
   }
   r->any_address = true;
@@ -469,35 +388,38 @@ static bool read_rule(struct parser *ps, const struct tree_item *item,
       .kind = TREE_SCALAR, .type = TREE_STRING, .text = {"", 0}};
   const struct tree_item *at[MAX_KEYS];
   struct tree_item resource = {.value = &nothing, .pos = item->pos};
-  size_t before = ps->total;
+  size_t before = ps->ms.total;
 
   if (item->value->kind != TREE_MAP) {
-    mistake(ps, item->pos,
-            "rule is %s, expected a map like {action: ..., "
-            "resource: ...}",
-            tree_describe(item->value));
+    mistakes_add(&ps->ms, item->pos,
+                 "rule is %s, expected a map like {action: ..., "
+                 "resource: ...}",
+                 tree_describe(item->value));
     return false;
   }
   read_keys(ps, item->value, "key", rule_keys, at);
   r->line = item->pos.line;
   r->column = item->pos.column;
   if (!at[RULE_ACTION]) {
-    mistake(ps, item->pos, "rule without an action, expected 'action'");
+    mistakes_add(&ps->ms, item->pos,
+                 "rule without an action, expected 'action'");
   } else if (at[RULE_ACTION]->value->kind == TREE_LIST) {
-    mistake(ps, at[RULE_ACTION]->pos,
-            "action is a list, expected a string: a rule has one action");
+    mistakes_add(&ps->ms, at[RULE_ACTION]->pos,
+                 "action is a list, expected a string: a rule has one action");
   } else if (read_actions(ps, at[RULE_ACTION], r)) {
     if (at[RULE_RESOURCE])
       resource = *at[RULE_RESOURCE];
     if (resource.value->kind == TREE_LIST)
-      mistake(ps, resource.pos,
-              "resource is a list, expected a string: a rule has one resource");
+      mistakes_add(
+          &ps->ms, resource.pos,
+          "resource is a list, expected a string: a rule has one resource");
     else if (!at[RULE_RESOURCE] && r->use != PATTERN_FOR_CONNECT)
-      mistake(ps, item->pos, "rule without a resource, expected 'resource'");
+      mistakes_add(&ps->ms, item->pos,
+                   "rule without a resource, expected 'resource'");
     else if (read_resources(ps, &resource, p, r) && at[RULE_ADDRESS])
       read_address(ps, at[RULE_ADDRESS], p->deny, r);
   }
-  return ps->total == before && !ps->nomem;
+  return ps->ms.total == before && !ps->ms.nomem;
 }
 
 static void read_rules(struct parser *ps, const struct tree_item *item,
@@ -505,20 +427,21 @@ static void read_rules(struct parser *ps, const struct tree_item *item,
   const struct tree_node *list = item->value;
 
   if (list->kind != TREE_LIST || list->tagged) {
-    mistake(ps, item->pos, "'rules' is %s, expected a list",
-            tree_describe(list));
+    mistakes_add(&ps->ms, item->pos, "'rules' is %s, expected a list",
+                 tree_describe(list));
     return;
   }
   if (list->len == 0) {
-    mistake(ps, item->pos, "'rules' is empty, expected at least one rule");
+    mistakes_add(&ps->ms, item->pos,
+                 "'rules' is empty, expected at least one rule");
     return;
   }
   p->rules = arena_array(ps->keep, list->len, sizeof *p->rules);
   if (!p->rules) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
-  for (p->nrules = 0; p->nrules < list->len && !ps->nomem; p->nrules++)
+  for (p->nrules = 0; p->nrules < list->len && !ps->ms.nomem; p->nrules++)
     read_rule(ps, &list->items[p->nrules], p, &p->rules[p->nrules]);
 }
 
@@ -541,10 +464,10 @@ static unsigned policy_use(const struct policy *p) {
 static void check_url_field(struct parser *ps, const struct tree_item *item,
                             const struct field *f, const struct policy *p) {
   if (f->root == FIELD_URL && (policy_use(p) & ~CARRIES_URL))
-    mistake(ps, item->pos,
-            "'%.*s' where an action carries no URL, expected the actions "
-            "websocket.connect.url or websocket.connect.address alone",
-            SHOWN(f->source));
+    mistakes_add(&ps->ms, item->pos,
+                 "'%.*s' where an action carries no URL, expected the actions "
+                 "websocket.connect.url or websocket.connect.address alone",
+                 MISTAKES_SHOWN(f->source));
 }
 
 static bool read_field(struct parser *ps, const struct tree_item *item,
@@ -574,7 +497,8 @@ static bool read_operator(struct parser *ps, const struct tree_item *item,
     return false;
   if (condition_op_find(item->value->text, ret) == 0)
     return true;
-  unknown(ps, item->pos, "operator", item->value->text, condition_op_names);
+  mistakes_unknown(&ps->ms, item->pos, "operator", item->value->text,
+                   condition_op_names);
   return false;
 }
 
@@ -587,9 +511,10 @@ static void read_value(struct parser *ps, const struct tree_item *condition,
   memset(&e, 0, sizeof e);
   if (item && (rv = tree_to_value(&v, item->value, ps->keep, &e)) != 0) {
     if (rv == ERR_NOMEM)
-      ps->nomem = true;
+      ps->ms.nomem = true;
     else
-      mistake(ps, (struct tree_pos){e.line, e.column}, "%s", e.message);
+      mistakes_add(&ps->ms, (struct tree_pos){e.line, e.column}, "%s",
+                   e.message);
     return;
   }
   rv = condition_set_value(c, item ? &v : NULL, ps->regexes, ps->keep, &e);
@@ -618,25 +543,27 @@ static void read_condition(struct parser *ps, const struct tree_item *item,
   c->line = item->pos.line;
   c->column = item->pos.column;
   if (item->value->kind != TREE_MAP) {
-    mistake(ps, item->pos,
-            "condition is %s, expected a map like {field: actor.meta.role, "
-            "operator: eq, value: reader}",
-            tree_describe(item->value));
+    mistakes_add(
+        &ps->ms, item->pos,
+        "condition is %s, expected a map like {field: actor.meta.role, "
+        "operator: eq, value: reader}",
+        tree_describe(item->value));
     return;
   }
   read_keys(ps, item->value, "key", condition_keys, at);
   if (!at[CONDITION_KEY_FIELD])
-    mistake(ps, item->pos, "condition without a field, expected 'field'");
+    mistakes_add(&ps->ms, item->pos,
+                 "condition without a field, expected 'field'");
   else
     read_field(ps, at[CONDITION_KEY_FIELD], p, &c->field);
   if (!at[CONDITION_KEY_OPERATOR])
-    mistake(ps, item->pos,
-            "condition without an operator, expected 'operator'");
+    mistakes_add(&ps->ms, item->pos,
+                 "condition without an operator, expected 'operator'");
   else
     known = read_operator(ps, at[CONDITION_KEY_OPERATOR], &c->op);
   if (at[CONDITION_KEY_VALUE] && at[CONDITION_KEY_VALUE_FROM])
-    mistake(ps, at[CONDITION_KEY_VALUE_FROM]->key->pos,
-            "'value_from' beside 'value', expected one or the other");
+    mistakes_add(&ps->ms, at[CONDITION_KEY_VALUE_FROM]->key->pos,
+                 "'value_from' beside 'value', expected one or the other");
   else if (!known)
     return; /* what the value may be depends on the operator */
   else if (at[CONDITION_KEY_VALUE_FROM])
@@ -650,16 +577,16 @@ static void read_conditions(struct parser *ps, const struct tree_item *item,
   const struct tree_node *list = item->value;
 
   if (list->kind != TREE_LIST || list->tagged) {
-    mistake(ps, item->pos, "'conditions' is %s, expected a list",
-            tree_describe(list));
+    mistakes_add(&ps->ms, item->pos, "'conditions' is %s, expected a list",
+                 tree_describe(list));
     return;
   }
   p->conditions = arena_array(ps->keep, list->len, sizeof *p->conditions);
   if (!p->conditions) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
-  for (p->nconditions = 0; p->nconditions < list->len && !ps->nomem;
+  for (p->nconditions = 0; p->nconditions < list->len && !ps->ms.nomem;
        p->nconditions++)
     read_condition(ps, &list->items[p->nconditions], p,
                    &p->conditions[p->nconditions]);
@@ -681,14 +608,14 @@ static void read_expression(struct parser *ps, const struct tree_item *item,
   rv = expr_compile(&p->expr, item->value->text, place, ps->regexes, ps->keep,
                     &e);
   if (rv == ERR_SYNTAX && !place.column && e.column > 1)
-    mistake(ps, item->pos, "%s (at byte %u of the expression)", e.message,
-            e.column);
+    mistakes_add(&ps->ms, item->pos, "%s (at byte %u of the expression)",
+                 e.message, e.column);
   else if (compiled(ps, item, rv, &e) && (url = expr_url_field(p->expr)) &&
            use && !(use & CARRIES_URL))
-    mistake(ps, item->pos,
-            "'%.*s' where no action carries a URL, expected the action "
-            "websocket.connect.url or websocket.connect.address",
-            SHOWN(url->source));
+    mistakes_add(&ps->ms, item->pos,
+                 "'%.*s' where no action carries a URL, expected the action "
+                 "websocket.connect.url or websocket.connect.address",
+                 MISTAKES_SHOWN(url->source));
 }
 
 /* ----------------------------------------------------------------- policies
@@ -711,15 +638,15 @@ static const char *const body_keys[] = {"actions", "resources",  "effect",
 static bool read_effect(struct parser *ps, struct tree_pos pos,
                         const struct tree_item *item) {
   if (!item)
-    mistake(ps, pos,
-            "policy without an effect, expected 'effect: allow' or "
-            "'effect: deny'");
+    mistakes_add(&ps->ms, pos,
+                 "policy without an effect, expected 'effect: allow' or "
+                 "'effect: deny'");
   else if (is_string(ps, item, "effect")) {
     if (slice_is(item->value->text, "allow"))
       return false;
     if (!slice_is(item->value->text, "deny"))
-      unknown(ps, item->pos, "effect", item->value->text,
-              (const char *const[]){"allow", "deny", NULL});
+      mistakes_unknown(&ps->ms, item->pos, "effect", item->value->text,
+                       (const char *const[]){"allow", "deny", NULL});
   }
   return true;
 }
@@ -729,7 +656,7 @@ static void read_lists(struct parser *ps, const struct tree_item *at[],
   struct policy_rule *r = arena_zalloc(ps->keep, sizeof *r);
 
   if (!r) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
   r->line = pos.line;
@@ -737,9 +664,11 @@ static void read_lists(struct parser *ps, const struct tree_item *at[],
   p->rules = r;
   p->nrules = 1;
   if (!at[BODY_ACTIONS])
-    mistake(ps, pos, "policy without actions, expected 'actions' or 'rules'");
+    mistakes_add(&ps->ms, pos,
+                 "policy without actions, expected 'actions' or 'rules'");
   if (!at[BODY_RESOURCES])
-    mistake(ps, pos, "policy without resources, expected 'resources'");
+    mistakes_add(&ps->ms, pos,
+                 "policy without resources, expected 'resources'");
   /* what a resource may be depends on the actions: with a wrong one nothing
    * sure can be said about it */
   if (at[BODY_ACTIONS] && read_actions(ps, at[BODY_ACTIONS], r) &&
@@ -753,35 +682,36 @@ static void read_body(struct parser *ps, const struct tree_item *item,
   const struct tree_item *at[MAX_KEYS];
 
   if (body->kind != TREE_MAP) {
-    mistake(ps, item->pos, "'policy' is %s, expected a map",
-            tree_describe(body));
+    mistakes_add(&ps->ms, item->pos, "'policy' is %s, expected a map",
+                 tree_describe(body));
     return;
   }
   read_keys(ps, body, "key", body_keys, at);
   p->deny = read_effect(ps, item->pos, at[BODY_EFFECT]);
   if (at[BODY_RULES] && (at[BODY_ACTIONS] || at[BODY_RESOURCES]))
-    mistake(ps, at[BODY_RULES]->key->pos,
-            "'rules' beside 'actions' or 'resources', expected one or the "
-            "other");
+    mistakes_add(&ps->ms, at[BODY_RULES]->key->pos,
+                 "'rules' beside 'actions' or 'resources', expected one or the "
+                 "other");
   else if (at[BODY_RULES])
     read_rules(ps, at[BODY_RULES], p);
   else
     read_lists(ps, at, item->pos, p);
   if (at[BODY_CONDITIONS] && is_expr)
-    mistake(ps, at[BODY_CONDITIONS]->key->pos,
-            "'conditions' in kind 'security.policy.expr', expected them in "
-            "the expression");
+    mistakes_add(
+        &ps->ms, at[BODY_CONDITIONS]->key->pos,
+        "'conditions' in kind 'security.policy.expr', expected them in "
+        "the expression");
   else if (at[BODY_CONDITIONS])
     read_conditions(ps, at[BODY_CONDITIONS], p);
   if (at[BODY_EXPRESSION] && !is_expr)
-    mistake(ps, at[BODY_EXPRESSION]->key->pos,
-            "'expression' in kind 'security.policy', expected kind "
-            "'security.policy.expr'");
+    mistakes_add(&ps->ms, at[BODY_EXPRESSION]->key->pos,
+                 "'expression' in kind 'security.policy', expected kind "
+                 "'security.policy.expr'");
   else if (at[BODY_EXPRESSION])
     read_expression(ps, at[BODY_EXPRESSION], p);
   else if (is_expr)
-    mistake(ps, item->pos,
-            "policy without an expression, expected 'expression'");
+    mistakes_add(&ps->ms, item->pos,
+                 "policy without an expression, expected 'expression'");
 }
 
 /* "|ns|:|name|" in the arena; NULL after setting nomem. */
@@ -791,7 +721,7 @@ static bool make_id(struct parser *ps, struct slice ns, struct slice name,
   char *p = arena_alloc(ps->keep, len + 1);
 
   if (!p) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return false;
   }
   memcpy(p, ns.p, ns.len);
@@ -815,10 +745,10 @@ static void read_group(struct parser *ps, const struct tree_item *item,
     name = (struct slice){colon + 1, s.len - ns.len - 1};
   }
   if (!is_name(name) || (colon && !is_name(ns)))
-    mistake(ps, item->pos,
-            "bad group '%.*s', expected 'name' or 'ns:name'; a "
-            "name is " NAME_RULE,
-            SHOWN(s));
+    mistakes_add(&ps->ms, item->pos,
+                 "bad group '%.*s', expected 'name' or 'ns:name'; a "
+                 "name is " NAME_RULE,
+                 MISTAKES_SHOWN(s));
   else if (ns.p)
     make_id(ps, ns, name, ret);
 }
@@ -829,16 +759,16 @@ static void read_groups(struct parser *ps, const struct tree_item *item,
   size_t len = list_len(n);
 
   if (n->kind == TREE_MAP || n->tagged) {
-    mistake(ps, item->pos, "'groups' is %s, expected a list of names",
-            tree_describe(n));
+    mistakes_add(&ps->ms, item->pos, "'groups' is %s, expected a list of names",
+                 tree_describe(n));
     return;
   }
   p->groups = arena_array(ps->keep, len, sizeof *p->groups);
   if (!p->groups) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
-  for (p->ngroups = 0; p->ngroups < len && !ps->nomem; p->ngroups++) {
+  for (p->ngroups = 0; p->ngroups < len && !ps->ms.nomem; p->ngroups++) {
     struct tree_item at = list_at(item, p->ngroups);
     read_group(ps, &at, &p->groups[p->ngroups]);
   }
@@ -873,7 +803,7 @@ static void read_silence(struct parser *ps, const struct tree_item *item,
                 tree_describe(map));
     return;
   }
-  for (size_t i = 0; i < map->len && !ps->nomem; i++) {
+  for (size_t i = 0; i < map->len && !ps->ms.nomem; i++) {
     const struct tree_node *key = map->items[i].key;
     const struct tree_node *value = map->items[i].value;
     bool reason = value->kind == TREE_SCALAR && value->type == TREE_STRING;
@@ -889,7 +819,7 @@ static void read_silence(struct parser *ps, const struct tree_item *item,
     n->reason.p = arena_strndup(ps->keep, value->text.p, value->text.len);
     n->reason.len = value->text.len;
     if (!n->reason.p)
-      ps->nomem = true;
+      ps->ms.nomem = true;
   }
 }
 
@@ -907,14 +837,14 @@ static void read_meta(struct parser *ps, const struct tree_node *meta,
                 tree_describe(lint->value));
     return;
   }
-  for (size_t i = 0; i < lint->value->len && !ps->nomem; i++) {
+  for (size_t i = 0; i < lint->value->len && !ps->ms.nomem; i++) {
     const struct tree_item *item = &lint->value->items[i];
     if (item->key->kind == TREE_SCALAR && slice_is(item->key->text, "silence"))
       read_silence(ps, item, p);
     else
       bad_silence(ps, p, item->key->pos,
                   "unknown key '%.*s' in 'lint', expected 'silence'",
-                  SHOWN(item->key->text));
+                  MISTAKES_SHOWN(item->key->text));
   }
 }
 
@@ -930,12 +860,12 @@ static void add_reference(struct parser *ps, const struct tree_item *item,
   if (!r || !(r->name.p = arena_strndup(ps->keep, s.p, s.len)) ||
       (ps->ns.p &&
        !(r->ns.p = arena_strndup(ps->keep, ps->ns.p, ps->ns.len)))) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
   r->name.len = s.len;
   r->ns.len = ps->ns.p ? ps->ns.len : 0;
-  r->file = ps->name;
+  r->file = ps->ms.name;
   r->line = item->pos.line;
   r->column = item->pos.column;
   r->group = group;
@@ -948,7 +878,7 @@ static void add_references(struct parser *ps, const struct tree_node *security,
   const struct tree_item *list =
       security->kind == TREE_MAP ? tree_get(security, key) : NULL;
 
-  for (size_t i = 0; list && i < list_len(list->value) && !ps->nomem; i++) {
+  for (size_t i = 0; list && i < list_len(list->value) && !ps->ms.nomem; i++) {
     struct tree_item at = list_at(list, i);
     add_reference(ps, &at, group);
   }
@@ -957,7 +887,8 @@ static void add_references(struct parser *ps, const struct tree_node *security,
 /* Of an entry of another kind, at any depth.  The depth of a tree is bounded
  * (TREE_MAX_LEVELS), and its size counts aliases as written out. */
 static void find_references(struct parser *ps, const struct tree_node *n) {
-  for (size_t i = 0; n->kind != TREE_SCALAR && i < n->len && !ps->nomem; i++) {
+  for (size_t i = 0; n->kind != TREE_SCALAR && i < n->len && !ps->ms.nomem;
+       i++) {
     const struct tree_item *item = &n->items[i];
     if (item->key && item->key->kind == TREE_SCALAR &&
         slice_is(item->key->text, "security")) {
@@ -972,10 +903,10 @@ static void find_references(struct parser *ps, const struct tree_node *n) {
 static void deliver(struct parser *ps, struct policy *p) {
   if (ps->npolicies == ps->policies_cap) {
     struct policy **grown =
-        mem_grow(ps->mem, ps->policies, &ps->policies_cap, ps->npolicies + 1,
+        mem_grow(ps->ms.mem, ps->policies, &ps->policies_cap, ps->npolicies + 1,
                  sizeof *grown, SIZE_MAX / sizeof *grown);
     if (!grown) {
-      ps->nomem = true;
+      ps->ms.nomem = true;
       return;
     }
     ps->policies = grown;
@@ -1005,37 +936,38 @@ static void read_policy(struct parser *ps, const struct tree_item *entry,
                         const char *const *keys, bool is_expr) {
   const struct tree_item *at[MAX_KEYS];
   struct policy *p = arena_zalloc(ps->keep, sizeof *p);
-  size_t before = ps->total;
+  size_t before = ps->ms.total;
 
   if (!p) {
-    ps->nomem = true;
+    ps->ms.nomem = true;
     return;
   }
   read_keys(ps, entry->value, "key", keys, at);
-  p->file = ps->name;
+  p->file = ps->ms.name;
   p->line = entry->pos.line;
   p->column = entry->pos.column;
   if (!at[ENTRY_NAME])
-    mistake(ps, entry->pos, "policy without a name, expected 'name'");
+    mistakes_add(&ps->ms, entry->pos, "policy without a name, expected 'name'");
   else if (is_string(ps, at[ENTRY_NAME], "name")) {
     struct slice name = at[ENTRY_NAME]->value->text;
     if (!is_name(name))
-      mistake(ps, at[ENTRY_NAME]->pos, "bad name '%.*s', expected " NAME_RULE,
-              SHOWN(name));
+      mistakes_add(&ps->ms, at[ENTRY_NAME]->pos,
+                   "bad name '%.*s', expected " NAME_RULE,
+                   MISTAKES_SHOWN(name));
     else if (ps->ns.p)
       make_id(ps, ps->ns, name, &p->id);
   }
   if (!at[ENTRY_POLICY])
-    mistake(ps, entry->pos,
-            "entry of kind '%s' without a policy, expected 'policy'",
-            is_expr ? "security.policy.expr" : "security.policy");
+    mistakes_add(&ps->ms, entry->pos,
+                 "entry of kind '%s' without a policy, expected 'policy'",
+                 is_expr ? "security.policy.expr" : "security.policy");
   else
     read_body(ps, at[ENTRY_POLICY], is_expr, p);
   if (at[ENTRY_GROUPS])
     read_groups(ps, at[ENTRY_GROUPS], p);
-  if (at[ENTRY_META] && !ps->nomem)
+  if (at[ENTRY_META] && !ps->ms.nomem)
     read_meta(ps, at[ENTRY_META]->value, p);
-  if (ps->total == before && p->id.p && !ps->nomem)
+  if (ps->ms.total == before && p->id.p && !ps->ms.nomem)
     deliver(ps, p);
 }
 
@@ -1078,8 +1010,9 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
   bool twice = false;
 
   if (map->kind != TREE_MAP) {
-    mistake(ps, entry->pos, "entry is %s, expected a map with name and kind",
-            tree_describe(map));
+    mistakes_add(&ps->ms, entry->pos,
+                 "entry is %s, expected a map with name and kind",
+                 tree_describe(map));
     return;
   }
   for (size_t i = 0; i < map->len; i++) {
@@ -1087,7 +1020,7 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
     if (key->kind != TREE_SCALAR || !slice_is(key->text, "kind"))
       continue;
     if (kind) {
-      mistake(ps, key->pos, "duplicate key 'kind'");
+      mistakes_add(&ps->ms, key->pos, "duplicate key 'kind'");
       twice = true;
     } else {
       kind = &map->items[i];
@@ -1096,7 +1029,7 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
   if (twice)
     return;
   if (!kind) {
-    mistake(ps, entry->pos, "entry without a kind, expected 'kind'");
+    mistakes_add(&ps->ms, entry->pos, "entry without a kind, expected 'kind'");
     return;
   }
   if (!is_string(ps, kind, "kind"))
@@ -1107,7 +1040,7 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
   else if (slice_is(k, "security.policy.expr"))
     read_policy(ps, entry, keys, true);
   else if (kind_is_ours(k))
-    unknown(ps, kind->pos, "kind", k, kinds);
+    mistakes_unknown(&ps->ms, kind->pos, "kind", k, kinds);
   else
     find_references(ps, map);
 }
@@ -1134,12 +1067,12 @@ static void read_top(struct parser *ps, const struct tree_item *at[]) {
     while (file_keys[w] && !slice_is(key->text, file_keys[w]))
       w++;
     if (file_keys[w] && at[w])
-      mistake(ps, key->pos, "duplicate key '%s'", file_keys[w]);
+      mistakes_add(&ps->ms, key->pos, "duplicate key '%s'", file_keys[w]);
     else if (file_keys[w])
       at[w] = &map->items[i];
     else if ((near = str_nearest(key->text, file_keys)) != NULL)
-      mistake(ps, key->pos, "unknown key '%.*s', expected '%s'",
-              SHOWN(key->text), near);
+      mistakes_add(&ps->ms, key->pos, "unknown key '%.*s', expected '%s'",
+                   MISTAKES_SHOWN(key->text), near);
   }
 }
 
@@ -1149,22 +1082,25 @@ static void read_head(struct parser *ps, const struct tree_item *version,
     const struct tree_node *n = version->value;
     /* the number 1.0 is what people write who forget the quotes */
     if (n->kind != TREE_SCALAR || n->tagged || n->type == TREE_NULL)
-      mistake(ps, version->pos, "version is %s, expected \"1.0\"",
-              tree_describe(n));
+      mistakes_add(&ps->ms, version->pos, "version is %s, expected \"1.0\"",
+                   tree_describe(n));
     else if (!slice_is(n->text, "1.0") && !slice_is(n->text, "1"))
-      mistake(ps, version->pos, "unknown version '%.*s', expected \"1.0\"",
-              SHOWN(n->text));
+      mistakes_add(&ps->ms, version->pos,
+                   "unknown version '%.*s', expected \"1.0\"",
+                   MISTAKES_SHOWN(n->text));
   }
   if (!ns) {
-    mistake(ps, ps->root->pos,
-            "file without a namespace, expected 'namespace'");
+    mistakes_add(&ps->ms, ps->root->pos,
+                 "file without a namespace, expected 'namespace'");
   } else if (is_string(ps, ns, "namespace")) {
     struct slice s = ns->value->text;
     if (!is_name(s))
-      mistake(ps, ns->pos, "bad namespace '%.*s', expected " NAME_RULE,
-              SHOWN(s));
+      mistakes_add(&ps->ms, ns->pos,
+                   "bad namespace '%.*s', expected " NAME_RULE,
+                   MISTAKES_SHOWN(s));
     else if (slice_is(s, PARSE_RESERVED_NAMESPACE))
-      mistake(ps, ns->pos, "namespace 'cli' is reserved, expected another");
+      mistakes_add(&ps->ms, ns->pos,
+                   "namespace 'cli' is reserved, expected another");
     else
       ps->ns = s;
   }
@@ -1175,10 +1111,10 @@ static void read_file(struct parser *ps) {
   struct tree_item root = {.value = ps->root, .pos = ps->root->pos};
 
   if (ps->root->kind != TREE_MAP) {
-    mistake(ps, root.pos,
-            "file is %s, expected a map with version, namespace "
-            "and entries",
-            tree_describe(ps->root));
+    mistakes_add(&ps->ms, root.pos,
+                 "file is %s, expected a map with version, namespace "
+                 "and entries",
+                 tree_describe(ps->root));
     return;
   }
   read_top(ps, at);
@@ -1187,19 +1123,21 @@ static void read_file(struct parser *ps) {
     if (tree_get(ps->root, "kind"))
       read_entry(ps, &root, single_keys);
     else
-      mistake(ps, root.pos, "file without entries, expected 'entries'");
+      mistakes_add(&ps->ms, root.pos,
+                   "file without entries, expected 'entries'");
     return;
   }
   if (tree_get(ps->root, "kind"))
-    mistake(ps, tree_get(ps->root, "kind")->key->pos,
-            "'kind' beside 'entries', expected one or the other");
+    mistakes_add(&ps->ms, tree_get(ps->root, "kind")->key->pos,
+                 "'kind' beside 'entries', expected one or the other");
   if (at[FILE_ENTRIES]->value->kind != TREE_LIST ||
       at[FILE_ENTRIES]->value->tagged) {
-    mistake(ps, at[FILE_ENTRIES]->pos, "'entries' is %s, expected a list",
-            tree_describe(at[FILE_ENTRIES]->value));
+    mistakes_add(&ps->ms, at[FILE_ENTRIES]->pos,
+                 "'entries' is %s, expected a list",
+                 tree_describe(at[FILE_ENTRIES]->value));
     return;
   }
-  for (size_t i = 0; i < at[FILE_ENTRIES]->value->len && !ps->nomem; i++)
+  for (size_t i = 0; i < at[FILE_ENTRIES]->value->len && !ps->ms.nomem; i++)
     read_entry(ps, &at[FILE_ENTRIES]->value->items[i], entry_keys);
 }
 
@@ -1239,36 +1177,22 @@ void parse_sort(struct policy **p, size_t n) {
 static void find_duplicates(struct parser *ps) {
   struct policy **p = ps->policies;
 
-  for (size_t i = 0; i < ps->npolicies && !ps->nomem; i++)
+  for (size_t i = 0; i < ps->npolicies && !ps->ms.nomem; i++)
     if (ps->on_policy(ps->ud, p[i]) != 0)
-      ps->nomem = true;
+      ps->ms.nomem = true;
   parse_sort(p, ps->npolicies);
   for (size_t i = 1; i < ps->npolicies; i++)
     if (slice_eq(p[i - 1]->id, p[i]->id))
-      mistake(ps, (struct tree_pos){p[i]->line, p[i]->column},
-              "duplicate id '%s', first at line %u", p[i]->id.p,
-              p[i - 1]->line);
-}
-
-static void report(struct parser *ps, policy_mistake_fn *fn, void *ud) {
-  for (size_t i = 0; fn && i < ps->nmistakes; i++)
-    fn(ud, &ps->mistakes[i]);
-  if (fn && ps->total > ps->nmistakes) {
-    struct err e = ps->mistakes[ps->nmistakes - 1];
-    err_at(&e, ERR_SYNTAX, ps->name, e.line, e.column,
-           "too many mistakes, %zu more are not shown",
-           ps->total - ps->nmistakes);
-    fn(ud, &e);
-  }
+      mistakes_add(&ps->ms, (struct tree_pos){p[i]->line, p[i]->column},
+                   "duplicate id '%s', first at line %u", p[i]->id.p,
+                   p[i - 1]->line);
 }
 
 int parse_file(const char *name, struct slice text,
                const struct tree_limits *limits, const struct parse_into *into,
                parse_policy_fn *on_policy, void *policy_ud,
                policy_mistake_fn *on_mistake, void *mistake_ud) {
-  struct parser ps = {.name = name,
-                      .mem = &into->keep->mem,
-                      .keep = into->keep,
+  struct parser ps = {.keep = into->keep,
                       .regexes = into->regexes,
                       .references = into->references,
                       .compat = into->compat,
@@ -1278,23 +1202,22 @@ int parse_file(const char *name, struct slice text,
   struct err e;
   int rv;
 
+  mistakes_init(&ps.ms, name, &into->keep->mem);
   arena_init(&scratch, &into->keep->mem, SIZE_MAX);
   memset(&e, 0, sizeof e);
   rv = tree_parse(&ps.root, text, limits, &scratch, &e);
   if (rv == ERR_SYNTAX) {
-    str_escape(e.source, sizeof e.source, slice_of(name));
-    keep_mistake(&ps, &e);
+    mistakes_add(&ps.ms, (struct tree_pos){e.line, e.column}, "%s", e.message);
   } else if (rv == 0) {
     read_file(&ps);
     find_duplicates(&ps);
   } else {
-    ps.nomem = true;
+    ps.ms.nomem = true;
   }
-  if (!ps.nomem)
-    report(&ps, on_mistake, mistake_ud);
-  rv = ps.nomem ? ERR_NOMEM : ps.total ? ERR_SYNTAX : 0;
-  mem_free(ps.mem, ps.mistakes, ps.mistakes_cap * sizeof *ps.mistakes);
-  mem_free(ps.mem, ps.policies, ps.policies_cap * sizeof *ps.policies);
+  rv = mistakes_tell(&ps.ms, on_mistake, mistake_ud);
+  mistakes_deinit(&ps.ms);
+  mem_free(&into->keep->mem, ps.policies,
+           ps.policies_cap * sizeof *ps.policies);
   arena_deinit(&scratch);
   return rv;
 }
