@@ -8,7 +8,11 @@ struct worker_body {
    * all workers need (files can still be read: time zones and the like), so
    * that they share it and need not fault it in.  Starts no thread, opens no
    * descriptor that stays, keeps no secret: every worker gets a copy.  May be
-   * NULL. */
+   * NULL.
+   *
+   * For the same reason all workers of a template have its addresses and its
+   * stack canary: what must differ between them, such as the seed of Lua's
+   * hashes, comes from getrandom in |main|, not from an address. */
   void (*warm)(void);
   /* In each worker, confined (confine.h says what still works), with one thread
    * and the socket |fd|, SOCK_STREAM and blocking, at whose other end is
