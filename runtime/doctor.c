@@ -202,7 +202,7 @@ static void tell_limits(const struct doctor *d) {
 static int lua_release(char out[16]) {
   const char *from = strstr(lua_ident, "Lua 5.");
   int minor, patch;
-  snprintf(out, 16, "%s", LUA_RELEASE + 4);
+  snprintf(out, 16, "%s", &LUA_RELEASE[4]);
   if (from) {
     size_t len = strspn(from + 4, "0123456789.");
     snprintf(out, 16, "%.*s", (int)(len < 15 ? len : 15), from + 4);

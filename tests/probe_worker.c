@@ -62,6 +62,8 @@ static long make_call(uint32_t probe, int sock, int udp, int pair,
   static char page[8192] __attribute__((aligned(4096)));
   const socklen_t to_len = sizeof *to;
   const pid_t parent = 1;
+  /* MAKE_PROCESS_CPUCLOCK of the kernel's posix-timers.h */
+  const long cpu_clock_of_parent = ~(long)parent * 8 + 2;
   switch ((enum probe)probe) {
 #define PROBE_CASE(name, outcome, call)                                        \
   case PROBE_##name:                                                           \

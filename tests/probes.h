@@ -157,9 +157,9 @@ enum outcome {
   X(getrusage_children, REFUSED, syscall(SYS_getrusage, -1, buf))              \
   X(getrusage_self, ALLOWED, syscall(SYS_getrusage, 0, buf))                   \
   X(cpu_clock_of_parent, REFUSED,                                              \
-    syscall(SYS_clock_gettime, (~parent << 3) | 2, buf))                       \
+    syscall(SYS_clock_gettime, cpu_clock_of_parent, buf))                      \
   X(timer_on_parent, REFUSED,                                                  \
-    syscall(SYS_timer_create, (~parent << 3) | 2, 0, buf))                     \
+    syscall(SYS_timer_create, cpu_clock_of_parent, 0, buf))                    \
   /* sockets */                                                                \
   X(socket, KILLED, socket(AF_INET, SOCK_STREAM, 0))                           \
   X(socket_unix, KILLED, socket(AF_UNIX, SOCK_STREAM, 0))                      \
