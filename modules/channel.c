@@ -272,6 +272,9 @@ static void push_item(lua_State *L, struct channel_item *it) {
   lua_pushlightuserdata(L, it);
   status = lua_pcall(L, 1, 1, 0);
   item_end(it);
+  /* raised anew it is no memory error any more, so it is counted here */
+  if (status == LUA_ERRMEM && state_must_halt(L, status))
+    state_halt(L);
   if (status != LUA_OK)
     lua_error(L);
 }

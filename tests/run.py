@@ -192,8 +192,8 @@ def groups(label, build, env):
                 [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
                                    env))]),
         ("hostile", hostile_work(build, env) +
-                    [(python_program, (p, env))
-                     for p in files("tests/hostile", r"test_.*\.py")]),
+                    [(python_program, (os.path.join(
+                        TOP, "tests", "random_programs.py"), env))]),
         ("peer", [(python_program, (p, env))
                   for p in files("tests/peer", r"test_.*\.py")]),
     ]

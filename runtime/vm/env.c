@@ -319,6 +319,8 @@ static int require_wait(lua_State *L, struct loading *ld, const char *name) {
 
 static int require_ran(lua_State *L, int status, lua_KContext ctx) {
   if (status != LUA_OK && status != LUA_YIELD) {
+    if (status == LUA_ERRMEM && state_must_halt(L, status))
+      return state_halt(L); /* raised anew it would not be counted */
     lua_pushnil(L);
     set_loaded(L);
     return lua_error(L); /* a stop included: nobody has caught it */
@@ -373,7 +375,7 @@ static int env_require(lua_State *L) {
     return luaL_error(L, "module '%s' cannot be read", name);
   status = state_compile(L, file, text);
   if (status == LUA_ERRMEM)
-    return lua_error(L);
+    return state_must_halt(L, status) ? state_halt(L) : lua_error(L);
   if (status != LUA_OK)
     return luaL_error(L, "error loading module '%s': %s", name,
                       lua_tostring(L, -1));
