@@ -1373,6 +1373,126 @@ START_TEST(certificates) {
 }
 END_TEST
 
+static int resumed; /* as the server sees it */
+
+static void peer_notes_resumption(struct peer *p) {
+  resumed += SSL_session_reused(p->ssl);
+  peer_echo(p);
+}
+
+/* Four connections to one server, under two names. */
+START_TEST(resumption) {
+  static const char *const hosts[] = {"localhost", "localhost", "127.0.0.1",
+                                      "localhost"};
+  static const int versions[] = {0, TLS1_2_VERSION};
+  struct identity ca = identity_make("Test CA", NULL, NULL, true, -DAY, DAY);
+  struct identity good = identity_make(
+      "localhost", "DNS:localhost,IP:127.0.0.1", &ca, false, -DAY, DAY);
+  char path[64];
+  ca_write(path, &ca);
+  unit_each(version, versions) {
+    struct client k;
+    SSL_CTX *server = NULL;
+    struct tls_context *tls = NULL;
+    struct failing_mem fm;
+    failing_mem_init(&fm, FAIL_NEVER);
+    ck_assert_int_eq(tls_context_new(&tls, &fm.mem, path, NULL), 0);
+    resumed = 0;
+    unit_each(host, hosts) {
+      struct peer p;
+      struct sender a;
+      peer_start(&p, peer_notes_resumption);
+      peer_tls(&p, &good, *version);
+      if (server) {
+        SSL_CTX_free(p.tls);
+        p.tls = server;
+      }
+      server = p.tls;
+      peer_go(&p);
+      client_init(&k, "wss://%s:%u/", *host, p.port);
+      k.tls = tls;
+      client_open(&k);
+      sender_init(&a, &k, 0, WS_TEXT, "x", 1); /* tickets come before it */
+      ck_assert_int_eq(connection_send(k.c, &a.r), 0);
+      ck_assert_int_eq(connection_close(k.c, 1000, SLICE(""), NULL), 0);
+      client_run(&k, NULL);
+      expect(k.log, "open T1:x closed 1000 clean");
+      k.tls = NULL;
+      client_end(&k);
+      peer_end(&p);
+    }
+    ck_assert_int_eq(resumed, 2); /* not for the name it was not verified as */
+    tls_context_free(tls);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+    SSL_CTX_free(server);
+  }
+  unlink(path);
+  identity_free(&ca);
+  identity_free(&good);
+}
+END_TEST
+
+/* A list of revoked certificates behind the authority's own, in its file. */
+static void crl_append(const char *path, const struct identity *ca,
+                       const struct identity *gone, long until) {
+  X509_CRL *crl = X509_CRL_new();
+  ASN1_TIME *t = X509_gmtime_adj(NULL, -DAY);
+  FILE *f = fopen(path, "a");
+  ck_assert(X509_CRL_set_version(crl, X509_CRL_VERSION_2));
+  ck_assert(X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca->cert)));
+  ck_assert(X509_CRL_set1_lastUpdate(crl, t));
+  X509_gmtime_adj(t, until);
+  ck_assert(X509_CRL_set1_nextUpdate(crl, t));
+  if (gone) {
+    X509_REVOKED *r = X509_REVOKED_new();
+    ASN1_INTEGER *serial = X509_get_serialNumber(gone->cert);
+    X509_gmtime_adj(t, -1);
+    ck_assert(X509_REVOKED_set_serialNumber(r, serial));
+    ck_assert(X509_REVOKED_set_revocationDate(r, t));
+    ck_assert(X509_CRL_add0_revoked(crl, r));
+  }
+  ck_assert_int_gt(X509_CRL_sign(crl, ca->key, EVP_sha256()), 0);
+  PEM_write_X509_CRL(f, crl);
+  fclose(f);
+  ASN1_TIME_free(t);
+  X509_CRL_free(crl);
+}
+
+START_TEST(revocation) {
+  struct identity ca = identity_make("Test CA", NULL, NULL, true, -DAY, DAY);
+  struct identity other = identity_make("Other", NULL, NULL, true, -DAY, DAY);
+  struct identity good =
+      identity_make("localhost", "DNS:localhost", &ca, false, -DAY, DAY);
+  struct identity gone =
+      identity_make("localhost", "DNS:localhost", &ca, false, -DAY, DAY);
+  struct identity foreign =
+      identity_make("localhost", "DNS:localhost", &other, false, -DAY, DAY);
+  char path[64];
+  FILE *f;
+  ASN1_INTEGER_set(X509_get_serialNumber(gone.cert), 77);
+  ck_assert_int_gt(X509_sign(gone.cert, ca.key, EVP_sha256()), 0);
+  ca_write(path, &ca);
+  f = fopen(path, "a");
+  PEM_write_X509(f, other.cert);
+  fclose(f);
+  tls_try(&gone, path, "localhost", 0, NULL); /* nobody says anything yet */
+  crl_append(path, &ca, &gone, DAY);
+  tls_try(&good, path, "localhost", 0, NULL);
+  tls_try(&gone, path, "localhost", 0, "certificate has been revoked");
+  tls_try(&foreign, path, "localhost", 0, NULL); /* without a list */
+  unlink(path);
+  ca_write(path, &ca);
+  crl_append(path, &ca, NULL, -10);
+  tls_try(&good, path, "localhost", 0, "CRL has expired");
+  unlink(path);
+  identity_free(&ca);
+  identity_free(&other);
+  identity_free(&good);
+  identity_free(&gone);
+  identity_free(&foreign);
+}
+END_TEST
+
 /* TLS ends without close_notify: truncation, not an end. */
 static void peer_truncates(struct peer *p) {
   if (p_handshake(p, ""))
@@ -1549,6 +1669,8 @@ int main(void) {
   tcase_add_test(tc, refused_options);
   tcase_add_test(tc, failing_allocations);
   tcase_add_test(tc, certificates);
+  tcase_add_test(tc, resumption);
+  tcase_add_test(tc, revocation);
   tcase_add_test(tc, tls_faults);
   suite_add_tcase(s, tc);
   return unit_run(s);

@@ -13,21 +13,39 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "runtime/base/clock.h"
+
+/* What a server gave us to come back with.  Each is bounded, and so is their
+ * number; whom it was verified to be is part of it. */
+#define TICKETS_MAX 32
+#define TICKET_MAX_BYTES 4096
+#define TICKET_LIFE_NS (60 * 60 * NS_PER_S) /* then it is verified anew */
+#define PEER_MAX 256
+
+struct ticket {
+  char peer[PEER_MAX];
+  SSL_SESSION *session; /* NULL: free */
+  uint64_t got_ns;
+};
+
 /* Empty until the first session, unless there is a CA file to check. */
 struct tls_context {
   struct mem mem;
   OSSL_LIB_CTX *lib;
   BIO_METHOD *bio;
   SSL_CTX *ssl;
+  unsigned next_ticket; /* the oldest one's place */
+  struct ticket tickets[TICKETS_MAX];
 };
 
 struct tls_session {
   struct mem mem;
+  struct tls_context *context;
   SSL *ssl;
   bool wants_write;
-  bool dead;         /* after a fatal error OpenSSL must not be asked */
-  char peer[256];    /* for messages: the name or address asked for */
-  struct err verify; /* which check failed; code 0: none did */
+  bool dead;           /* after a fatal error OpenSSL must not be asked */
+  char peer[PEER_MAX]; /* for messages: the name or address asked for */
+  struct err verify;   /* which check failed; code 0: none did */
 };
 
 /* ------------------------------------------------------------- socket --- */
@@ -202,6 +220,9 @@ static void verify_explain(struct tls_session *s, X509_STORE_CTX *store) {
              "intermediate is missing (%s, issued by %s)",
              subject, issuer);
     break;
+  case X509_V_ERR_CERT_REVOKED:
+    err_setf(e, ERR_PROTOCOL, "certificate has been revoked (%s)", subject);
+    break;
   default:
     err_setf(e, ERR_PROTOCOL, "certificate is not accepted: %s (%s)",
              X509_verify_cert_error_string(code), subject);
@@ -213,9 +234,68 @@ static int on_verify(int ok, X509_STORE_CTX *store) {
   SSL *ssl =
       X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
   struct tls_session *s = ssl ? SSL_get_app_data(ssl) : NULL;
+  /* An authority whose revocations we were not given: most are. */
+  if (!ok && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL) {
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+  }
   if (!ok && s && s->verify.code == 0)
     verify_explain(s, store);
   return ok;
+}
+
+/* --------------------------------------------------------- resumption --- */
+
+static void ticket_drop(struct ticket *t) {
+  SSL_SESSION_free(t->session);
+  t->session = NULL;
+}
+
+/* OpenSSL's: 1 when |session| is ours from now on. */
+static int on_ticket(SSL *ssl, SSL_SESSION *session) {
+  struct tls_session *s = SSL_get_app_data(ssl);
+  struct tls_context *c = s->context;
+  struct ticket *t = &c->tickets[c->next_ticket];
+  const unsigned char *text;
+  size_t len = 0;
+  SSL_SESSION_get0_ticket(session, &text, &len);
+  if (SSL_get_verify_result(ssl) != X509_V_OK || len > TICKET_MAX_BYTES ||
+      !SSL_SESSION_is_resumable(session))
+    return 0;
+  ticket_drop(t);
+  memcpy(t->peer, s->peer, sizeof t->peer);
+  t->session = session;
+  t->got_ns = clock_mono_ns();
+  c->next_ticket = (c->next_ticket + 1) % TICKETS_MAX;
+  return 1;
+}
+
+/* A resumed session is not verified again: not for long, and not beyond what
+ * the certificate itself says. */
+static bool ticket_good(const struct ticket *t) {
+  const X509 *cert = SSL_SESSION_get0_peer(t->session);
+  return clock_mono_ns() - t->got_ns < TICKET_LIFE_NS && cert &&
+         X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+/* Offers the newest ticket of the same peer.  In TLS 1.3 each is used once (RFC
+ * 8446, appendix C.4) and replaced; TLS 1.2 gives no new one. */
+static void resume(struct tls_session *s) {
+  struct tls_context *c = s->context;
+  for (unsigned i = 0; i < TICKETS_MAX; i++) {
+    unsigned at = (c->next_ticket + TICKETS_MAX - 1 - i) % TICKETS_MAX;
+    struct ticket *t = &c->tickets[at];
+    if (!t->session || strcmp(t->peer, s->peer) != 0)
+      continue;
+    if (!ticket_good(t)) {
+      ticket_drop(t);
+      return;
+    }
+    (void)SSL_set_session(s->ssl, t->session); /* else a full handshake */
+    if (SSL_SESSION_get_protocol_version(t->session) >= TLS1_3_VERSION)
+      ticket_drop(t);
+    return;
+  }
 }
 
 /* ------------------------------------------------------------ context --- */
@@ -228,6 +308,17 @@ static void load_system_store(X509_STORE *store, OSSL_LIB_CTX *lib) {
   ERR_pop_to_mark();
 }
 
+/* Lists of revoked certificates that stand in the file are asked. */
+static void check_revocations(X509_STORE *store) {
+  STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+  for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
+    if (X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i)) == X509_LU_CRL) {
+      X509_STORE_set_flags(store,
+                           X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+      return;
+    }
+}
+
 static int load_ca_file(X509_STORE *store, OSSL_LIB_CTX *lib,
                         const char *ca_file, struct err *e) {
   FILE *f = fopen(ca_file, "re");
@@ -236,8 +327,10 @@ static int load_ca_file(X509_STORE *store, OSSL_LIB_CTX *lib,
     return err_system(e, errno, "%s", ca_file);
   fclose(f);
   ERR_clear_error();
-  if (X509_STORE_load_file_ex(store, ca_file, lib, NULL))
+  if (X509_STORE_load_file_ex(store, ca_file, lib, NULL)) {
+    check_revocations(store);
     return 0;
+  }
   why = ERR_reason_error_string(ERR_peek_last_error());
   err_setf(e, ERR_INVALID, "%s: holds no PEM certificates (%s)", ca_file,
            why ? why : "no reason given");
@@ -260,7 +353,9 @@ static int context_setup(struct tls_context *t) {
    * updates: the loop would stand still for everybody. */
   SSL_CTX_clear_mode(t->ssl, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT |
+                                             SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(t->ssl, on_ticket);
   param = SSL_CTX_get0_param(t->ssl);
   /* RFC 9525: names are read from subjectAltName only, and a wildcard is a
    * whole label.  Whoever lists an intermediate as --ca trusts it. */
@@ -272,6 +367,8 @@ static int context_setup(struct tls_context *t) {
 }
 
 static void context_close(struct tls_context *t) {
+  for (size_t i = 0; i < TICKETS_MAX; i++)
+    ticket_drop(&t->tickets[i]);
   SSL_CTX_free(t->ssl);
   BIO_meth_free(t->bio);
   OSSL_LIB_CTX_free(t->lib);
@@ -340,6 +437,7 @@ int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
   if (!(s = mem_zalloc(&t->mem, sizeof *s)))
     return ERR_NOMEM;
   s->mem = t->mem;
+  s->context = t;
   if (!(s->ssl = SSL_new(t->ssl)) || !(bio = BIO_new_ex(t->lib, t->bio)))
     goto nomem;
   BIO_set_data(bio, (void *)(intptr_t)fd);
@@ -357,6 +455,7 @@ int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
   }
   if (!ok)
     goto nomem;
+  resume(s);
   *ret = s;
   return 0;
 nomem:

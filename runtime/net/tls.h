@@ -14,8 +14,11 @@ struct tls_context;
 /* The system's trust store, and the PEM certificates of |ca_file| (NULL: none)
  * beside it.  The store is the one OpenSSL was built for; SSL_CERT_FILE,
  * SSL_CERT_DIR and OPENSSL_CONF are ignored: whoever sets a script's
- * environment must not choose whom it trusts.  0, ERR_NOMEM, ERR_SYSTEM or
- * ERR_INVALID (|e| says which file and why). */
+ * environment must not choose whom it trusts.  Lists of revoked certificates
+ * (CRLs) in |ca_file| are asked for each certificate of a chain; an authority
+ * without one has revoked nothing, an expired list refuses.  Sessions are
+ * resumed, within an hour and as long as the certificate is valid.  0,
+ * ERR_NOMEM, ERR_SYSTEM or ERR_INVALID (|e| says which file and why). */
 int tls_context_new(struct tls_context **ret, const struct mem *m,
                     const char *ca_file, struct err *e);
 /* After the last session.  NULL is harmless. */
