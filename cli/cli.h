@@ -15,7 +15,8 @@ enum status {
   STATUS_MEMORY = 11,   /* memory, */
   STATUS_DEADLINE = 12, /* the deadline, */
   STATUS_LIMIT = 13,    /* or another one */
-  STATUS_ISOLATION = 20 /* isolation could not be set up */
+  STATUS_ISOLATION = 20, /* isolation could not be set up */
+  STATUS_WORKER = 21     /* the worker process died */
 };
 #define STATUS_SIGNAL 128 /* plus the number of SIGINT or SIGTERM */
 

@@ -3,6 +3,7 @@
 
 #include "cli/audit.h"
 #include "cli/files.h"
+#include "cli/helper.h"
 #include "cli/modules_dir.h"
 #include "cli/options.h"
 #include "cli/print.h"
@@ -397,6 +398,7 @@ static int run_host(struct run *r) {
   int rv;
   cordon_host_config_init(&cfg);
   cfg.ca_file = r->ca_file;
+  cfg.worker_path = helper_path();
   rv = cordon_host_new(&r->host, &cfg, &err);
   if (rv == CORDON_OK)
     return STATUS_OK;
@@ -406,6 +408,14 @@ static int run_host(struct run *r) {
   }
   say("%s", err.message);
   return STATUS_NEGATIVE;
+}
+
+static int say_isolation(const cordon_error *err) {
+  say("%s", err->message);
+  words_text("  `cordon doctor` tells what this machine supports; "
+             "--isolation=inprocess runs\n"
+             "  code whose authors you trust in this process\n");
+  return STATUS_ISOLATION;
 }
 
 static int run_sandbox(struct run *r) {
@@ -436,11 +446,8 @@ static int run_sandbox(struct run *r) {
     return STATUS_OK;
   }
   switch (rv) {
-  case CORDON_E_UNSUPPORTED:
-    say("--isolation=%s is not in this version, which has "
-        "--isolation=inprocess",
-        r->isolation ? r->isolation : "inprocess");
-    return STATUS_ISOLATION;
+  case CORDON_E_ISOLATION:
+    return say_isolation(&err);
   case CORDON_E_NOT_FOUND:
     return say_usage("run", "--scope: %s", err.message);
   case CORDON_E_NOMEM:
@@ -527,6 +534,11 @@ static int run_load(struct run *r) {
     return STATUS_MEMORY;
   case CORDON_E_CANCELLED:
     return STATUS_SIGNAL + (signal_got ? signal_got : SIGTERM);
+  case CORDON_E_ISOLATION:
+    return say_isolation(&err);
+  case CORDON_E_WORKER:
+    say("%s", err.message);
+    return STATUS_WORKER;
   default:
     say_error("", &err);
     return STATUS_LOAD;
@@ -622,6 +634,12 @@ static int run_report(struct run *r, int rv, const cordon_error *err) {
   case CORDON_E_NOMEM:
     say("stopped: %s", err->message);
     status = STATUS_MEMORY;
+    break;
+  case CORDON_E_ISOLATION:
+    return say_isolation(err);
+  case CORDON_E_WORKER:
+    say("%s", err->message);
+    status = STATUS_WORKER;
     break;
   default:
     say_error("", err);

@@ -2,6 +2,7 @@
 #ifndef MODULES_SERVICES_H
 #define MODULES_SERVICES_H
 
+#include "modules/admission.h"
 #include "modules/authority.h"
 #include "modules/guard.h"
 #include "runtime/base/list.h"
@@ -19,6 +20,25 @@ struct client_event {
   bool clean;                      /* ended: close frames went both ways */
 };
 
+/* What became of a dial that another process was asked for.  Borrowed for the
+ * call but for the descriptor, which is the callee's. */
+struct remote_answer {
+  struct dial_answer answer;
+  int fd; /* DIAL_OPEN: connected and upgraded; else -1 */
+  struct slice rest;
+  struct slice protocol;
+  struct deflate_params deflate;
+  uint64_t number;
+};
+
+/* Embedded in whoever waits for it; taken out of its list it is forgotten, and
+ * what it opens is closed. */
+struct remote_dial {
+  struct list node;
+  uint32_t id;
+  void (*done)(struct remote_dial *d, const struct remote_answer *a);
+};
+
 struct services {
   struct guard guard;
   const struct authority *authority;
@@ -32,6 +52,11 @@ struct services {
   uint64_t minute_started_ns; /* of the window that is being counted */
   uint64_t minute_connects;
   uint64_t opened; /* connections so far */
+  /* In a worker: asks the process that may do it for a connection.  NULL: it is
+   * this one.  |d|->done is called from the loop.  0 or ERR_NOMEM */
+  int (*dial)(struct services *sv, struct slice url,
+              const struct guard_place *where,
+              const struct opening_options *opts, struct remote_dial *d);
   /* Tells of connections; never NULL.  No Lua. */
   void (*on_client)(void *ud, const struct client_event *event);
 };

@@ -1,7 +1,9 @@
 /* websocket.c - the websocket module: connect under policy, send, receive on a
  * channel, close. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "modules/admission.h"
 #include "modules/channel.h"
@@ -33,8 +35,14 @@
 struct dial {
   struct mem mem;
   struct wait wait;
-  struct admission admission;
   struct dial_answer answer; /* for the script, once it is there */
+  struct admission admission;
+  /* in a worker */
+  struct state *st;
+  struct client *client;
+  struct remote_dial remote;
+  struct session_options session;
+  struct arena texts; /* of |answer| */
 };
 
 struct client {
@@ -70,6 +78,8 @@ static void dial_free(struct client *c) {
   gate_enter();
   c->dial = NULL;
   admission_deinit(&d->admission);
+  list_remove(&d->remote.node);
+  arena_deinit(&d->texts);
   m = d->mem;
   mem_free(&m, d, sizeof *d);
   gate_leave();
@@ -97,6 +107,8 @@ static void release(struct client *c, uint16_t code) {
   struct connection *conn = c->conn;
   c->conn = NULL;
   forget(c);
+  if (c->dial)
+    list_remove(&c->dial->remote.node);
   tell_end(c, c->close_called ? c->own_code : code, false);
   if (conn)
     connection_release(conn, code);
@@ -266,6 +278,66 @@ static const struct connection_handler handler = {.judge = on_judge,
                                                   .failed = on_failed,
                                                   .message = on_message,
                                                   .closed = on_closed};
+
+/* ------------------------------------------------- opened by the broker --- */
+
+#define ANSWER_MAX_BYTES (64 * 1024)
+
+static bool keep_text(struct arena *a, struct slice *s) {
+  char *copy = s->p ? arena_strndup(a, s->p, s->len) : NULL;
+  bool ok = copy || !s->p;
+  s->p = copy;
+  return ok;
+}
+
+/* The answer outlives the message it came in. */
+static bool keep_answer(struct dial *d, const struct dial_answer *a) {
+  struct refusal *r = &d->answer.refusal;
+  d->answer = *a;
+  return keep_text(&d->texts, &r->action) &&
+         keep_text(&d->texts, &r->resource) &&
+         keep_text(&d->texts, &r->policy) && keep_text(&d->texts, &r->reason) &&
+         keep_text(&d->texts, &d->answer.url);
+}
+
+/* It is open over there, and cannot be used here. */
+static void adopt_failed(struct dial *d, int code, const char *why) {
+  struct dial_answer *a = &d->answer;
+  memset(a, 0, sizeof *a);
+  a->end = DIAL_FAILED;
+  a->failure.code = code;
+  a->failure.stage = STAGE_HANDSHAKE;
+  snprintf(a->failure.reason, sizeof a->failure.reason, "%s", why);
+}
+
+static void on_remote(struct remote_dial *rd, const struct remote_answer *a) {
+  struct dial *d = list_entry(rd, struct dial, remote);
+  struct client *c = d->client;
+  struct state *st = d->st;
+  int rv;
+  if (!keep_answer(d, &a->answer)) {
+    adopt_failed(d, ERR_NOMEM, err_text(ERR_NOMEM));
+  } else if (a->answer.end == DIAL_OPEN) {
+    c->number = a->number;
+    d->session.deflate = a->deflate;
+    rv = a->fd < 0
+             ? ERR_LIMIT
+             : connection_adopt(&c->conn, st->loop, a->fd, a->rest, a->protocol,
+                                &d->session, &handler, c, &st->mem);
+    if (rv != 0) {
+      if (a->fd >= 0)
+        close(a->fd);
+      adopt_failed(d, rv,
+                   rv == ERR_LIMIT ? "no descriptor is left" : err_text(rv));
+      tell_end(c, CLOSE_LOST, false);
+    }
+  }
+  if (d->answer.end != DIAL_OPEN) {
+    forget(c);
+    channel_host_close(c->ch);
+  }
+  wait_wake(&d->wait);
+}
 
 /* ------------------------------------------------------------ options --- */
 
@@ -629,6 +701,31 @@ static struct client *client_new(lua_State *L, const struct options *o) {
   return c;
 }
 
+static int start_remote(lua_State *L, struct client *c, struct slice url,
+                        const struct guard_place *where, struct options *o) {
+  struct services *sv = c->sv;
+  struct dial *d = c->dial;
+  int rv;
+  d->wait.what = "websocket.connect";
+  d->wait.live = dial_live;
+  task_check_wait(L, d->wait.what);
+  gate_enter();
+  d->st = state_of(L);
+  d->client = c;
+  d->session = o->net.session;
+  d->remote.done = on_remote;
+  rv = sv->dial(sv, url, where, &o->net.opening, &d->remote);
+  if (rv == 0) {
+    list_add_tail(&sv->clients, &c->node);
+    sv->nclients++;
+    wait_begin(L, &d->wait);
+  }
+  gate_leave();
+  if (rv != 0)
+    return luaL_error(L, "not enough memory");
+  return task_wait(L, &d->wait, 0, connect_done);
+}
+
 static int start_dial(lua_State *L, struct client *c, struct options *o) {
   struct state *st = state_of(L);
   struct services *sv = c->sv;
@@ -677,11 +774,16 @@ static int ws_connect(lua_State *L) {
   c = client_new(L, &o);
   gate_enter();
   c->dial = mem_zalloc(&st->mem, sizeof *c->dial);
-  if (c->dial)
+  if (c->dial) {
     c->dial->mem = st->mem;
+    list_init(&c->dial->remote.node);
+    arena_init(&c->dial->texts, &st->mem, ANSWER_MAX_BYTES);
+  }
   gate_leave();
   if (!c->dial)
     return luaL_error(L, "not enough memory");
+  if (c->sv->dial)
+    return start_remote(L, c, text, &where, &o);
   gate_enter();
   admission_ask(&c->dial->admission, services_of(L), text, &where,
                 loop_now_ns(st->loop), &c->dial->answer);

@@ -46,6 +46,8 @@ static const struct {
              {CORDON_E_UNSUPPORTED, ERR_UNSUPPORTED, "not supported"},
              {CORDON_E_SYSTEM, ERR_SYSTEM, "system error"},
              {CORDON_E_NOT_FOUND, ERR_NOT_FOUND, "not found"},
+             {CORDON_E_ISOLATION, ERR_ISOLATION, "isolation could not be set up"},
+             {CORDON_E_WORKER, ERR_WORKER, "the worker process is gone"},
              {CORDON_E_POLICY, ERR_SYNTAX, "the policy is wrong"},
              {CORDON_E_URL, ERR_INVALID, "not an acceptable WebSocket URL"},
              {CORDON_E_LIMIT, ERR_FULL, ""}};
@@ -659,7 +661,10 @@ int cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
     return invalid(reterr, "ret_host is required");
   TAKE_CONFIG(cfg, config, cordon_host_config_init);
   m = mem_of(&cfg.alloc);
-  hc = (struct host_config){cfg.ca_file, cfg.dns_servers, cfg.preempt_signal};
+  hc = (struct host_config){.ca_file = cfg.ca_file,
+                            .dns_servers = cfg.dns_servers,
+                            .worker_path = cfg.worker_path,
+                            .preempt_signal = cfg.preempt_signal};
   if (host_new(ret_host, &m, &hc, &e) != 0)
     return api_error(reterr, &e);
   return CORDON_OK;
@@ -746,6 +751,12 @@ int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
   lua_State *L;
   if (!sandbox || !name || !*name || !open)
     return invalid(reterr, "sandbox, name and open are required");
+  if (sandbox->remote) {
+    err_setf(&e, ERR_UNSUPPORTED,
+             "a worker process cannot run the host's functions: host modules "
+             "need CORDON_ISOLATION_INPROCESS");
+    return api_error(reterr, &e);
+  }
   if (sandbox->loaded || !sandbox->st->L)
     return invalid(reterr, "a script is loaded already");
   if (sandbox->host->busy) {
@@ -862,9 +873,9 @@ int cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr) {
   const struct script_result *r;
   if (!sandbox)
     return invalid(reterr, "sandbox is required");
-  if (!sandbox->st->ended)
+  if (!sandbox_ended(sandbox))
     return CORDON_AGAIN;
-  r = &sandbox->st->result;
+  r = sandbox_result(sandbox);
   return r->code == 0 ? CORDON_OK : api_error(reterr, &r->error);
 }
 
@@ -872,10 +883,18 @@ const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox) {
   return sandbox ? sandbox->escaped_traceback : "";
 }
 
-static int linger(cordon_host *host, int linger_ms, struct err *e) {
+/* Connections that still say goodbye, here or in a worker. */
+static bool goodbyes(const cordon_sandbox *sandbox) {
+  cordon_host *host = sandbox->host;
+  return connections_released(host->loop) > 0 || remotes_departing(host) > 0 ||
+         (sandbox->remote && remote_lingers(sandbox->remote));
+}
+
+static int linger(cordon_sandbox *sandbox, int linger_ms, struct err *e) {
+  cordon_host *host = sandbox->host;
   uint64_t end_ns = clock_mono_ns() + (uint64_t)linger_ms * NS_PER_MS;
   int rv = 0;
-  while (rv == 0 && connections_released(host->loop) > 0) {
+  while (rv == 0 && goodbyes(sandbox)) {
     uint64_t now_ns = clock_mono_ns();
     if (now_ns >= end_ns)
       break;
@@ -890,10 +909,10 @@ int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
   int rv = 0;
   if (!sandbox || !sandbox->loaded)
     return invalid(reterr, "a sandbox with a loaded script is required");
-  while (rv == 0 && !sandbox->st->ended)
+  while (rv == 0 && !sandbox_ended(sandbox))
     rv = host_dispatch(sandbox->host, -1, &e);
   if (rv == 0 && linger_ms > 0)
-    rv = linger(sandbox->host, linger_ms, &e);
+    rv = linger(sandbox, linger_ms, &e);
   if (rv != 0)
     return api_error(reterr, &e);
   return cordon_sandbox_result(sandbox, reterr);
@@ -902,44 +921,15 @@ int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
 void cordon_sandbox_cancel(cordon_sandbox *sandbox) {
   if (!sandbox)
     return;
-  atomic_store(&sandbox->st->cancel, 1);
+  atomic_store(&sandbox->cancel, true);
+  if (sandbox->st) /* also where it is running now, on another thread */
+    atomic_store(&sandbox->st->cancel, 1);
   atomic_store(&sandbox->host->cancel_asked, true);
   loop_wake(sandbox->host->loop);
 }
 
 void cordon_sandbox_usage(const cordon_sandbox *sandbox,
                           cordon_usage *ret_usage) {
-  const struct state *st;
-  if (!sandbox || !ret_usage)
-    return;
-  st = sandbox->st;
-  *ret_usage =
-      (cordon_usage){.memory_bytes = account_used(&st->account),
-                     .memory_peak_bytes = st->account.peak,
-                     .cpu_ns = state_cpu_used_ns(st),
-                     .wall_ns = st->started_ns == 0 ? 0
-                                : st->ended ? st->ended_ns - st->started_ns
-                                            : clock_mono_ns() - st->started_ns,
-                     .output_bytes = st->output_bytes,
-                     .allowed = sandbox->services.guard.allowed,
-                     .refused = sandbox->services.guard.refused,
-                     .connections = sandbox->services.nclients};
-  switch (st->stop) {
-  case STOP_CPU:
-    ret_usage->stop = CORDON_STOP_CPU;
-    break;
-  case STOP_MEMORY:
-    ret_usage->stop = CORDON_STOP_MEMORY;
-    break;
-  case STOP_DEADLINE:
-    ret_usage->stop = CORDON_STOP_DEADLINE;
-    break;
-  case STOP_OUTPUT:
-    ret_usage->stop = CORDON_STOP_OUTPUT;
-    break;
-  case STOP_CANCEL:
-  case STOP_NONE:
-    ret_usage->stop = CORDON_STOP_NONE;
-    break;
-  }
+  if (sandbox && ret_usage)
+    sandbox_usage(sandbox, ret_usage);
 }

@@ -12,6 +12,7 @@
 
 #define ACTOR_MAX_BYTES (1024 * 1024)
 #define TRACEBACK_MAX (64 * 1024)
+#define MODULE_NAME_MAX 255
 
 static char no_text[1];
 
@@ -52,12 +53,11 @@ static bool module_name_ok(const char *name) {
       return false;
     }
   }
-  return *name != '\0';
+  return *name != '\0' && strlen(name) <= MODULE_NAME_MAX;
 }
 
-static int on_require(void *ud, const char *name, const char **ret_name,
-                      struct slice *ret_text) {
-  struct cordon_sandbox *sb = ud;
+int sandbox_require(struct cordon_sandbox *sb, const char *name,
+                    const char **ret_name, struct slice *ret_text) {
   cordon_source src = {NULL, NULL, 0};
   int rv;
   if (!sb->require || !module_name_ok(name))
@@ -72,9 +72,12 @@ static int on_require(void *ud, const char *name, const char **ret_name,
   return 0;
 }
 
-/* The traceback line by line, each made safe to print. */
-static void keep_traceback(struct cordon_sandbox *sb) {
-  struct slice rest = buf_slice(&sb->st->traceback);
+static int on_require(void *ud, const char *name, const char **ret_name,
+                      struct slice *ret_text) {
+  return sandbox_require(ud, name, ret_name, ret_text);
+}
+
+void sandbox_keep_traceback(struct cordon_sandbox *sb, struct slice rest) {
   struct buf b;
   char line[512];
   buf_init(&b, &sb->host->mem, TRACEBACK_MAX);
@@ -102,7 +105,7 @@ static void keep_traceback(struct cordon_sandbox *sb) {
 
 static void on_ended(void *ud) {
   struct cordon_sandbox *sb = ud;
-  keep_traceback(sb);
+  sandbox_keep_traceback(sb, buf_slice(&sb->st->traceback));
   websocket_end(&sb->services);
 }
 
@@ -269,10 +272,9 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   int rv;
   if (host->busy)
     return err_setf(e, ERR_BUSY, "called from inside a callback");
-  if (config->isolation != CORDON_ISOLATION_INPROCESS)
-    return err_setf(e, ERR_UNSUPPORTED,
-                    "process isolation is not in this version, expected "
-                    "CORDON_ISOLATION_INPROCESS to be asked for by name");
+  if (config->isolation != CORDON_ISOLATION_INPROCESS &&
+      config->isolation != CORDON_ISOLATION_PROCESS)
+    return err_setf(e, ERR_INVALID, "an unknown isolation");
   if (config->mode != CORDON_MODE_ENFORCE &&
       config->mode != CORDON_MODE_COMPLAIN &&
       config->mode != CORDON_MODE_DRY_RUN)
@@ -307,12 +309,16 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   if ((rv = take_actor(sb, config, e)) != 0 ||
       (rv = take_policy(sb, config, e)) != 0)
     goto fail;
-  rv = state_new(&sb->st, host->loop, host->preempt, &host->mem, &limits,
-                 &vm_host, &sb->services, modules_open);
-  if (rv != 0) {
-    err_setf(e, rv, "the Lua state could not be made: %s", err_text(rv));
-    goto fail;
+  if (config->isolation == CORDON_ISOLATION_PROCESS) {
+    rv = remote_new(&sb->remote, sb, &limits, e);
+  } else {
+    rv = state_new(&sb->st, host->loop, host->preempt, &host->mem, &limits,
+                   &vm_host, &sb->services, modules_open);
+    if (rv != 0)
+      err_setf(e, rv, "the Lua state could not be made: %s", err_text(rv));
   }
+  if (rv != 0)
+    goto fail;
   list_add_tail(&host->sandboxes, &sb->node);
   *ret = sb;
   return 0;
@@ -329,6 +335,7 @@ void sandbox_free(struct cordon_sandbox *sb) {
   if (host->busy)
     abort(); /* frames below still use it: see cordon.h */
   list_remove(&sb->node);
+  remote_free(sb->remote);
   websocket_end(&sb->services);
   state_free(sb->st);
   cordon_scope_free(sb->scope);
@@ -342,13 +349,66 @@ int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
   int rv;
   if (sb->host->busy)
     return err_setf(e, ERR_BUSY, "called from inside a callback");
-  rv = state_load(sb->st, name, text, sb->method, args, nargs, e);
+  if (sb->remote)
+    rv = remote_load(sb->remote, name, text, args, nargs, e);
+  else
+    rv = state_load(sb->st, name, text, sb->method, args, nargs, e);
   if (rv == 0)
     sb->loaded = true;
   return rv;
 }
 
 void sandbox_look_at_cancel(struct cordon_sandbox *sb) {
-  if (atomic_load(&sb->st->cancel))
+  if (!atomic_load(&sb->cancel))
+    return;
+  if (sb->remote)
+    remote_cancel(sb->remote);
+  else
     state_stop(sb->st, STOP_CANCEL);
+}
+
+bool sandbox_ended(const struct cordon_sandbox *sb) {
+  return sb->remote ? remote_ended(sb->remote) : sb->st->ended;
+}
+
+const struct script_result *sandbox_result(const struct cordon_sandbox *sb) {
+  return sb->remote ? remote_result(sb->remote) : &sb->st->result;
+}
+
+static cordon_stop public_stop(enum stop_reason why) {
+  switch (why) {
+  case STOP_CPU:
+    return CORDON_STOP_CPU;
+  case STOP_MEMORY:
+    return CORDON_STOP_MEMORY;
+  case STOP_DEADLINE:
+    return CORDON_STOP_DEADLINE;
+  case STOP_OUTPUT:
+    return CORDON_STOP_OUTPUT;
+  case STOP_CANCEL:
+  case STOP_NONE:
+    break;
+  }
+  return CORDON_STOP_NONE;
+}
+
+static void state_usage(const struct state *st, cordon_usage *ret) {
+  ret->memory_bytes = account_used(&st->account);
+  ret->memory_peak_bytes = st->account.peak;
+  ret->cpu_ns = state_cpu_used_ns(st);
+  ret->wall_ns = st->started_ns == 0 ? 0
+                 : st->ended         ? st->ended_ns - st->started_ns
+                                     : clock_mono_ns() - st->started_ns;
+  ret->output_bytes = st->output_bytes;
+}
+
+void sandbox_usage(const struct cordon_sandbox *sb, cordon_usage *ret) {
+  *ret = (cordon_usage){.allowed = sb->services.guard.allowed,
+                        .refused = sb->services.guard.refused,
+                        .connections = sb->services.nclients};
+  if (sb->remote)
+    remote_usage(sb->remote, ret);
+  else
+    state_usage(sb->st, ret);
+  ret->stop = public_stop(sb->remote ? remote_stop(sb->remote) : sb->st->stop);
 }

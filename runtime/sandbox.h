@@ -4,6 +4,7 @@
 
 #include "cordon/cordon.h"
 #include "modules/services.h"
+#include "runtime/remote.h"
 #include "runtime/host.h"
 #include "runtime/vm/state.h"
 
@@ -17,7 +18,9 @@ struct cordon_scope {
 struct cordon_sandbox {
   struct list node; /* in cordon_host.sandboxes */
   struct cordon_host *host;
+  /* One of these: in this process, or in a worker. */
   struct state *st;
+  struct remote *remote;
   struct services services;
   struct cordon_scope *scope; /* NULL: no policy */
   struct arena arena;         /* actor, method, meta */
@@ -34,6 +37,7 @@ struct cordon_sandbox {
   uint64_t generation; /* of the policies */
   uint64_t sequence;
   bool loaded;
+  atomic_bool cancel;      /* asked for, by any thread */
   char *escaped_traceback; /* in |arena|; "" */
 };
 
@@ -48,6 +52,17 @@ int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
 /* See cordon_sandbox_set_policy. */
 int sandbox_set_policy(struct cordon_sandbox *sb, cordon_policy *policy,
                        struct err *e);
+
+/* For the worker's side, which asks as the VM does: see state_host.require. */
+int sandbox_require(struct cordon_sandbox *sb, const char *name,
+                    const char **ret_name, struct slice *ret_text);
+/* The traceback line by line, each made safe to print. */
+void sandbox_keep_traceback(struct cordon_sandbox *sb, struct slice text);
+
+bool sandbox_ended(const struct cordon_sandbox *sb);
+/* Once it has ended. */
+const struct script_result *sandbox_result(const struct cordon_sandbox *sb);
+void sandbox_usage(const struct cordon_sandbox *sb, cordon_usage *ret);
 
 /* Was cordon_sandbox_cancel called for it?  Then it ends in this turn. */
 void sandbox_look_at_cancel(struct cordon_sandbox *sb);

@@ -90,9 +90,12 @@ def simple(command, env, name):
     return judge(name, status, output, 1 if ok else 0, 0)
 
 
-def python_program(path, env):
-    status, output = run([PYTHON, path], env)
+def python_program(path, env, level=None):
     name = os.path.basename(path)
+    if level:
+        name += " (%s)" % level
+        env = dict(env, CORDON_TEST_ISOLATION=level)
+    status, output = run([PYTHON, path], env)
     total = re.search(r"^Ran (\d+) tests?", output, re.M)
     if not total:
         return judge(name, status or -1, output, 0)
@@ -104,12 +107,13 @@ def python_program(path, env):
                  skipped)
 
 
-def lua_program(path, env):
-    command = [env["CORDON"], "run", "--deadline", "2m"]
+def lua_program(path, env, level):
+    command = [env["CORDON"], "run", "--deadline", "2m", "--isolation", level]
     policy = os.path.splitext(path)[0] + ".yaml"
     if os.path.exists(policy):
         command += ["-p", policy]
-    return simple([*command, path], env, os.path.basename(path))
+    return simple([*command, path], env,
+                  "%s (%s)" % (os.path.basename(path), level))
 
 
 def hostile_file(path, env, level, sanitized):
@@ -188,13 +192,15 @@ def groups(label, build, env):
                  for p in files("tests", r"cli_.*test\.py")]),
         ("policy", [(python_program, (os.path.join(
             TOP, "tests", "oracle_policy.py"), env))]),
-        ("lua", [(lua_program, (p, env)) for p in lua] +
+        ("lua", [(lua_program, (p, env, level))
+                 for level in hostile_files.LEVELS for p in lua] +
                 [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
                                    env))]),
         ("hostile", hostile_work(build, env) +
                     [(python_program, (os.path.join(
                         TOP, "tests", "random_programs.py"), env))]),
-        ("peer", [(python_program, (p, env))
+        ("peer", [(python_program, (p, env, level))
+                  for level in hostile_files.LEVELS
                   for p in files("tests/peer", r"test_.*\.py")]),
     ]
 

@@ -20,7 +20,6 @@
  *       die("%s", err.message);
  *
  *     cordon_sandbox_config_init(&cfg);
- *     cfg.isolation = CORDON_ISOLATION_INPROCESS;
  *     cfg.policy = policy;
  *     cfg.actor_id = "report-bot";
  *     cfg.limits.memory_bytes = 32 * 1024 * 1024;
@@ -65,7 +64,9 @@
  *            of its sandboxes; the others return CORDON_E_BUSY and do nothing.
  * Process    The library raises no SIGPIPE, uses one signal (which one is the
  *            host's choice; none, if the host says so), never calls exit, never
- *            forks, and writes to no fd it did not open.
+ *            forks its host, and writes to no fd it did not open.  Worker
+ *            processes come from a helper program and are no children of the
+ *            host: it gets no SIGCHLD, and wait finds nothing.
  */
 #ifndef CORDON_CORDON_H
 #define CORDON_CORDON_H
@@ -117,7 +118,10 @@ enum {
   CORDON_E_UNSUPPORTED = -9, /* this version or build lacks the feature */
   CORDON_E_SYSTEM = -10,     /* the system refused: cordon_error.sys_errno */
   CORDON_E_NOT_FOUND = -11,  /* a name that does not exist was asked for */
-  CORDON_E_URL = -12         /* the text is no acceptable WebSocket URL */
+  CORDON_E_URL = -12,        /* the text is no acceptable WebSocket URL */
+  CORDON_E_ISOLATION = -13,  /* a worker process could not be set up: the
+                                message names the step */
+  CORDON_E_WORKER = -14      /* the worker process died, or broke its word */
 };
 
 /*
@@ -737,6 +741,8 @@ typedef struct cordon_host_config {
                               unblocked.  CORDON_NO_SIGNAL: scripts count their
                               instructions instead, which slows them down and
                               stops them later. */
+  const char *worker_path; /* the helper program of process isolation; NULL:
+                              where it was installed */
 } cordon_host_config;
 
 #define cordon_host_config_init(cfg)                                           \
@@ -802,8 +808,10 @@ typedef struct cordon_limits {
 
 /* Where a script runs. */
 typedef enum cordon_isolation {
-  /* In a worker process of its own.  The default, and what hostile code needs;
-   * not in this version: cordon_sandbox_new answers CORDON_E_UNSUPPORTED. */
+  /* In a worker process of its own, which can open nothing: policies, names,
+   * sockets, TLS and modules stay with the host.  The default, and what hostile
+   * code needs.  The helper program must be installed (or named by
+   * cordon_host_config.worker_path). */
   CORDON_ISOLATION_PROCESS = 0,
   /* In the calling thread: for code whose authors are trusted not to attack the
    * Lua interpreter itself.  Must be asked for by name. */
@@ -813,8 +821,9 @@ typedef enum cordon_isolation {
 typedef struct cordon_sandbox cordon_sandbox;
 
 /*
- * Receives what the script prints, one call a print.  |data| is borrowed, and
- * can hold anything: escape it before showing it where that matters.
+ * Receives what the script prints, one call a print; what is longer than 64 KiB
+ * may come in several.  |data| is borrowed, and can hold anything: escape it
+ * before showing it where that matters.
  */
 typedef void cordon_output_fn(void *ud, const char *data, size_t len_bytes);
 
@@ -912,10 +921,11 @@ CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
 
 /*
  * Creates a sandbox on |host|; |config| may be thrown away afterwards.  Nothing
- * runs yet.
+ * runs yet.  Where it has a worker, that is asked for, and not waited for.
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID, CORDON_E_NOT_FOUND (a scope name),
- * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_UNSUPPORTED (isolation),
+ * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_ISOLATION (there can be no
+ * worker; what only the worker finds out is told by cordon_sandbox_load),
  * CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int
@@ -964,7 +974,8 @@ typedef int cordon_lua_fn(struct lua_State *L);
  *
  * To be called before cordon_sandbox_load.
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken, or a script is
- * loaded), CORDON_E_BUSY.
+ * loaded), CORDON_E_UNSUPPORTED (the sandbox has a worker process, which cannot
+ * run the host's functions), CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
@@ -1022,7 +1033,9 @@ CORDON_API void cordon_wait_end(cordon_wait *wait);
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with line; also when the text is
  * longer than limits.source_bytes), CORDON_E_INVALID (already loaded),
- * CORDON_E_LIMIT, CORDON_E_BUSY.
+ * CORDON_E_LIMIT, CORDON_E_BUSY; and, where a worker compiles it, which is
+ * waited for up to the limits: CORDON_E_ISOLATION (its confinement failed, and
+ * nothing was run), CORDON_E_WORKER.
  */
 CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
@@ -1031,8 +1044,9 @@ cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
 
 /*
  * CORDON_AGAIN while the script lives (and before it is loaded); then for good
- * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED or
- * CORDON_E_NOMEM, with the message and the position of the error.
+ * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED,
+ * CORDON_E_NOMEM or CORDON_E_WORKER, with the message and the position of the
+ * error.
  * [in callbacks]
  */
 CORDON_API CORDON_MUST_CHECK int
@@ -1078,6 +1092,8 @@ typedef enum cordon_stop {
   CORDON_STOP_OUTPUT
 } cordon_stop;
 
+/* Of a script in a worker: memory and CPU as it told last, which it does ten
+ * times a second and at its end. */
 typedef struct cordon_usage {
   uint64_t memory_bytes;      /* charged to the script, now */
   uint64_t memory_peak_bytes; /* and at its highest */

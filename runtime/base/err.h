@@ -23,7 +23,9 @@
   X(UNSUPPORTED, "not supported")                                              \
   X(PROTOCOL, "protocol error")                                                \
   X(SCRIPT, "script error")                                                    \
-  X(SYSTEM, "system error")
+  X(SYSTEM, "system error")                                                    \
+  X(ISOLATION, "isolation could not be set up")                                \
+  X(WORKER, "the worker process is gone")
 
 #define ERR_ORDINAL(name, text) ERR_ORDINAL_##name,
 enum err_ordinal { ERR_MAP(ERR_ORDINAL) ERR_COUNT };

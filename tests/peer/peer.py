@@ -19,6 +19,8 @@ import unittest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
+# Every test holds in both levels: run.py names each in turn.
+ISOLATION = os.environ.get("CORDON_TEST_ISOLATION")
 LIMIT_S = 60  # for one run; sanitizers on a busy machine are slow
 
 POLICY = """\
@@ -69,6 +71,8 @@ class PeerTest(unittest.TestCase):
     def start(self, script, *args, policy=None, options=(), command="run"):
         """Starts `cordon run` of the text |script|."""
         words = [CORDON, command]
+        if command == "run" and ISOLATION:
+            words += ["--isolation", ISOLATION]
         if policy is not None:
             words += ["-p", self.write("policy.yaml", policy)]
         words += [*options, self.write("script.lua", script), *args]

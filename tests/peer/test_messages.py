@@ -385,6 +385,7 @@ class Plain(PeerTest):
             print(client:subprotocol())
             client:close()
         """, server, out=["graphql-ws"])
+        wait_until(lambda: server.requests, "the request")
         _, headers = server.requests[0]
         self.assertEqual(headers["Authorization"], "Bearer s3cret")
         self.assertEqual(headers["X-Request-Id"], "42")

@@ -1,0 +1,604 @@
+/* remote.c - a script in a worker process: its life, as the broker sees it. */
+#include "runtime/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/remote_inside.h"
+
+/* What a worker may do late before it is killed: it stops scripts by itself
+ * within milliseconds, but on a busy machine it may have to wait its turn. */
+#define KILL_AFTER_NS (300 * NS_PER_MS)
+#define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
+#define DEPARTING_MAX 64
+#define LOAD_MAX_NS (60 * NS_PER_S)
+
+#define RECEIVE_BYTES (32u * 1024)
+#define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
+#define UNSENT_MAX (1024u * 1024) /* no more is read from it then */
+#define ARENA_MAX (32u * 1024 * 1024)
+
+/* ------------------------------------------------------------- the end --- */
+
+void remote_end(struct remote *r, int code, const struct err *e) {
+  if (r->phase == REMOTE_ENDED)
+    return;
+  r->phase = REMOTE_ENDED;
+  r->ended_ns = clock_mono_ns();
+  r->kill_ns = r->ended_ns + GOODBYE_NS;
+  r->result.code = code;
+  if (e)
+    r->result.error = *e;
+  remote_serve_end(r);
+}
+
+void remote_kill(struct remote *r) {
+  if (r->worker && !r->gone)
+    worker_kill(r->worker);
+  r->killed = true;
+  r->deaf = true;
+  watch_stop(&r->watch);
+  deferred_cancel(&r->more);
+}
+
+void remote_violated(struct remote *r, const char *what) {
+  struct err e;
+  err_setf(&e, ERR_WORKER, "the worker process broke the protocol: %s", what);
+  remote_end(r, ERR_WORKER, &e);
+  remote_kill(r);
+}
+
+/* Stopped from outside, after the time it had for stopping itself. */
+static void end_stopped(struct remote *r, enum stop_reason why) {
+  struct err e;
+  r->stop = why;
+  err_setf(&e, why == STOP_CANCEL ? ERR_CANCELED : ERR_LIMIT, "%s",
+           why == STOP_CANCEL     ? "canceled"
+           : why == STOP_CPU      ? "the CPU limit is reached"
+           : why == STOP_OUTPUT   ? "the output limit is reached"
+           : why == STOP_DEADLINE ? "the deadline has passed"
+                                  : "stopped");
+  remote_end(r, e.code, &e);
+  remote_kill(r);
+}
+
+void remote_over_output(struct remote *r) {
+  end_stopped(r, STOP_OUTPUT);
+}
+
+/* How the process ended, for people. */
+static void describe_death(const struct remote *r, struct err *e) {
+  int status = r->gone ? worker_status(r->worker) : -1;
+  if (status != -1 && WIFSIGNALED(status))
+    err_setf(e, ERR_WORKER, "the worker process was ended by signal %d (%s)",
+             WTERMSIG(status), strsignal(WTERMSIG(status)));
+  else if (status != -1 && WIFEXITED(status))
+    err_setf(e, ERR_WORKER, "the worker process ended by itself, status %d",
+             WEXITSTATUS(status));
+  else
+    err_setf(e, ERR_WORKER, "the worker process is gone");
+}
+
+static void destroy(struct remote *r) {
+  struct mem mem = r->mem;
+  list_remove(&r->node);
+  remote_serve_end(r);
+  remote_sets_free(r);
+  watch_stop(&r->watch);
+  timer_stop(&r->backstop);
+  deferred_cancel(&r->more);
+  wire_deinit(&r->wire);
+  worker_free(r->worker);
+  mem_free(&mem, r, sizeof *r);
+}
+
+/* The process is over, or might as well be.  |r| may be gone afterwards. */
+static void over(struct remote *r) {
+  struct err e;
+  r->deaf = true;
+  watch_stop(&r->watch);
+  deferred_cancel(&r->more);
+  if (r->phase != REMOTE_ENDED) {
+    describe_death(r, &e);
+    remote_end(r, ERR_WORKER, &e);
+  }
+  timer_stop(&r->backstop);
+  if (!r->sb)
+    destroy(r);
+}
+
+/* ------------------------------------------------------------ backstops --- */
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static uint64_t after(uint64_t at, uint64_t delay) {
+  return delay > UINT64_MAX - at ? 0 : at + delay;
+}
+
+static uint64_t deadline_ns(const struct remote *r) {
+  if (r->started_ns == 0 || r->limits.deadline_ns == UINT64_MAX)
+    return 0;
+  return after(after(r->started_ns, r->limits.deadline_ns), KILL_AFTER_NS);
+}
+
+/* A limit without a timer that holds it is no limit. */
+static void arm(struct remote *r) {
+  uint64_t at = r->kill_ns;
+  if (r->phase != REMOTE_ENDED)
+    at = earlier(at, earlier(deadline_ns(r), r->cpu_check_ns));
+  if (at == 0)
+    timer_stop(&r->backstop);
+  else if (timer_start_at(&r->backstop, at) != 0)
+    end_stopped(r, STOP_NONE);
+}
+
+/* CPU time of the process behind |pidfd|; 0: cannot be told.  Its number is
+ * asked for anew: in another namespace it may have told us another. */
+static uint64_t cpu_of(int pidfd) {
+  char path[64], text[1024], *line;
+  struct timespec ts;
+  ssize_t n;
+  long pid;
+  int fd;
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+  if (pidfd < 0 || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+    return 0;
+  n = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[n > 0 ? n : 0] = '\0';
+  line = strstr(text, "\nPid:");
+  pid = line ? strtol(line + 5, NULL, 10) : 0;
+  /* the kernel's number of a process clock: clock_getcpuclockid(3) */
+  if (pid <= 0 || clock_gettime((clockid_t)(~(unsigned)pid << 3 | 2), &ts) != 0)
+    return 0;
+  return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* What it used is at most the time that has passed: only then is it looked at,
+ * and again when the rest could be used up. */
+static void check_cpu(struct remote *r, uint64_t now) {
+  uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
+  uint64_t used = cpu_of(worker_pidfd(r->worker)) + r->charged_ns;
+  if (limit != 0 && used >= limit) {
+    end_stopped(r, STOP_CPU);
+    return;
+  }
+  r->cpu_check_ns = limit == 0 ? 0 : after(now, limit - used);
+}
+
+static void on_backstop(struct timer *t, void *ud) {
+  struct remote *r = ud;
+  uint64_t now = clock_mono_ns();
+  uint64_t deadline = deadline_ns(r);
+  (void)t;
+  if (r->phase == REMOTE_ENDED) {
+    if (r->kill_ns <= now) {
+      remote_kill(r);
+      if (!r->sb)
+        destroy(r);
+    } else {
+      arm(r);
+    }
+    return;
+  }
+  if (r->hung_up && r->kill_ns != 0 && r->kill_ns <= now) {
+    remote_kill(r);
+    over(r); /* how it ended is not told */
+    return;
+  }
+  if (r->kill_ns != 0 && r->kill_ns <= now)
+    end_stopped(r, STOP_CANCEL);
+  else if (deadline != 0 && deadline <= now)
+    end_stopped(r, STOP_DEADLINE);
+  else if (r->cpu_check_ns != 0 && r->cpu_check_ns <= now)
+    check_cpu(r, now);
+  arm(r);
+}
+
+/* ------------------------------------------------------------- messages --- */
+
+void remote_tell(struct remote *r, const struct packet *m, int fd) {
+  int rv;
+  if (r->deaf || r->gone || (rv = wire_put(&r->wire, m, fd)) != 0) {
+    if (fd >= 0)
+      close(fd);
+    if (!r->deaf && !r->gone) {
+      struct err e;
+      err_setf(&e, ERR_NOMEM, "no memory to answer the worker process");
+      remote_end(r, ERR_NOMEM, &e);
+      remote_kill(r);
+    }
+  }
+}
+
+/* What cannot be sent now waits for the poller. */
+static void settle(struct remote *r) {
+  unsigned events = 0;
+  int rv;
+  if (r->deaf || !watch_active(&r->watch))
+    return;
+  rv = wire_flush(&r->wire);
+  if (rv == ERR_AGAIN)
+    events |= POLLER_WRITE;
+  /* ERR_CLOSED: end of file is about to be read */
+  if (wire_unsent(&r->wire) < UNSENT_MAX || rv == ERR_CLOSED)
+    events |= POLLER_READ;
+  (void)watch_change(&r->watch, events);
+}
+
+void remote_flush(struct remote *r) {
+  settle(r);
+}
+
+/* Everything whole that has come, a turn's share at most.  False: more is
+ * left. */
+static bool serve(struct remote *r) {
+  uint64_t stop_ns = clock_mono_ns() + SERVE_NS;
+  enum packet_kind kind;
+  struct slice whole;
+  enum remote_phase phase = r->phase;
+  int rv = ERR_AGAIN;
+  while (!r->deaf && (rv = wire_next(&r->wire, &kind, &whole)) == 0) {
+    struct packet m;
+    struct arena a;
+    arena_init(&a, &r->mem, ARENA_MAX);
+    rv = packet_read(&m, whole, &a);
+    if (rv == 0)
+      remote_handle(r, &m, whole.len == r->wire.in.len);
+    else if (rv == ERR_NOMEM)
+      remote_violated(r, "a message needs too much memory");
+    else
+      remote_violated(r, "a message that cannot be read");
+    arena_deinit(&a);
+    wire_drop(&r->wire, whole);
+    /* what follows LOADED waits until remote_load has returned */
+    if (phase != r->phase || clock_mono_ns() >= stop_ns)
+      return false;
+  }
+  if (!r->deaf && rv == ERR_PROTOCOL)
+    remote_violated(r, "a message of no known kind, or too long");
+  return true;
+}
+
+/* Reads once and serves; false: nothing more will come. */
+static bool hear(struct remote *r) {
+  int rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
+  if (rv == ERR_NOMEM)
+    remote_violated(r, "no memory to hear it");
+  if (!serve(r) && !r->deaf)
+    deferred_schedule(r->host->loop, &r->more);
+  return rv != ERR_CLOSED;
+}
+
+/* It has hung up, or the process has ended: what it said last is still in the
+ * socket, which holds no more than the kernel lets it. */
+static void hear_the_rest(struct remote *r) {
+  enum remote_phase phase = r->phase;
+  int rv = 0;
+  watch_stop(&r->watch);
+  while (rv == 0 && !r->deaf && r->phase == phase) {
+    rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
+    while (!serve(r) && !r->deaf && r->phase == phase)
+      ;
+  }
+  if (phase == REMOTE_LOADING && r->phase == REMOTE_RUNNING)
+    deferred_schedule(r->host->loop, &r->more); /* after remote_load */
+  else if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
+    over(r);
+}
+
+/* How it ended is told by the pool, soon. */
+static void hung_up(struct remote *r) {
+  r->hung_up = true;
+  if (r->phase != REMOTE_ENDED) {
+    r->kill_ns = clock_mono_ns() + NS_PER_S;
+    arm(r);
+  }
+  hear_the_rest(r);
+}
+
+static void on_watch(struct watch *w, unsigned events, void *ud) {
+  struct remote *r = ud;
+  (void)w;
+  if ((events & (POLLER_READ | POLLER_ERROR)) && !hear(r)) {
+    hung_up(r);
+    return;
+  }
+  settle(r);
+}
+
+static void on_more(struct deferred *d, void *ud) {
+  struct remote *r = ud;
+  (void)d;
+  if (r->gone || r->hung_up) {
+    hear_the_rest(r);
+    return;
+  }
+  if (!serve(r) && !r->deaf)
+    deferred_schedule(r->host->loop, &r->more);
+  settle(r);
+}
+
+static void on_failed(struct remote *r) {
+  struct err e;
+  err_setf(&e, ERR_ISOLATION, "process isolation could not be set up: %s",
+           worker_error(r->worker)->message);
+  e.sys_errno = worker_error(r->worker)->sys_errno;
+  remote_end(r, ERR_ISOLATION, &e);
+  r->gone = true;
+  over(r);
+}
+
+static void on_exited(struct remote *r) {
+  r->gone = true;
+  hear_the_rest(r);
+}
+
+static void on_worker(void *ud, struct worker *w, enum worker_event ev) {
+  struct remote *r = ud;
+  (void)w;
+  switch (ev) {
+  case WORKER_READY:
+    r->ready = true;
+    break;
+  case WORKER_FAILED:
+    on_failed(r);
+    break;
+  case WORKER_EXITED:
+    on_exited(r);
+    break;
+  }
+}
+
+/* ----------------------------------------------------------------- life --- */
+
+static struct worker_limits worker_limits_of(const struct cordon_sandbox *sb,
+                                             const struct state_limits *l) {
+  struct worker_limits w = {.nofile = UINT32_MAX};
+  /* Twice what the script may have, since a realloc holds old and new at once,
+   * and room for messages and for what malloc keeps. */
+  if (l->memory_bytes < UINT64_MAX / 4)
+    w.memory_bytes =
+        2 * l->memory_bytes + 2 * l->source_bytes + (UINT64_C(128) << 20);
+  if (l->source_bytes > UINT64_MAX / 4)
+    w.memory_bytes = 0;
+  if (l->cpu_ns / NS_PER_S < UINT32_MAX - 3)
+    w.cpu_s = (uint32_t)(l->cpu_ns / NS_PER_S) + 3;
+  /* connections, those that say goodbye, and its own few */
+  if (sb->services.max_clients < 60000)
+    w.nofile =
+        (uint32_t)sb->services.max_clients + CONNECTIONS_RELEASED_MAX + 16;
+  else
+    w.nofile = 60000 + CONNECTIONS_RELEASED_MAX + 16;
+  return w;
+}
+
+static int tell_setup(struct remote *r) {
+  const struct cordon_sandbox *sb = r->sb;
+  const struct state_limits *l = &r->limits;
+  struct packet m = {.kind = MSG_SETUP};
+  m.as.setup = (struct msg_setup){.version = PROTOCOL_VERSION,
+                                  .memory_bytes = l->memory_bytes,
+                                  .cpu_ns = l->cpu_ns,
+                                  .deadline_ns = l->deadline_ns,
+                                  .tasks = l->tasks,
+                                  .timers = l->timers,
+                                  .output_bytes = l->output_bytes,
+                                  .source_bytes = l->source_bytes,
+                                  .connections = sb->services.max_clients,
+                                  .requires = sb->require != NULL,
+                                  .method = slice_of(sb->method)};
+  if (sb->services.guard.actor)
+    m.as.setup.actor = (struct msg_actor){true, sb->actor.id, sb->actor.meta};
+  return wire_put(&r->wire, &m, -1);
+}
+
+int remote_new(struct remote **ret, struct cordon_sandbox *sb,
+               const struct state_limits *limits, struct err *e) {
+  struct cordon_host *host = sb->host;
+  struct worker_limits wl = worker_limits_of(sb, limits);
+  struct remote *r = mem_zalloc(&host->mem, sizeof *r);
+  struct err why;
+  int rv;
+  if (!r)
+    return err_set(e, ERR_NOMEM);
+  r->mem = host->mem;
+  r->host = host;
+  r->sb = sb;
+  r->limits = *limits;
+  list_init(&r->node);
+  list_init(&r->openings);
+  list_init(&r->opens);
+  watch_init(&r->watch, on_watch, r);
+  timer_init(&r->backstop, host->loop, on_backstop, r);
+  deferred_init(&r->more, on_more, r);
+  if ((rv = host_workers(host, &why)) != 0 ||
+      (rv = worker_spawn(&r->worker, host->workers, &wl, on_worker, r, &why)) !=
+          0) {
+    destroy(r);
+    if (rv == ERR_NOMEM)
+      return err_set(e, rv);
+    err_setf(e, ERR_ISOLATION, "process isolation could not be set up: %s",
+             why.message);
+    if (e)
+      e->sys_errno = why.sys_errno;
+    return ERR_ISOLATION;
+  }
+  wire_init(&r->wire, worker_fd(r->worker), &r->mem, PROTOCOL_FROM_WORKER_MAX,
+            SIZE_MAX / 2);
+  if ((rv = tell_setup(r)) != 0 ||
+      (rv = watch_start(&r->watch, loop_poller(host->loop),
+                        worker_fd(r->worker), POLLER_READ)) != 0) {
+    destroy(r);
+    return err_set(e, rv == ERR_FULL ? ERR_NOMEM : rv);
+  }
+  (void)wire_flush(&r->wire); /* it can begin while the host goes on */
+  *ret = r;
+  return 0;
+}
+
+/* The oldest goodbyes end where there are too many. */
+static void bound_departing(struct cordon_host *host) {
+  if (remotes_departing(host) > DEPARTING_MAX)
+    destroy(list_entry(host->departing.next, struct remote, node));
+}
+
+void remote_free(struct remote *r) {
+  if (!r)
+    return;
+  remote_serve_end(r);
+  r->sb = NULL;
+  if (!remote_lingers(r)) {
+    destroy(r);
+    return;
+  }
+  list_add_tail(&r->host->departing, &r->node);
+  bound_departing(r->host);
+}
+
+bool remote_lingers(const struct remote *r) {
+  return r->phase == REMOTE_ENDED && r->ready && !r->gone && !r->killed &&
+         !r->deaf && !r->hung_up;
+}
+
+size_t remotes_departing(const struct cordon_host *host) {
+  size_t n = 0;
+  list_foreach (it, &host->departing)
+    n++;
+  return n;
+}
+
+void remotes_cut(struct cordon_host *host) {
+  while (!list_empty(&host->departing))
+    destroy(list_entry(host->departing.next, struct remote, node));
+}
+
+/* -------------------------------------------------------------- loading --- */
+
+/* Waits for what the worker or the pool has to say, until |at_ns|. */
+static void wait_for_worker(struct remote *r, uint64_t at_ns) {
+  uint64_t now = clock_mono_ns();
+  struct pollfd p[2] = {
+      {.fd = r->hung_up ? -1 : worker_fd(r->worker), .events = POLLIN},
+      {.fd = worker_pool_fd(r->host->workers), .events = POLLIN}};
+  int wait_ms = at_ns <= now ? 0 : (int)((at_ns - now) / NS_PER_MS) + 1;
+  if (!r->hung_up && wire_flush(&r->wire) == ERR_AGAIN)
+    p[0].events |= POLLOUT;
+  if (poll(p, 2, wait_ms) <= 0)
+    return;
+  if (p[1].revents)
+    worker_pool_dispatch(r->host->workers);
+  if (p[0].revents && r->phase == REMOTE_LOADING && !r->hung_up && !hear(r))
+    hung_up(r);
+}
+
+static uint64_t load_end_ns(const struct remote *r) {
+  uint64_t now = r->started_ns;
+  uint64_t end = after(now, LOAD_MAX_NS);
+  return earlier(end, deadline_ns(r));
+}
+
+static void tell_cancel(struct remote *r) {
+  struct packet m = {.kind = MSG_CANCEL};
+  remote_tell(r, &m, -1);
+  settle(r);
+  r->kill_ns = clock_mono_ns() + KILL_AFTER_NS;
+  arm(r);
+}
+
+int remote_load(struct remote *r, const char *name, struct slice text,
+                const char *const *args, size_t nargs, struct err *e) {
+  struct packet m = {.kind = MSG_LOAD};
+  struct msg_text *t = &m.as.load.source;
+  struct slice *list = NULL;
+  bool busy = r->host->busy;
+  uint64_t end_ns;
+  if (nargs > 250)
+    return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
+  if (r->phase != REMOTE_NEW && r->phase != REMOTE_ENDED)
+    return err_setf(e, ERR_INVALID, "a script is loaded already");
+  if (nargs > 0 && !(list = mem_alloc(&r->mem, nargs * sizeof *list)))
+    return err_set(e, ERR_NOMEM);
+  for (size_t i = 0; i < nargs; i++)
+    list[i] = slice_of(args[i]);
+  t->name = slice_of(name);
+  t->len = text.len;
+  t->text = text;
+  if (text.len > r->limits.source_bytes) /* it will not be looked at */
+    t->text.len = 0;
+  m.as.load.args = list;
+  m.as.load.nargs = (uint32_t)nargs;
+  if (r->phase == REMOTE_NEW) {
+    r->phase = REMOTE_LOADING;
+    r->started_ns = clock_mono_ns();
+    remote_tell(r, &m, -1);
+  }
+  mem_free(&r->mem, list, nargs * sizeof *list);
+  end_ns = load_end_ns(r);
+  r->host->busy = true;
+  while (r->phase == REMOTE_LOADING) {
+    if (clock_mono_ns() >= end_ns)
+      end_stopped(r, deadline_ns(r) == end_ns ? STOP_DEADLINE : STOP_CPU);
+    else
+      wait_for_worker(r, end_ns);
+  }
+  r->host->busy = busy;
+  if (r->phase == REMOTE_ENDED) {
+    *e = r->result.error;
+    return r->result.code;
+  }
+  r->cpu_check_ns =
+      after(r->started_ns, after(r->limits.cpu_ns, KILL_AFTER_NS));
+  if (after(r->limits.cpu_ns, KILL_AFTER_NS) == 0)
+    r->cpu_check_ns = 0;
+  arm(r);
+  settle(r);
+  if (r->wire.in.len > 0)
+    deferred_schedule(r->host->loop, &r->more);
+  if (r->canceled)
+    tell_cancel(r);
+  return 0;
+}
+
+void remote_cancel(struct remote *r) {
+  if (r->canceled || r->phase == REMOTE_ENDED)
+    return;
+  r->canceled = true;
+  if (r->phase == REMOTE_RUNNING) /* else as soon as it is */
+    tell_cancel(r);
+}
+
+/* --------------------------------------------------------------- asking --- */
+
+bool remote_ended(const struct remote *r) {
+  return r->phase == REMOTE_ENDED;
+}
+
+const struct script_result *remote_result(const struct remote *r) {
+  return &r->result;
+}
+
+enum stop_reason remote_stop(const struct remote *r) {
+  return r->stop;
+}
+
+void remote_usage(const struct remote *r, cordon_usage *ret) {
+  ret->memory_bytes = r->usage.memory_bytes;
+  ret->memory_peak_bytes = r->usage.memory_peak_bytes;
+  ret->cpu_ns = r->usage.cpu_ns;
+  ret->wall_ns = r->started_ns == 0         ? 0
+                 : r->phase == REMOTE_ENDED ? r->ended_ns - r->started_ns
+                                            : clock_mono_ns() - r->started_ns;
+  ret->output_bytes = r->output_bytes;
+}

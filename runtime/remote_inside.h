@@ -1,0 +1,102 @@
+/* remote_inside.h - between remote.c, which has a worker's life, and
+ * remote_serve.c, which answers it. */
+#ifndef RUNTIME_REMOTE_INSIDE_H
+#define RUNTIME_REMOTE_INSIDE_H
+
+#include "modules/admission.h"
+#include "runtime/host.h"
+#include "runtime/remote.h"
+#include "runtime/sandbox.h"
+#include "runtime/worker/spawn.h"
+
+/* Policy sets a worker may hold at a time.  Each is one that was in force when
+ * it asked: more than a few take as many reloads of the host. */
+#define REMOTE_SETS_MAX 64
+
+struct remote_set {
+  uint32_t number; /* in messages; 0: the place is free */
+  struct policy_set *set;
+  uint8_t *shown; /* bit by policy: the worker was given it */
+  size_t shown_bytes;
+};
+
+/* A connect under way. */
+struct remote_opening {
+  struct list node;
+  struct remote *remote;
+  uint32_t id;
+  struct opening *opening;
+  struct admission admission;
+};
+
+/* A connection the worker has. */
+struct remote_open {
+  struct list node;
+  uint64_t number;
+};
+
+enum remote_phase {
+  REMOTE_NEW,
+  REMOTE_LOADING,
+  REMOTE_RUNNING,
+  REMOTE_ENDED, /* the result is known; goodbyes */
+};
+
+struct remote {
+  struct list node; /* in cordon_host.departing, once |sb| is NULL */
+  struct cordon_host *host;
+  struct cordon_sandbox *sb;
+  struct mem mem;
+  struct worker *worker;
+  struct wire wire;
+  struct watch watch;
+  struct timer backstop;
+  struct deferred more; /* messages that were left for the next turn */
+  struct state_limits limits;
+  enum remote_phase phase;
+  bool ready;    /* it is confined */
+  bool gone;     /* the process has ended */
+  bool hung_up;  /* end of file was read */
+  bool deaf;     /* nothing more is heard from it */
+  bool canceled; /* the host wants it to end */
+  bool killed;   /* by us, after |result| was set */
+  uint64_t started_ns;
+  uint64_t ended_ns;
+  uint64_t kill_ns; /* for a cancel, or the end of goodbyes; 0: none */
+  uint64_t cpu_check_ns;
+  uint64_t charged_ns; /* CPU time its questions took */
+  uint64_t output_bytes;
+  enum stop_reason stop;
+  struct script_result result;
+  struct msg_usage usage;
+  struct list openings;
+  struct list opens;
+  size_t npolicies_shown;
+  uint32_t last_set;
+  struct remote_set sets[REMOTE_SETS_MAX];
+};
+
+/* remote.c */
+
+/* The script is over: |code| and |e| are its result, unless it has one. */
+void remote_end(struct remote *r, int code, const struct err *e);
+/* The worker broke its word; no more is heard from it. */
+void remote_violated(struct remote *r, const char *what);
+/* Puts |m| into its queue; |fd| as for wire_put.  A worker that cannot be told
+ * something is killed. */
+void remote_tell(struct remote *r, const struct packet *m, int fd);
+void remote_kill(struct remote *r);
+/* It has printed more than it may. */
+void remote_over_output(struct remote *r);
+/* Sends what was told outside of remote_handle. */
+void remote_flush(struct remote *r);
+
+/* remote_serve.c */
+
+/* Does what one message says.  |last|: nothing came behind it. */
+void remote_handle(struct remote *r, const struct packet *m, bool last);
+/* Nothing of it is left: connections are told as lost, openings dropped. */
+void remote_serve_end(struct remote *r);
+void remote_sets_free(struct remote *r);
+
+#endif

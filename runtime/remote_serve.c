@@ -1,0 +1,643 @@
+/* remote_serve.c - what a worker asks for: judged by the sandbox's guard, and
+ * answered.  Whoever sends these messages may be anybody. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/net/opening.h"
+#include "runtime/net/relay.h"
+#include "runtime/remote_inside.h"
+
+#define MODULE_NAME_MAX 255
+
+static struct guard_place place_of(const struct msg_place *m) {
+  struct guard_place where = {.line = m->line};
+  str_escape(where.script, sizeof where.script, m->script);
+  return where;
+}
+
+static struct msg_refusal refusal_to(const struct refusal *r) {
+  bool by_policy = r->policy.p != NULL;
+  return (struct msg_refusal){.action = r->action,
+                              .resource = r->resource,
+                              .by_policy = by_policy,
+                              .why = by_policy ? r->policy : r->reason};
+}
+
+/* CPU time since |begin_ns|, for the script to pay. */
+static uint64_t charge(struct remote *r, uint64_t begin_ns) {
+  uint64_t ns = clock_thread_cpu_ns() - begin_ns;
+  r->charged_ns += ns;
+  return ns;
+}
+
+/* --------------------------------------------------------- policy sets --- */
+
+void remote_sets_free(struct remote *r) {
+  for (size_t i = 0; i < REMOTE_SETS_MAX; i++) {
+    struct remote_set *s = &r->sets[i];
+    policy_set_unref(s->set);
+    mem_free(&r->mem, s->shown, s->shown_bytes);
+    memset(s, 0, sizeof *s);
+  }
+}
+
+static struct remote_set *set_by_number(struct remote *r, uint32_t number) {
+  for (size_t i = 0; i < REMOTE_SETS_MAX && number != 0; i++)
+    if (r->sets[i].number == number)
+      return &r->sets[i];
+  return NULL;
+}
+
+/* The place of |set|, made where there is none.  NULL: no memory, or the worker
+ * holds too many. */
+static struct remote_set *set_shown(struct remote *r, struct policy_set *set) {
+  struct remote_set *free_place = NULL;
+  for (size_t i = 0; i < REMOTE_SETS_MAX; i++) {
+    struct remote_set *s = &r->sets[i];
+    if (s->number != 0 && s->set == set)
+      return s;
+    if (s->number == 0 && !free_place)
+      free_place = s;
+  }
+  if (!free_place)
+    return NULL;
+  free_place->shown_bytes = policy_set_len(set) / 8 + 1;
+  free_place->shown = mem_zalloc(&r->mem, free_place->shown_bytes);
+  if (!free_place->shown)
+    return NULL;
+  free_place->set = policy_set_ref(set);
+  free_place->number = ++r->last_set != 0 ? r->last_set : ++r->last_set;
+  return free_place;
+}
+
+static bool was_shown(const struct remote_set *s, size_t i) {
+  return i < policy_set_len(s->set) && (s->shown[i / 8] >> (i % 8) & 1);
+}
+
+/* The lists it may send grow with what it has seen. */
+static void show(struct remote *r, struct remote_set *s, size_t i) {
+  if (was_shown(s, i))
+    return;
+  s->shown[i / 8] |= (uint8_t)(1u << (i % 8));
+  r->npolicies_shown++;
+  r->wire.in_max = protocol_from_worker_max(r->npolicies_shown);
+  r->wire.in.max = r->wire.in_max + PROTOCOL_HEADER;
+}
+
+static void on_drop(struct remote *r, uint32_t number) {
+  struct remote_set *s = set_by_number(r, number);
+  if (!s) {
+    remote_violated(r, "it drops policies it does not hold");
+    return;
+  }
+  for (size_t i = 0; i < policy_set_len(s->set); i++)
+    r->npolicies_shown -= was_shown(s, i);
+  policy_set_unref(s->set);
+  mem_free(&r->mem, s->shown, s->shown_bytes);
+  memset(s, 0, sizeof *s);
+}
+
+/* ---------------------------------------------------------- questions --- */
+
+static struct services *services_of_remote(struct remote *r) {
+  return &r->sb->services;
+}
+
+static void on_ask(struct remote *r, const struct msg_ask *m,
+                   struct msg_reply *reply) {
+  struct services *sv = services_of_remote(r);
+  struct guard_place where = place_of(&m->where);
+  struct refusal refusal;
+  if (sv->authority->ask(sv, m->action, m->resource, &where, &refusal))
+    return;
+  reply->code = ERR_DENIED;
+  reply->refusal = refusal_to(&refusal);
+}
+
+static void on_policy(struct remote *r, const struct msg_named *m,
+                      struct msg_reply *reply, struct msg_policy *one) {
+  struct services *sv = services_of_remote(r);
+  struct guard_place where = place_of(&m->where);
+  const struct policy *p;
+  struct refusal refusal;
+  struct remote_set *s;
+  void *set;
+  reply->code = sv->authority->policy(sv, m->id, &where, &set, &p, &refusal);
+  if (reply->code == ERR_DENIED)
+    reply->refusal = refusal_to(&refusal);
+  if (reply->code != 0)
+    return;
+  if (!(s = set_shown(r, set))) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  show(r, s, p->index);
+  *one = (struct msg_policy){(uint32_t)p->index, p->id};
+  reply->set = s->number;
+  reply->policies = one;
+  reply->npolicies = 1;
+}
+
+/* The policies of |l|, in |a|. */
+static void reply_listing(struct remote *r, const struct listing *l,
+                          struct msg_reply *reply, struct arena *a) {
+  const struct policy *p;
+  struct remote_set *s;
+  uint32_t n = 0;
+  for (size_t i = 0; i < l->len; i++)
+    n += l->at(l, i) != NULL;
+  if (n == 0)
+    return;
+  reply->policies = arena_array(a, n, sizeof *reply->policies);
+  s = reply->policies ? set_shown(r, l->set) : NULL;
+  if (!s) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  reply->set = s->number;
+  for (size_t i = 0; i < l->len && reply->npolicies < n; i++) {
+    if (!(p = l->at(l, i)))
+      continue;
+    show(r, s, p->index);
+    reply->policies[reply->npolicies++] =
+        (struct msg_policy){(uint32_t)p->index, p->id};
+  }
+}
+
+static void on_group(struct remote *r, const struct msg_named *m,
+                     struct msg_reply *reply, struct arena *a) {
+  struct services *sv = services_of_remote(r);
+  struct guard_place where = place_of(&m->where);
+  struct refusal refusal;
+  struct listing l;
+  reply->code = sv->authority->group(sv, m->id, &where, &l, &refusal);
+  if (reply->code == ERR_DENIED)
+    reply->refusal = refusal_to(&refusal);
+  else if (reply->code == 0)
+    reply_listing(r, &l, reply, a);
+}
+
+static void on_scope(struct remote *r, struct msg_reply *reply,
+                     struct arena *a) {
+  struct services *sv = services_of_remote(r);
+  struct listing l;
+  if ((reply->code = sv->authority->scope(sv, &l)) == 0)
+    reply_listing(r, &l, reply, a);
+}
+
+/* The policies that |m| names, all of which it was shown; NULL: not so, or no
+ * memory.  |*ret_len| may be 0. */
+static const struct policy **listed(struct remote *r,
+                                    const struct msg_inquiry *m,
+                                    struct arena *a, size_t *ret_len,
+                                    bool *ret_honest) {
+  const struct policy **list;
+  size_t len = 0, n = 0;
+  *ret_honest = false;
+  *ret_len = 0;
+  for (uint32_t i = 0; i < m->nruns; i++) {
+    /* no list has a policy twice */
+    if (m->runs[i].count > r->npolicies_shown - len)
+      return NULL;
+    len += m->runs[i].count;
+  }
+  list = arena_array(a, len + 1, sizeof *list);
+  if (!list) {
+    *ret_honest = true;
+    return NULL;
+  }
+  for (uint32_t i = 0; i < m->nruns; i++) {
+    const struct remote_set *s = set_by_number(r, m->runs[i].set);
+    for (uint32_t j = 0; j < m->runs[i].count; j++) {
+      if (!s || !was_shown(s, (size_t)m->runs[i].first + j))
+        return NULL;
+      list[n++] = policy_set_at(s->set, (size_t)m->runs[i].first + j);
+    }
+  }
+  *ret_len = len;
+  *ret_honest = true;
+  return list;
+}
+
+static void reply_invalid(struct msg_reply *reply, struct err *e) {
+  reply->message = slice_of(e->message);
+}
+
+static void on_evaluate(struct remote *r, const struct msg_inquiry *m,
+                        struct msg_reply *reply, struct arena *a,
+                        struct err *e) {
+  struct services *sv = services_of_remote(r);
+  struct actor actor = {m->actor.id, m->actor.meta};
+  struct inquiry q = {.actor = &actor,
+                      .action = m->action,
+                      .resource = m->resource,
+                      .meta = m->meta};
+  enum verdict verdict = VERDICT_DENY;
+  const struct policy **list;
+  bool honest;
+  size_t len;
+  list = listed(r, m, a, &len, &honest);
+  if (!honest || (m->own_actor ? !sv->guard.actor : !m->actor.known) ||
+      (m->one && len != 1)) {
+    remote_violated(r, "it asks about policies or actors it was not given");
+    return;
+  }
+  if (!list) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  if (m->own_actor)
+    q.actor = sv->guard.actor;
+  reply->code =
+      authority_here.evaluate(sv, &q, list, NULL, len, m->one, &verdict, e);
+  reply->verdict = (uint8_t)verdict;
+  if (reply->code == ERR_INVALID)
+    reply_invalid(reply, e);
+}
+
+static void on_can(struct remote *r, const struct msg_inquiry *m,
+                   struct msg_reply *reply, struct err *e) {
+  struct services *sv = services_of_remote(r);
+  struct inquiry q = {
+      .action = m->action, .resource = m->resource, .meta = m->meta};
+  bool can = false;
+  reply->code = sv->authority->can(sv, &q, &can, e);
+  reply->verdict = can;
+  if (reply->code == ERR_INVALID)
+    reply_invalid(reply, e);
+}
+
+static void on_require(struct remote *r, struct slice name,
+                       struct msg_reply *reply) {
+  char text[MODULE_NAME_MAX + 1];
+  const char *found = NULL;
+  struct slice code;
+  if (name.len > MODULE_NAME_MAX || memchr(name.p, '\0', name.len)) {
+    reply->code = ERR_NOT_FOUND;
+    return;
+  }
+  memcpy(text, name.p, name.len);
+  text[name.len] = '\0';
+  reply->code = sandbox_require(r->sb, text, &found, &code);
+  if (reply->code != 0)
+    return;
+  reply->text.name = slice_of(found);
+  reply->text.len = code.len;
+  reply->text.text = code;
+  if (code.len > r->limits.source_bytes) /* it will not be looked at */
+    reply->text.text.len = 0;
+}
+
+static void on_question(struct remote *r, const struct packet *m, bool last) {
+  struct packet answer = {.kind = MSG_REPLY};
+  struct msg_reply *reply = &answer.as.reply;
+  uint64_t begin_ns = clock_thread_cpu_ns();
+  struct msg_policy one;
+  struct arena a;
+  struct err e;
+  if (!last) {
+    remote_violated(r, "it does not wait for an answer");
+    return;
+  }
+  arena_init(&a, &r->mem, SIZE_MAX / 2);
+  switch (m->kind) {
+  case MSG_ASK:
+    on_ask(r, &m->as.ask, reply);
+    break;
+  case MSG_POLICY:
+    on_policy(r, &m->as.named, reply, &one);
+    break;
+  case MSG_GROUP:
+    on_group(r, &m->as.named, reply, &a);
+    break;
+  case MSG_SCOPE:
+    on_scope(r, reply, &a);
+    break;
+  case MSG_EVALUATE:
+    on_evaluate(r, &m->as.inquiry, reply, &a, &e);
+    break;
+  case MSG_CAN:
+    on_can(r, &m->as.inquiry, reply, &e);
+    break;
+  default:
+    on_require(r, m->as.text, reply);
+    break;
+  }
+  reply->charged_ns = charge(r, begin_ns);
+  remote_tell(r, &answer, -1);
+  arena_deinit(&a);
+}
+
+/* -------------------------------------------------------- connections --- */
+
+static void opening_end(struct remote_opening *o) {
+  struct remote *r = o->remote;
+  list_remove(&o->node);
+  opening_free(o->opening);
+  admission_deinit(&o->admission);
+  mem_free(&r->mem, o, sizeof *o);
+}
+
+static void tell_dialed(struct remote *r, uint32_t id, uint64_t charged_ns,
+                        const struct dial_answer *a) {
+  struct packet m = {.kind = MSG_DIALED};
+  struct msg_dialed *d = &m.as.dialed;
+  d->id = id;
+  d->end = (uint8_t)a->end;
+  d->charged_ns = charged_ns;
+  d->message = slice_of(a->message);
+  if (a->end == DIAL_REFUSED)
+    d->refusal = refusal_to(&a->refusal);
+  if (a->end == DIAL_FAILED) {
+    d->url = a->url;
+    d->code = a->failure.code;
+    d->stage = (uint8_t)a->failure.stage;
+    d->http_status = a->failure.http_status;
+    d->message = slice_of(a->failure.reason);
+  }
+  remote_tell(r, &m, -1);
+}
+
+static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
+  struct remote_opening *o = ud;
+  return admission_judge(&o->admission, ip, port);
+}
+
+/* It did not come to a connection. */
+static void not_opened(struct remote_opening *o,
+                       const struct connection_failure *f) {
+  struct remote *r = o->remote;
+  struct dial_answer a;
+  admission_failed(&o->admission, f, &a);
+  r->sb->services.nclients--;
+  tell_dialed(r, o->id, 0, &a);
+  opening_end(o);
+  remote_flush(r);
+}
+
+static void on_failed(void *ud, const struct connection_failure *f) {
+  not_opened(ud, f);
+}
+
+/* The descriptor for the worker: the socket itself, or one end of a relay to
+ * it, since the keys of TLS stay here.  -1 with errno: neither |*s| nor
+ * anything else is left. */
+static int fd_for_worker(struct remote *r, struct stream *s) {
+  int fd = stream_take_fd(s), pair[2];
+  struct relay *relay;
+  if (fd >= 0)
+    return fd;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                 pair) != 0) {
+    stream_free(s);
+    return -1;
+  }
+  if (relay_new(&relay, r->host->loop, s, pair[0], &r->host->relays) == 0)
+    return pair[1];
+  close(pair[0]);
+  close(pair[1]);
+  stream_free(s);
+  errno = ENOMEM;
+  return -1;
+}
+
+static void on_opened(void *ud, const struct opened *op) {
+  struct remote_opening *o = ud;
+  struct remote *r = o->remote;
+  struct services *sv = services_of_remote(r);
+  struct packet m = {.kind = MSG_DIALED};
+  struct remote_open *open = mem_zalloc(&r->mem, sizeof *open);
+  struct connection_failure f = {.code = ERR_SYSTEM, .stage = STAGE_HANDSHAKE};
+  struct client_event event;
+  char rest[OPENING_REST_MAX];
+  int fd = open ? fd_for_worker(r, op->stream) : -1;
+  if (!open)
+    stream_free(op->stream);
+  if (fd < 0) {
+    snprintf(f.reason, sizeof f.reason, "%s",
+             open ? strerror(errno) : err_text(ERR_NOMEM));
+    mem_free(&r->mem, open, sizeof *open);
+    not_opened(o, &f);
+    return;
+  }
+  open->number = ++sv->opened;
+  list_add_tail(&r->opens, &open->node);
+  event = (struct client_event){.number = open->number,
+                                .opened = true,
+                                .url = o->admission.url.text,
+                                .where = &o->admission.where};
+  sv->on_client(sv->guard.ud, &event);
+  memcpy(rest, op->rest.p ? op->rest.p : "", op->rest.len);
+  m.as.dialed = (struct msg_dialed){
+      .id = o->id,
+      .end = DIAL_OPEN,
+      .number = open->number,
+      .protocol = op->protocol,
+      .rest = {rest, op->rest.len},
+      .deflate = {op->deflate.on, op->deflate.in_takeover,
+                  op->deflate.out_takeover, op->deflate.in_bits,
+                  op->deflate.out_bits}};
+  remote_tell(r, &m, fd);
+  opening_end(o);
+  remote_flush(r);
+}
+
+/* Answers at once, or starts to open it. */
+static void start_opening(struct remote *r, const struct msg_connect *m,
+                          struct remote_opening *o, struct dial_answer *a) {
+  static const struct opening_handler handler = {
+      .judge = on_judge, .opened = on_opened, .failed = on_failed};
+  struct header headers[PROTOCOL_HEADERS_MAX];
+  struct opening_options opts = {.url = &o->admission.url,
+                                 .headers = headers,
+                                 .nheaders = m->nheaders,
+                                 .protocols = m->protocols,
+                                 .nprotocols = m->nprotocols,
+                                 .deflate = (enum deflate_mode)m->deflate,
+                                 .dial_timeout_ns = m->dial_timeout_ns};
+  struct err e;
+  int rv;
+  for (uint32_t i = 0; i < m->nheaders; i++)
+    headers[i] = (struct header){m->headers[i].name, m->headers[i].value};
+  rv = opening_new(&o->opening, r->host->loop, r->host->resolver, r->host->tls,
+                   &opts, &handler, o, &r->mem, &e);
+  if (rv != 0) {
+    a->end = DIAL_INVALID;
+    snprintf(a->message, sizeof a->message, "%s", e.message);
+  }
+}
+
+static void on_connect(struct remote *r, const struct msg_connect *m) {
+  struct services *sv = services_of_remote(r);
+  struct guard_place where = place_of(&m->where);
+  uint64_t begin_ns = clock_thread_cpu_ns();
+  struct remote_opening *o = mem_zalloc(&r->mem, sizeof *o);
+  struct dial_answer a;
+  if (!o) {
+    memset(&a, 0, sizeof a);
+    a.end = DIAL_FAILED;
+    a.failure.code = ERR_NOMEM;
+    a.url = m->url;
+    snprintf(a.failure.reason, sizeof a.failure.reason, "%s",
+             err_text(ERR_NOMEM));
+    tell_dialed(r, m->id, charge(r, begin_ns), &a);
+    return;
+  }
+  o->remote = r;
+  o->id = m->id;
+  list_init(&o->node);
+  admission_ask(&o->admission, sv, m->url, &where, loop_now_ns(r->host->loop),
+                &a);
+  if (a.end == DIAL_OPEN)
+    start_opening(r, m, o, &a);
+  if (a.end == DIAL_OPEN) {
+    list_add_tail(&r->openings, &o->node);
+    sv->nclients++;
+    charge(r, begin_ns); /* told with the next answer */
+    return;
+  }
+  tell_dialed(r, m->id, charge(r, begin_ns), &a);
+  opening_end(o);
+}
+
+static void tell_end(struct remote *r, struct remote_open *o, uint16_t code,
+                     bool clean) {
+  struct services *sv = services_of_remote(r);
+  struct client_event event = {
+      .number = o->number, .code = code, .clean = clean};
+  list_remove(&o->node);
+  mem_free(&r->mem, o, sizeof *o);
+  sv->nclients--;
+  sv->on_client(sv->guard.ud, &event);
+}
+
+static void on_closed(struct remote *r, const struct msg_closed *m) {
+  list_foreach (it, &r->opens) {
+    struct remote_open *o = list_entry(it, struct remote_open, node);
+    if (o->number != m->number)
+      continue;
+    tell_end(r, o, m->code, m->clean);
+    return;
+  }
+  remote_violated(r, "it closes a connection it does not have");
+}
+
+void remote_serve_end(struct remote *r) {
+  while (!list_empty(&r->openings)) {
+    r->sb->services.nclients--;
+    opening_end(list_entry(r->openings.next, struct remote_opening, node));
+  }
+  while (!list_empty(&r->opens))
+    tell_end(r, list_entry(r->opens.next, struct remote_open, node), CLOSE_LOST,
+             false);
+}
+
+/* ------------------------------------------------------ what it tells --- */
+
+static void on_output(struct remote *r, struct slice text) {
+  if (text.len > r->limits.output_bytes - r->output_bytes) {
+    remote_over_output(r);
+    return;
+  }
+  r->output_bytes += text.len;
+  if (r->sb->output)
+    r->sb->output(r->sb->ud, text.p, text.len);
+}
+
+static void take_usage(struct remote *r, const struct msg_usage *u) {
+  r->usage = *u;
+}
+
+/* A worker cannot say what only the broker or the host can know. */
+static bool result_ok(const struct remote *r, const struct msg_result *m) {
+  switch (m->fault.code) {
+  case 0:
+  case ERR_SCRIPT:
+  case ERR_SYSTEM:
+  case ERR_NOMEM:
+    return m->stop <= STOP_CANCEL;
+  case ERR_LIMIT:
+    return m->stop > STOP_NONE && m->stop < STOP_CANCEL;
+  case ERR_CANCELED:
+    return r->canceled && m->stop == STOP_CANCEL;
+  default:
+    return false;
+  }
+}
+
+static void on_result(struct remote *r, const struct msg_result *m) {
+  struct err e;
+  if (!result_ok(r, m)) {
+    remote_violated(r, "a result that cannot be");
+    return;
+  }
+  take_usage(r, &m->usage);
+  r->stop = (enum stop_reason)m->stop;
+  fault_to_err(&e, &m->fault);
+  sandbox_keep_traceback(r->sb, m->traceback);
+  remote_end(r, m->fault.code, &e);
+}
+
+static void on_loaded(struct remote *r, const struct msg_result *m) {
+  struct err e;
+  int code = m->fault.code;
+  if (r->phase != REMOTE_LOADING ||
+      (code != 0 && code != ERR_SYNTAX && code != ERR_NOMEM &&
+       code != ERR_LIMIT && code != ERR_SYSTEM && code != ERR_INVALID &&
+       code != ERR_UNSUPPORTED)) {
+    remote_violated(r, "it says that something is loaded which is not");
+    return;
+  }
+  take_usage(r, &m->usage);
+  r->phase = REMOTE_RUNNING;
+  if (code == 0)
+    return;
+  fault_to_err(&e, &m->fault);
+  if (code == ERR_LIMIT && m->stop > STOP_NONE && m->stop < STOP_CANCEL)
+    r->stop = (enum stop_reason)m->stop;
+  remote_end(r, code, &e);
+}
+
+void remote_handle(struct remote *r, const struct packet *m, bool last) {
+  if (r->phase == REMOTE_ENDED || !r->sb)
+    return; /* it is over: what it says of its goodbyes changes nothing */
+  if (r->phase == REMOTE_NEW ||
+      (r->phase == REMOTE_LOADING && m->kind != MSG_LOADED)) {
+    remote_violated(r, "a message before a script is loaded");
+    return;
+  }
+  if (packet_is_question(m->kind)) {
+    on_question(r, m, last);
+    return;
+  }
+  switch (m->kind) {
+  case MSG_LOADED:
+    on_loaded(r, &m->as.result);
+    break;
+  case MSG_OUTPUT:
+    on_output(r, m->as.text);
+    break;
+  case MSG_CONNECT:
+    on_connect(r, &m->as.connect);
+    break;
+  case MSG_CLOSED:
+    on_closed(r, &m->as.closed);
+    break;
+  case MSG_DROP:
+    on_drop(r, m->as.set);
+    break;
+  case MSG_USAGE:
+    take_usage(r, &m->as.usage);
+    break;
+  case MSG_RESULT:
+    on_result(r, &m->as.result);
+    break;
+  default:
+    remote_violated(r, "a message that only a broker sends");
+    break;
+  }
+}
