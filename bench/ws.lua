@@ -40,7 +40,8 @@ if mode == "many" then
     coroutine.spawn(function()
       while started < conns do
         started = started + 1
-        clients[#clients + 1] = connect()
+        local client = connect() -- others come while it waits
+        clients[#clients + 1] = client
       end
       done:send(true)
     end)

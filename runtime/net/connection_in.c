@@ -14,7 +14,8 @@
  * the last share, since the rest of it is kept for every paused connection. */
 #define READ_FIRST_BYTES (16U * 1024)
 
-#define MESSAGE_FIRST_BYTES (16U * 1024) /* whatever the peer announces */
+#define MESSAGE_FIRST_BYTES (16U * 1024)   /* whatever the peer announces */
+#define MESSAGE_TRUSTED_BYTES (64U * 1024) /* when it announces no more */
 /* A payload that has so much to come is read to where it belongs. */
 #define DIRECT_MIN_BYTES (8U * 1024)
 
@@ -30,15 +31,16 @@ static void deliver(struct connection *c) {
   c->h->message(c->ud, m);
 }
 
-/* Room as bytes come, twice what is there at most: neither an announced length
- * nor many small fragments cost more than what was really sent. */
+/* Room as bytes come, twice what is there at most: neither a great length that
+ * is announced nor many small fragments cost more than what was really sent. */
 static int make_room(struct connection *c, const struct frames_event *ev) {
   size_t need = (c->message ? c->message->len : 0) + ev->data.len;
   size_t grown =
       need > MESSAGE_FIRST_BYTES / 2 ? need * 2 : MESSAGE_FIRST_BYTES;
   if (c->message && need <= c->message->cap)
     return 0;
-  if (ev->fin && ev->announced <= grown - need)
+  if (ev->fin && (ev->announced <= grown - need ||
+                  need + ev->announced <= MESSAGE_TRUSTED_BYTES))
     grown = need + (size_t)ev->announced; /* exactly the whole message */
   else if (!c->message && !ev->fin && need < MESSAGE_FIRST_BYTES / 16)
     grown = MESSAGE_FIRST_BYTES / 16;
