@@ -107,12 +107,28 @@ static struct services *services_of_remote(struct remote *r) {
   return &r->sb->services;
 }
 
+/* What the security module asks by itself: the rest is asked by those who do
+ * it.  Static, as hosts are told the action as a C string. */
+static struct slice action_known(struct slice action) {
+  static const char *const actions[] = {"security.actor.create",
+                                        "security.scope.create"};
+  for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+    if (slice_is(action, actions[i]))
+      return slice_of(actions[i]);
+  return (struct slice){NULL, 0};
+}
+
 static void on_ask(struct remote *r, const struct msg_ask *m,
                    struct msg_reply *reply) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
+  struct slice action = action_known(m->action);
   struct refusal refusal;
-  if (sv->authority->ask(sv, m->action, m->resource, &where, &refusal))
+  if (!action.p) {
+    remote_violated(r, "it asks about an action that is none of its own");
+    return;
+  }
+  if (sv->authority->ask(sv, action, m->resource, &where, &refusal))
     return;
   reply->code = ERR_DENIED;
   reply->refusal = refusal_to(&refusal);

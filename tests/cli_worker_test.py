@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+"""A worker that is killed, stopped or orphaned costs its own script, no more."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
+LIMIT_S = 60
+
+WAITS = """
+local time = require "time"
+print "up"
+time.sleep("1m")
+"""
+
+SPINS = """
+print "up"
+while true do end
+"""
+
+
+def field(pid, name):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(name + ":"):
+                return line.split(":", 1)[1].strip()
+    return ""
+
+
+def processes_of(pid):
+    """Pids that |pid| holds descriptors of: its helper program and workers."""
+    found = set()
+    folder = "/proc/%d/fdinfo" % pid
+    for name in os.listdir(folder):
+        try:
+            with open(os.path.join(folder, name)) as f:
+                text = f.read()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith("Pid:") and int(line.split()[1]) > 0:
+                found.add(int(line.split()[1]))
+    return found
+
+
+class Worker(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="cordon-worker-")
+        self.addCleanup(folder.cleanup)
+        self.script = os.path.join(folder.name, "x.lua")
+
+    def start(self, text, *options):
+        with open(self.script, "w") as f:
+            f.write(text)
+        process = subprocess.Popen(
+            [CORDON, "run", "--isolation=process", *options, self.script],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        self.addCleanup(self.reap, process)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        return process
+
+    @staticmethod
+    def reap(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def finish(self, process, status):
+        try:
+            _, err = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.fail("it hangs")
+        self.assertEqual(process.returncode, status, err)
+        return err.decode()
+
+    def worker(self, process):
+        """The pid of the one worker, which is a child of the other process."""
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end:
+            pids = processes_of(process.pid)
+            for pid in pids:
+                try:
+                    if int(field(pid, "PPid")) in pids:
+                        return pid
+                except (OSError, ValueError):
+                    continue
+            time.sleep(0.01)
+        self.skipTest("the worker's pid cannot be told here")
+
+    def test_killed(self):
+        for text in (WAITS, SPINS):
+            process = self.start(text)
+            os.kill(self.worker(process), signal.SIGKILL)
+            err = self.finish(process, 21)
+            self.assertIn("signal 9", err)
+
+    def test_crashed(self):
+        process = self.start(WAITS)
+        os.kill(self.worker(process), signal.SIGSEGV)
+        self.assertIn("signal 11", self.finish(process, 21))
+
+    def test_helper_program_killed(self):
+        process = self.start(WAITS)
+        os.kill(int(field(self.worker(process), "PPid")), signal.SIGKILL)
+        self.assertIn("worker process", self.finish(process, 21))
+
+    def test_stopped_worker_is_canceled(self):
+        process = self.start(SPINS)
+        os.kill(self.worker(process), signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        self.finish(process, 128 + signal.SIGTERM)
+
+    def test_stopped_worker_and_deadline(self):
+        process = self.start(WAITS, "--deadline", "500ms")
+        os.kill(self.worker(process), signal.SIGSTOP)
+        self.finish(process, 12)
+
+    def test_dies_with_the_host(self):
+        process = self.start(SPINS)
+        worker = self.worker(process)
+        process.kill()
+        process.wait()
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end:
+            try:
+                if field(worker, "State").startswith("Z"):
+                    return
+            except OSError:
+                return
+            time.sleep(0.02)
+        self.fail("the worker outlives its host")
+
+
+if __name__ == "__main__":
+    if not os.access(CORDON, os.X_OK):
+        sys.exit("%s is not built" % CORDON)
+    unittest.main()
