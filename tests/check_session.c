@@ -220,13 +220,13 @@ START_TEST(compressed_messages) {
 }
 END_TEST
 
-/* A million to one: stopped at the limit, in the limit's memory. */
+/* A thousand to one: stopped at the limit, in the limit's memory. */
 START_TEST(bombs) {
   static uint8_t body[200000], wire[200020];
-  char *zeros = calloc(1, 100 << 20);
+  char *zeros = calloc(1, 8 << 20);
   size_t len = 0, n;
   z_stream z = {0};
-  len = zip(&z, zeros, 100 << 20, body, sizeof body);
+  len = zip(&z, zeros, 8 << 20, body, sizeof body);
   deflateEnd(&z);
   n = frame(wire, 0xc2, body, len);
   for (int fragments = 0; fragments < 2; fragments++) {
@@ -685,20 +685,23 @@ END_TEST
 
 int main(void) {
   Suite *s = suite_create("session");
-  TCase *tc = tcase_create("session");
+  TCase *tc = tcase_create("session"), *slow = tcase_create("floods");
   tcase_set_timeout(tc, 120);
-  tcase_add_test(tc, compressed_messages);
-  tcase_add_test(tc, bombs);
+  tcase_add_test(slow, compressed_messages);
+  tcase_add_test(slow, bombs);
   tcase_add_test(tc, compressed_faults);
   tcase_add_test(tc, sending_compressed);
   tcase_add_test(tc, abandoned_compressed);
   tcase_add_test(tc, control_between_parts);
   tcase_add_test(tc, cut_anywhere);
-  tcase_add_test(tc, paused_in_a_flood);
-  tcase_add_test(tc, endless_nothing);
-  tcase_add_test(tc, ping_flood);
+  tcase_add_test(slow, paused_in_a_flood);
+  tcase_add_test(slow, endless_nothing);
+  tcase_add_test(slow, ping_flood);
   tcase_add_test(tc, failing_allocations);
   tcase_add_test(tc, released_in_the_middle);
+  tcase_set_timeout(slow, 120);
+  tcase_set_tags(slow, UNIT_SLOW);
   suite_add_tcase(s, tc);
+  suite_add_tcase(s, slow);
   return unit_run(s);
 }
