@@ -416,6 +416,8 @@ void *region_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
       return NULL;
     old_size = 0; /* Lua passes a type tag here */
   } else if (new_size == 0) {
+    if (r->keeps)
+      return NULL;
     if (old_size != 0)
       give(r, ptr, old_size);
     account_outside(a, old_size, 0);

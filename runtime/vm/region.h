@@ -40,6 +40,7 @@ struct region {
   size_t cut;        /* bytes of pages in use */
   size_t small;      /* of them in the script's hands */
   size_t swept_cut;  /* |cut| when free pages were last looked for */
+  bool keeps;        /* nothing is given back until region_drop */
   bool failing;      /* the last request was refused */
   unsigned failures; /* requests that were refused twice, so for good */
 };

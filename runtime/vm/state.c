@@ -22,6 +22,23 @@ static int on_panic(lua_State *L) {
   return 0;
 }
 
+/* Lua warns of one thing only, a finalizer that failed: where C's stack is used
+ * up or no memory is left for its call, it did not even begin.  Finalizers are
+ * the host's, scripts have none, and an object whose finalizer did not run is
+ * still in the lists of the loop when Lua frees it.  So the script ends here,
+ * as out of memory, and nothing of it is given back before those lists have
+ * been seen to. */
+static void on_warning(void *ud, const char *message, int to_be_continued) {
+  struct state *st = ud;
+  (void)message;
+  (void)to_be_continued;
+  st->region.keeps = true;
+  if (st->stop == STOP_NONE)
+    st->stop = STOP_MEMORY;
+  if (!st->host_code)
+    gate_abandon(st->preempt, NULL);
+}
+
 static int open_all(lua_State *L) {
   lua_CFunction open = (lua_CFunction)lua_touserdata(L, 1);
   env_open(L);
@@ -73,6 +90,7 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
   if (!st->L)
     goto fail;
   lua_atpanic(st->L, on_panic);
+  lua_setwarnf(st->L, on_warning, st);
   thread_set_flags(st->L, st, 0);
   /* no memory is needed to push these */
   lua_pushcfunction(st->L, open_all);
