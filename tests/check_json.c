@@ -76,9 +76,7 @@ static const struct {
     {"[1 , 2 ]", "[1,2]"},
     {"{\"a\":{\"b\":[null,true,{\"c\":\"d\"}]},\"\":0}", NULL},
     {"{ \"a\" : 1 , \"b\" : 2 }", "{\"a\":1,\"b\":2}"},
-    {"{\"a\":1,\"b\":2,\"a\":3}", "{\"b\":2,\"a\":3}"},
-    {"{\"a\":1,\"\\u0061\":[2],\"a\":3,\"a\":{}}", "{\"a\":{}}"},
-    {"{\"\":1,\"\":2}", "{\"\":2}"},
+    {"[{\"a\":1},{\"a\":2},{\"A\":1,\"a\":{\"a\":3}}]", NULL},
 };
 
 START_TEST(parses) {
@@ -269,24 +267,62 @@ START_TEST(bounds_the_depth) {
 }
 END_TEST
 
-START_TEST(keeps_the_last_of_many_keys) {
-  /* 60,000 members, 20,000 keys: quadratic work would be felt */
-  size_t n = 60000, cap = n * 24;
+/* The lexer, which remembers no key, takes these. */
+static const struct {
+  const char *text;
+  const char *key;
+  uint32_t line;
+  uint32_t column;
+} twice[] = {
+    {"{\"a\":1,\n \"a\":1}", "a", 2, 2},
+    {"{\"b\":1,\"a\":2,\"\\u0062\":3,\"a\":4}", "b", 1, 14},
+    {"[0,{\"x\":[{\"\":1,\"\":2}]}]", "", 1, 16},
+    {"{\"a\":null,\"a\":null}", "a", 1, 11},
+    {"{\"a\":{},\"c\":1,\"a\":{\"b\":1}}", "a", 1, 15},
+};
+
+START_TEST(refuses_a_key_twice) {
+  unit_each(row, twice) {
+    char message[96];
+    struct buf out;
+    struct err e;
+    ck_assert_int_eq(round_trip(slice_of(row->text), &out, &e), ERR_SYNTAX);
+    buf_deinit(&out);
+    snprintf(message, sizeof message,
+             "duplicate key '%s', expected each key once", row->key);
+    ck_assert_str_eq(e.message, message);
+    ck_assert_uint_eq(e.line, row->line);
+    ck_assert_uint_eq(e.column, row->column);
+  }
+}
+END_TEST
+
+START_TEST(finds_a_key_among_many) {
+  /* 60,000 members: quadratic work would be felt */
+  size_t n = 60000, cap = n * 24, last = 0;
   char *text = malloc(cap), *p = text;
+  struct slice all;
   struct arena a;
   struct value v;
+  struct err e;
 
   *p++ = '{';
-  for (size_t i = 0; i < n; i++)
-    p += sprintf(p, "%s\"k%zu\":%zu", i ? "," : "", (i * 7919) % 20000, i);
+  for (size_t i = 0; i < n; i++) {
+    last = (size_t)(p - text) + 1;
+    p += sprintf(p, "%s\"k%05zu\":%zu", i ? "," : "", (i * 7919) % n, i);
+  }
   *p++ = '}';
+  all = (struct slice){text, (size_t)(p - text)};
   arena_init(&a, &mem_libc, (size_t)64 << 20);
-  ck_assert_int_eq(
-      json_parse(&v, (struct slice){text, (size_t)(p - text)}, &a, NULL), 0);
-  ck_assert_uint_eq(v.as.map.len, 20000);
-  for (size_t i = 0; i < v.as.map.len; i++)
-    ck_assert_int_eq(v.as.map.members[i].value.as.integer,
-                     (int64_t)(40000 + i));
+  ck_assert_int_eq(json_parse(&v, all, &a, NULL), 0);
+  ck_assert_uint_eq(v.as.map.len, n);
+  for (size_t i = 0; i < n; i++) /* in the order of the text */
+    ck_assert_int_eq(v.as.map.members[i].value.as.integer, (int64_t)i);
+  memcpy(text + last, "\"k07919\"", 8); /* the second again */
+  memset(&e, 0, sizeof e);
+  ck_assert_int_eq(json_parse(&v, all, &a, &e), ERR_SYNTAX);
+  ck_assert_str_eq(e.message, "duplicate key 'k07919', expected each key once");
+  ck_assert_uint_eq(e.column, last + 1);
   arena_deinit(&a);
   free(text);
 }
@@ -460,8 +496,8 @@ END_TEST
 
 START_TEST(survives_failing_memory) {
   static const char text[] =
-      "{\"a\": [1, 2.5, \"x\\u0041\", {\"b\": [], \"b\": {}}], \"c\": null, "
-      "\"a\": [true, false, [[[[\"deep\"]]]], 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}";
+      "{\"a\": [1, 2.5, \"x\\u0041\", {\"b\": [], \"d\": {}}], \"c\": null, "
+      "\"e\": [true, false, [[[[\"deep\"]]]], 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}";
   int rv = ERR_NOMEM;
   size_t n;
 
@@ -497,7 +533,8 @@ int main(void) {
   tcase_add_test(tc, keeps_the_source);
   tcase_add_test(tc, gives_tokens);
   tcase_add_test(tc, bounds_the_depth);
-  tcase_add_test(tc, keeps_the_last_of_many_keys);
+  tcase_add_test(tc, refuses_a_key_twice);
+  tcase_add_test(tc, finds_a_key_among_many);
   tcase_add_test(tc, rounds_long_numbers);
   tcase_add_test(tc, formats_doubles);
   tcase_add_test(tc, ignores_the_locale);

@@ -499,6 +499,7 @@ class Eval(Case):
                      ["--action", "x", "--resolve", "1.1.1.1"],
                      ["--action", "x", "--meta", "[]"],
                      ["--action", "x", "--meta", "{"],
+                     ["--action", "x", "--meta", '{"a":1,"a":1}'],
                      ["--url", "x", "--format", "yaml"],
                      ["--input", "-", "--format", "text"]):
             with self.subTest(args=args):
@@ -585,6 +586,13 @@ class Eval(Case):
             {"id": 7, "url": PRICES, "actor": {"id": 1}},
             {"id": 7, "url": PRICES, "actor": {"id": "u", "mta": {}}},
             {"id": 7, "url": PRICES, "actor": {"id": "u", "meta": 1}},
+            # who reads the last key and who reads the first must not differ
+            b'{"url":"x","id":8,"url":"%s"}' % PRICES.encode(),
+            b'{"url":"%s","id":8,"id":9}' % PRICES.encode(),
+            b'{"url":"%s","actor":{"id":"a","\\u0069d":"b"}}' % PRICES.encode(),
+            b'{"url":"%s","actor":{"id":"a","meta":{"r":1,"r":1}}}'
+            % PRICES.encode(),
+            b'{"action":"read","meta":{"a":[{"b":1,"b":2}]}}',
             b'{"id":8,"url":"' + b"x" * (1 << 20) + b'"}',
         ]
         answers = self.batch(lines + [{"id": 9, "url": PRICES}])

@@ -207,8 +207,8 @@ typedef enum cordon_type {
 } cordon_type;
 
 /*
- * Parses a whole JSON text (RFC 8259; at most 128 levels; of duplicate keys the
- * last one wins).  |alloc| may be NULL.
+ * Parses a whole JSON text (RFC 8259; at most 128 levels; a key that
+ * stands twice in an object is an error).  |alloc| may be NULL.
  * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with position).  [any thread]
  */
 CORDON_API CORDON_MUST_CHECK int

@@ -439,14 +439,21 @@ size_t json_unescape(char *out, struct slice raw) {
 
 /* Values whose container is still open wait on a stack; a container that
  * closes moves its share into the arena.  No recursion. */
+struct waiting {
+  struct value_member member;
+  size_t at; /* where the key begins, in an object */
+};
+
 struct builder {
   struct arena *arena;
-  struct value_member *stack;
+  struct json_lexer *lx;
+  struct waiting *stack;
   size_t len;
   size_t cap;
   size_t start[JSON_MAX_DEPTH]; /* where each open container's share begins */
   unsigned depth;
   struct slice key; /* of the next value, in an object */
+  size_t key_at;
 };
 
 static int build_string(struct builder *b, const struct json_lexer *lx,
@@ -466,15 +473,14 @@ static int build_string(struct builder *b, const struct json_lexer *lx,
 
 static int build_push(struct builder *b, struct value v) {
   if (b->len == b->cap) {
-    struct value_member *stack =
+    struct waiting *stack =
         mem_grow(&b->arena->mem, b->stack, &b->cap, b->len + 1,
                  sizeof *b->stack, SIZE_MAX / sizeof *b->stack);
     if (!stack)
       return ERR_NOMEM;
     b->stack = stack;
   }
-  b->stack[b->len].key = b->key;
-  b->stack[b->len++].value = v;
+  b->stack[b->len++] = (struct waiting){{b->key, v}, b->key_at};
   b->key = (struct slice){NULL, 0};
   return 0;
 }
@@ -486,20 +492,20 @@ static int build_list(struct builder *b, size_t from, struct value *ret) {
   if (!items)
     return ERR_NOMEM;
   for (size_t i = 0; i < n; i++)
-    items[i] = b->stack[from + i].value;
+    items[i] = b->stack[from + i].member.value;
   *ret =
       (struct value){.type = VALUE_LIST, .as.list = {.items = items, .len = n}};
   return 0;
 }
 
 /* By key, and by place among equal keys. */
-static bool member_before(const struct value_member *m, size_t a, size_t b) {
-  int c = slice_cmp(m[a].key, m[b].key);
+static bool member_before(const struct waiting *m, size_t a, size_t b) {
+  int c = slice_cmp(m[a].member.key, m[b].member.key);
 
   return c != 0 ? c < 0 : a < b;
 }
 
-static void sift_down(const struct value_member *m, size_t *order, size_t at,
+static void sift_down(const struct waiting *m, size_t *order, size_t at,
                       size_t n) {
   for (size_t child; (child = 2 * at + 1) < n; at = child) {
     size_t t;
@@ -514,8 +520,7 @@ static void sift_down(const struct value_member *m, size_t *order, size_t at,
 }
 
 /* Heapsort: in place, and no input makes it slow. */
-static void sort_members(const struct value_member *m, size_t *order,
-                         size_t n) {
+static void sort_members(const struct waiting *m, size_t *order, size_t n) {
   for (size_t i = 0; i < n; i++)
     order[i] = i;
   for (size_t i = n / 2; i-- > 0;)
@@ -528,36 +533,56 @@ static void sort_members(const struct value_member *m, size_t *order,
   }
 }
 
-/* Of members with the same key only the last stays. */
-static int build_map(struct builder *b, size_t from, struct value *ret) {
-  const struct mem *mem = &b->arena->mem;
-  struct value_member *m = b->stack + from, *members;
-  size_t n = b->len - from, kept = 0, dropped = 0;
-  size_t *order = NULL;
+static int duplicate_key(struct json_lexer *lx, const struct waiting *m) {
+  struct slice key = m->member.key;
+  char what[96];
 
-  if (n > 1) {
-    if (n > SIZE_MAX / sizeof *order ||
-        !(order = mem_alloc(mem, n * sizeof *order)))
-      return ERR_NOMEM;
-    sort_members(m, order, n);
-    for (size_t i = 0; i + 1 < n; i++)
-      if (slice_eq(m[order[i]].key, m[order[i + 1]].key)) {
-        /* NULL marks it: a key that was read never is.  The next comparison
-         * takes the place behind, so the mark does not disturb it. */
-        m[order[i]].key.p = NULL;
-        m[order[i]].key.len = 0;
-        dropped++;
-      }
-    mem_free(mem, order, n * sizeof *order);
-  }
-  members = arena_array(b->arena, n - dropped, sizeof *members);
+  snprintf(what, sizeof what, "duplicate key '%.*s'",
+           key.len > 64 ? 64 : (int)key.len, key.p);
+  fail(lx, m->at, what, "each key once");
+  return ERR_SYNTAX;
+}
+
+/* The first member of |n| whose key stood before; NULL: there is none. */
+static int find_duplicate(struct builder *b, const struct waiting *m, size_t n,
+                          const struct waiting **ret) {
+  const struct mem *mem = &b->arena->mem;
+  size_t *order, first = n;
+
+  *ret = NULL;
+  if (n < 2)
+    return 0;
+  if (n > SIZE_MAX / sizeof *order ||
+      !(order = mem_alloc(mem, n * sizeof *order)))
+    return ERR_NOMEM;
+  sort_members(m, order, n);
+  for (size_t i = 1; i < n; i++)
+    if (order[i] < first &&
+        slice_eq(m[order[i - 1]].member.key, m[order[i]].member.key))
+      first = order[i];
+  mem_free(mem, order, n * sizeof *order);
+  if (first < n)
+    *ret = &m[first];
+  return 0;
+}
+
+static int build_map(struct builder *b, size_t from, struct value *ret) {
+  const struct waiting *m = b->stack + from, *twice;
+  size_t n = b->len - from;
+  struct value_member *members;
+  int rv = find_duplicate(b, m, n, &twice);
+
+  if (rv != 0)
+    return rv;
+  if (twice)
+    return duplicate_key(b->lx, twice);
+  members = arena_array(b->arena, n, sizeof *members);
   if (!members)
     return ERR_NOMEM;
   for (size_t i = 0; i < n; i++)
-    if (m[i].key.p)
-      members[kept++] = m[i];
+    members[i] = m[i].member;
   *ret = (struct value){.type = VALUE_MAP,
-                        .as.map = {.members = members, .len = kept}};
+                        .as.map = {.members = members, .len = n}};
   return 0;
 }
 
@@ -571,7 +596,7 @@ static int build_end(struct builder *b, enum json_token t) {
   if (rv != 0)
     return rv;
   b->len = at + 1;
-  b->stack[at].value = v;
+  b->stack[at].member.value = v;
   return 0;
 }
 
@@ -598,6 +623,7 @@ static int build_token(struct builder *b, const struct json_lexer *lx,
     rv = build_string(b, lx, &v.as.string);
     return rv == 0 ? build_push(b, v) : rv;
   case JSON_KEY:
+    b->key_at = (size_t)(lx->raw.p - lx->text) - 1;
     return build_string(b, lx, &b->key);
   case JSON_ARRAY_BEGIN:
   case JSON_OBJECT_BEGIN:
@@ -616,7 +642,7 @@ static int build_token(struct builder *b, const struct json_lexer *lx,
 int json_parse(struct value *ret, struct slice text, struct arena *a,
                struct err *e) {
   struct json_lexer lx;
-  struct builder b = {.arena = a};
+  struct builder b = {.arena = a, .lx = &lx};
   enum json_token t;
   int rv = 0;
 
@@ -624,11 +650,11 @@ int json_parse(struct value *ret, struct slice text, struct arena *a,
   while (rv == 0 && (t = json_next(&lx)) != JSON_END) {
     if (t == JSON_ERROR)
       rv = ERR_SYNTAX; /* |e| is filled */
-    else if ((rv = build_token(&b, &lx, t)) != 0)
+    else if ((rv = build_token(&b, &lx, t)) == ERR_NOMEM)
       err_set(e, rv);
   }
   if (rv == 0)
-    *ret = b.stack[0].value;
+    *ret = b.stack[0].member.value;
   mem_free(&a->mem, b.stack, b.cap * sizeof *b.stack);
   return rv;
 }

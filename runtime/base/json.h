@@ -54,8 +54,9 @@ enum json_token json_next(struct json_lexer *lx);
  * raw.len bytes; returns the length, never more than raw.len. */
 size_t json_unescape(char *out, struct slice raw);
 
-/* Whole text to one value in |a|; duplicate keys: the last one wins.
- * 0, ERR_SYNTAX (position in |e|), ERR_NOMEM. */
+/* Whole text to one value in |a|.  A key that stands twice in an object is an
+ * error: which one counts depends on who reads, and what is read here is who
+ * asks for what.  0, ERR_SYNTAX (position in |e|), ERR_NOMEM. */
 int json_parse(struct value *ret, struct slice text, struct arena *a,
                struct err *e);
 
