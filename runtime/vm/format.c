@@ -372,6 +372,11 @@ int string_format(lua_State *L) {
   struct out o;
   struct spec sp;
   char buf[32];
+  if (len == 2 && f[0] == '%' && f[1] == 's' && top >= 2 &&
+      lua_type(L, 2) == LUA_TSTRING) {
+    lua_pushvalue(L, 2);
+    return 1;
+  }
   lua_pushnil(L);
   out_init(&o, top + 1);
   while (f < end) {

@@ -145,17 +145,21 @@ struct gmatch {
   const char *src, *pat; /* upvalues 1 and 2 */
   size_t srclen, patlen;
   const char *next, *last;
+  bool has_sets; /* what is known of them is kept */
+  struct match_set sets[MATCH_SETS];
 };
 
-static int gmatch_on(lua_State *L, struct match *m, bool moved);
+static int gmatch_on(lua_State *L, struct gmatch *g, struct match *m,
+                     bool moved);
 
 static int gmatch_again(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return gmatch_on(L, (struct match *)ctx, true);
+  return gmatch_on(L, lua_touserdata(L, lua_upvalueindex(3)),
+                   (struct match *)ctx, true);
 }
 
-static int gmatch_on(lua_State *L, struct match *m, bool moved) {
-  struct gmatch *g = lua_touserdata(L, lua_upvalueindex(3));
+static int gmatch_on(lua_State *L, struct gmatch *g, struct match *m,
+                     bool moved) {
   enum match_result rv;
   while ((rv = match_next(m)) == MATCH_PAUSED) {
     if (!state_slice_over(L))
@@ -173,6 +177,8 @@ static int gmatch_on(lua_State *L, struct match *m, bool moved) {
   if (rv == MATCH_NO)
     return 0;
   g->next = g->last = m->end;
+  if (g->has_sets)
+    memcpy(g->sets, m->sets, sizeof g->sets);
   return match_push_captures(m, true);
 }
 
@@ -182,9 +188,11 @@ static int gmatch_call(lua_State *L) {
   if (g->next > g->src + g->srclen)
     return 0;
   match_init(&m, L, g->src, g->srclen, g->pat, g->patlen, false);
+  if (g->has_sets)
+    memcpy(m.sets, g->sets, sizeof m.sets);
   m.start = g->next;
   m.last = g->last;
-  return gmatch_on(L, &m, false);
+  return gmatch_on(L, g, &m, false);
 }
 
 static int str_gmatch(lua_State *L) {
@@ -202,6 +210,9 @@ static int str_gmatch(lua_State *L) {
   g->patlen = plen;
   g->next = s + init;
   g->last = NULL;
+  g->has_sets = memchr(p, '[', plen) != NULL;
+  if (g->has_sets)
+    memset(g->sets, 0, sizeof g->sets);
   lua_pushcclosure(L, gmatch_call, 3);
   return 1;
 }

@@ -1,10 +1,10 @@
 /* tablib.c - table functions that had to be written anew: concat, insert, move,
- * remove, sort, unpack.
+ * remove, sort.
  *
- * Results, errors and their texts are those of ltablib.c of Lua 5.4.  Tables
- * without metatable are worked on raw.  With one, Lua's metamethods are
- * honoured, but no more elements are believed in than the script has memory
- * for: a __len or a border that lies costs an error, not 2^53 steps.
+ * Results, errors and their texts are those of ltablib.c of Lua 5.4, and
+ * metamethods are honoured as there.  But no more elements are believed in than
+ * the script has memory for: a __len or a border that lies costs an error, not
+ * 2^53 steps.  (unpack is bounded by the stack; Lua's own is handed out.)
  *
  * All but sort are done in one go, as scripts whose tasks share a table expect,
  * which that bound allows.  sort lets others have their turn. */
@@ -51,20 +51,6 @@ static lua_Integer table_len(lua_State *L, int arg, bool raw) {
   return raw ? (lua_Integer)lua_rawlen(L, arg) : luaL_len(L, arg);
 }
 
-static inline void get(lua_State *L, int t, lua_Integer i, bool raw) {
-  if (raw)
-    lua_rawgeti(L, t, i);
-  else
-    lua_geti(L, t, i);
-}
-
-static inline void set(lua_State *L, int t, lua_Integer i, bool raw) {
-  if (raw)
-    lua_rawseti(L, t, i);
-  else
-    lua_seti(L, t, i);
-}
-
 /* More elements than fit into the script's memory are a lie: a value and its
  * type take 16 bytes in an array of Lua's, 9 in a later one. */
 static lua_Unsigned elements_max(lua_State *L) {
@@ -87,7 +73,7 @@ static int tab_insert(lua_State *L) {
   e = (lua_Integer)((lua_Unsigned)table_len(L, 1, raw) + 1);
   switch (lua_gettop(L)) {
   case 2:
-    set(L, 1, e, raw);
+    lua_seti(L, 1, e);
     return 0;
   case 3:
     break;
@@ -100,11 +86,11 @@ static int tab_insert(lua_State *L) {
   luaL_argcheck(L, (lua_Unsigned)e - (lua_Unsigned)pos <= elements_max(L), 1,
                 "array too big");
   for (lua_Integer i = e; i > pos; i--) {
-    get(L, 1, i - 1, raw);
-    set(L, 1, i, raw);
+    lua_geti(L, 1, i - 1);
+    lua_seti(L, 1, i);
     step(L, &steps);
   }
-  set(L, 1, pos, raw);
+  lua_seti(L, 1, pos);
   return 0;
 }
 
@@ -121,18 +107,18 @@ static int tab_remove(lua_State *L) {
                   pos >= size || (lua_Unsigned)(size - pos) <= elements_max(L),
                   1, "array too big");
   }
-  get(L, 1, pos, raw);
+  lua_geti(L, 1, pos);
   for (; pos < size; pos++) {
-    get(L, 1, pos + 1, raw);
-    set(L, 1, pos, raw);
+    lua_geti(L, 1, pos + 1);
+    lua_seti(L, 1, pos);
     step(L, &steps);
   }
   lua_pushnil(L);
-  set(L, 1, pos, raw);
+  lua_seti(L, 1, pos);
   return 1;
 }
 
-/* ------------------------------------------------------- move, unpack --- */
+/* ---------------------------------------------------------------- move --- */
 
 static int tab_move(lua_State *L) {
   lua_Integer f = luaL_checkinteger(L, 2);
@@ -156,8 +142,8 @@ static int tab_move(lua_State *L) {
       lua_Integer i = forward ? k : n - 1 - k;
       if ((lua_Unsigned)k >= max)
         return luaL_argerror(L, 3, "too many elements to move");
-      get(L, 1, f + i, raw_from);
-      set(L, to, t + i, raw_to);
+      lua_geti(L, 1, f + i);
+      lua_seti(L, to, t + i);
       step(L, &steps);
     }
   }
@@ -165,37 +151,14 @@ static int tab_move(lua_State *L) {
   return 1;
 }
 
-static int tab_unpack(lua_State *L) {
-  bool raw = lua_type(L, 1) == LUA_TTABLE;
-  lua_Integer i = luaL_optinteger(L, 2, 1), e;
-  lua_Unsigned n;
-  if (raw && lua_getmetatable(L, 1)) {
-    lua_pop(L, 1);
-    raw = false;
-  }
-  if (!lua_isnoneornil(L, 3))
-    e = luaL_checkinteger(L, 3);
-  else
-    e = luaL_len(L, 1);
-  if (i > e)
-    return 0;
-  n = (lua_Unsigned)e - (lua_Unsigned)i;
-  if (n >= (unsigned)INT_MAX || !lua_checkstack(L, (int)++n))
-    return luaL_error(L, "too many results to unpack");
-  for (; i < e; i++)
-    get(L, 1, i, raw);
-  get(L, 1, e, raw);
-  return (int)n;
-}
-
 /* -------------------------------------------------------------- concat --- */
 
 enum { CONCAT_OUTPUT = 5 };
 
-static void add_element(lua_State *L, struct out *o, lua_Integer i, bool raw) {
+static void add_element(lua_State *L, struct out *o, lua_Integer i) {
   size_t len;
   const char *s;
-  get(L, 1, i, raw);
+  lua_geti(L, 1, i);
   s = lua_tolstring(L, -1, &len);
   if (!s)
     luaL_error(L, "invalid value (%s) at index %I in table for 'concat'",
@@ -221,12 +184,12 @@ static int tab_concat(lua_State *L) {
     luaL_argcheck(L, (lua_Unsigned)last - (lua_Unsigned)i <= elements_max(L), 1,
                   "array too big");
   for (; i < last; i++) {
-    add_element(L, &o, i, raw);
+    add_element(L, &o, i);
     out_add(L, &o, sep, sep_len);
     step(L, &steps);
   }
   if (i == last)
-    add_element(L, &o, i, raw);
+    add_element(L, &o, i);
   out_push(L, &o);
   return 1;
 }
@@ -261,7 +224,7 @@ struct interval {
 };
 
 struct sort {
-  bool busy, raw, order, less, no_wait;
+  bool busy, order, less, no_wait;
   enum sort_step step;
   unsigned steps;
   unsigned lo, up, random; /* the interval */
@@ -306,14 +269,9 @@ static inline void compare(lua_State *L, struct sort *x, int a, int b) {
 }
 
 /* a[i] = top, a[j] = the one below; pops both. */
-static inline void set2(lua_State *L, const struct sort *x, unsigned i,
-                        unsigned j) {
-  set(L, SORT_TABLE, i, x->raw);
-  set(L, SORT_TABLE, j, x->raw);
-}
-
-static inline void get1(lua_State *L, const struct sort *x, unsigned i) {
-  get(L, SORT_TABLE, i, x->raw);
+static inline void set2(lua_State *L, unsigned i, unsigned j) {
+  lua_seti(L, SORT_TABLE, i);
+  lua_seti(L, SORT_TABLE, j);
 }
 
 /* lo..up is done: the next interval, or false. */
@@ -373,22 +331,22 @@ static int sort_on(lua_State *L, struct sort *x) {
       while (x->lo >= x->up)
         if (!sort_next(x))
           return sort_done(x);
-      get1(L, x, x->lo);
-      get1(L, x, x->up);
+      lua_geti(L, SORT_TABLE, x->lo);
+      lua_geti(L, SORT_TABLE, x->up);
       x->step = SORT_ENDS;
       compare(L, x, -1, -2);
       continue;
 
     case SORT_ENDS:
       if (x->less)
-        set2(L, x, x->lo, x->up);
+        set2(L, x->lo, x->up);
       else
         lua_pop(L, 2);
       if (x->up - x->lo == 1)
         break;
       x->p = sort_pivot(x);
-      get1(L, x, x->p);
-      get1(L, x, x->lo);
+      lua_geti(L, SORT_TABLE, x->p);
+      lua_geti(L, SORT_TABLE, x->lo);
       x->step = SORT_MIDDLE;
       compare(L, x, -2, -1);
       continue;
@@ -396,26 +354,26 @@ static int sort_on(lua_State *L, struct sort *x) {
     case SORT_MIDDLE:
       if (!x->less) {
         lua_pop(L, 1);
-        get1(L, x, x->up);
+        lua_geti(L, SORT_TABLE, x->up);
         x->step = SORT_UPPER;
         compare(L, x, -1, -2);
         continue;
       }
-      set2(L, x, x->p, x->lo);
+      set2(L, x->p, x->lo);
       goto partition;
 
     case SORT_UPPER:
       if (x->less)
-        set2(L, x, x->p, x->up);
+        set2(L, x->p, x->up);
       else
         lua_pop(L, 2);
     partition:
       if (x->up - x->lo == 2)
         break;
-      get1(L, x, x->p);
+      lua_geti(L, SORT_TABLE, x->p);
       lua_pushvalue(L, -1);
-      get1(L, x, x->up - 1);
-      set2(L, x, x->p, x->up - 1);
+      lua_geti(L, SORT_TABLE, x->up - 1);
+      set2(L, x->p, x->up - 1);
       x->i = x->lo;
       x->j = x->up - 1;
       /* the pivot stays on the stack: a[lo..i] <= pivot <= a[j..up] */
@@ -427,7 +385,7 @@ static int sort_on(lua_State *L, struct sort *x) {
           return sort_bad(L);
         lua_pop(L, 1);
       rise:
-        get1(L, x, ++x->i);
+        lua_geti(L, SORT_TABLE, ++x->i);
         x->step = SORT_RISE;
         compare(L, x, -1, -2);
         continue;
@@ -440,17 +398,17 @@ static int sort_on(lua_State *L, struct sort *x) {
           return sort_bad(L);
         lua_pop(L, 1);
       fall:
-        get1(L, x, --x->j);
+        lua_geti(L, SORT_TABLE, --x->j);
         x->step = SORT_FALL;
         compare(L, x, -3, -1);
         continue;
       }
       if (x->j >= x->i) {
-        set2(L, x, x->i, x->j);
+        set2(L, x->i, x->j);
         goto rise;
       }
       lua_pop(L, 1);
-      set2(L, x, x->up - 1, x->i);
+      set2(L, x->up - 1, x->i);
       sort_split(L, x, x->i);
       x->step = SORT_BEGIN;
       continue;
@@ -588,7 +546,6 @@ static int tab_sort(lua_State *L) {
     lua_replace(L, lua_upvalueindex(1));
   }
   x->busy = true; /* after an error it stays so, and is not used again */
-  x->raw = raw;
   x->order = lua_type(L, SORT_ORDER) == LUA_TFUNCTION;
   x->step = SORT_BEGIN;
   x->steps = 0;
@@ -604,9 +561,11 @@ static int tab_sort(lua_State *L) {
 }
 
 void tablib_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"concat", tab_concat}, {"insert", tab_insert}, {"move", tab_move},
-      {"remove", tab_remove}, {"unpack", tab_unpack}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"concat", tab_concat},
+                                       {"insert", tab_insert},
+                                       {"move", tab_move},
+                                       {"remove", tab_remove},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   lua_pushnil(L);
   lua_pushcclosure(L, tab_sort, 1);
