@@ -33,7 +33,8 @@ static const char overview_tail[] =
     "load; 4 the answer was forced by an evaluation error; 10 CPU limit;\n"
     "11 memory limit; 12 deadline; 13 another limit; 20 isolation could not "
     "be\n"
-    "set up; 130 and 143 after SIGINT and SIGTERM.\n";
+    "set up; 21 the worker process died; 130 and 143 after SIGINT and\n"
+    "SIGTERM.\n";
 
 #define SUBJECT_HELP                                                           \
   "  -p, --policy PATH     a policy file, or a folder: every *.yaml and "      \
@@ -96,12 +97,11 @@ const char help_run[] =
     "others:\n"
     "      --ca FILE         PEM certificates to trust beside the system's,\n"
     "                        and lists of revoked ones (CRLs)\n"
-    "      --isolation LEVEL 'inprocess', which is what this version has, and\n"
-    "                        does without it: for scripts whose authors do "
-    "not\n"
-    "                        attack the Lua interpreter itself; 'process' is "
-    "not\n"
-    "                        in this version: status 20\n"
+    "      --isolation LEVEL 'process', the default: the script runs in a "
+    "worker\n"
+    "                        process that can open nothing; or 'inprocess',\n"
+    "                        which does without it: for scripts whose authors\n"
+    "                        do not attack the Lua interpreter itself\n"
     "  -q, --quiet           do not tell refusals\n"
     "  -h, --help            this text\n"
     "\n"
@@ -130,7 +130,8 @@ const char help_run[] =
     "status: 0 done; 1 the script failed; 2 usage, or a file that cannot be "
     "read;\n"
     "3 a policy or the script does not load; 10 CPU limit; 11 memory limit;\n"
-    "12 deadline; 13 another limit; 20 isolation; 130 SIGINT; 143 SIGTERM\n";
+    "12 deadline; 13 another limit; 20 isolation; 21 worker; 130 SIGINT; 143 "
+    "SIGTERM\n";
 
 const char help_check[] =
     "usage: cordon check [OPTION...] PATH...\n"

@@ -423,9 +423,9 @@ static int run_sandbox(struct run *r) {
   cordon_error err;
   int rv;
   cordon_sandbox_config_init(&cfg);
-  cfg.isolation = r->isolation && strcmp(r->isolation, "process") == 0
-                      ? CORDON_ISOLATION_PROCESS
-                      : CORDON_ISOLATION_INPROCESS;
+  cfg.isolation = r->isolation && strcmp(r->isolation, "inprocess") == 0
+                      ? CORDON_ISOLATION_INPROCESS
+                      : CORDON_ISOLATION_PROCESS;
   cfg.policy = r->subject.policies.set;
   cfg.scope = r->subject.scope.items;
   cfg.scope_len = r->subject.scope.len;

@@ -170,6 +170,7 @@ int main(int argc, char **argv) {
   script.text = texts[1] = read_file(argv[2], &script.len_bytes);
 
   cordon_sandbox_config_init(&cfg);
+  /* a module of the host (below) cannot be in another process */
   cfg.isolation = CORDON_ISOLATION_INPROCESS;
   cfg.actor_id = "embed";
   cfg.limits.memory_bytes = 16 * 1024 * 1024;
