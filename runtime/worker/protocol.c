@@ -129,7 +129,7 @@ static void *list(struct codec *c, void *items, uint32_t *n, uint32_t max,
 
 static void write_value(struct codec *c, const struct value *v) {
   uint8_t type = (uint8_t)v->type;
-  bool boolean = v->as.boolean;
+  bool boolean;
   uint64_t bits;
   struct slice s;
   uint32_t n;
@@ -138,6 +138,7 @@ static void write_value(struct codec *c, const struct value *v) {
   case VALUE_NULL:
     break;
   case VALUE_BOOL:
+    boolean = v->as.boolean;
     flag(c, &boolean);
     break;
   case VALUE_INT:
