@@ -8,6 +8,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/poller.h"
 
 struct loop {
@@ -160,6 +161,7 @@ void timer_init(struct timer *t, struct loop *lp, timer_fn *fn, void *ud) {
 
 int timer_start_at(struct timer *t, uint64_t at_ns) {
   struct loop *lp = t->loop;
+  gate_check();
   if (lp->in_timers && at_ns <= lp->now_ns)
     at_ns = lp->now_ns + 1;
   heap_remove(&lp->timers, &t->node);
@@ -173,6 +175,7 @@ int timer_start_after(struct timer *t, uint64_t delay_ns) {
 }
 
 void timer_stop(struct timer *t) {
+  gate_check();
   if (t->loop)
     heap_remove(&t->loop->timers, &t->node);
 }
@@ -185,6 +188,7 @@ void deferred_init(struct deferred *d, void (*fn)(struct deferred *, void *),
 }
 
 void deferred_schedule(struct loop *lp, struct deferred *d) {
+  gate_check();
   if (list_empty(&d->node))
     list_add_tail(&lp->deferred, &d->node);
 }

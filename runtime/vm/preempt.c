@@ -40,10 +40,10 @@ struct preempt {
 static _Thread_local struct preempt *volatile active
     __attribute__((tls_model("initial-exec")));
 
-/* One shot a slice from now.  An idle host gets at most one stray signal, and a
- * busy one at most one system call a slice, however many bursts that holds. */
-static void arm(struct preempt *p, uint64_t now_ns) {
-  uint64_t after_ns = p->test_ns < SLICE_NS ? p->test_ns : SLICE_NS;
+/* One shot, a slice from now as a rule.  An idle host gets at most one stray
+ * signal, and a busy one at most one system call a slice, however many bursts
+ * that holds. */
+static void arm(struct preempt *p, uint64_t now_ns, uint64_t after_ns) {
   struct itimerspec its;
   memset(&its, 0, sizeof its);
   its.it_value.tv_nsec = (long)after_ns;
@@ -75,7 +75,7 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
      * than a slice must still get on. */
     if (L && now_ns >= p->slice_end_ns && lua_gethook(L) != sched_hook)
       lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
-    arm(p, now_ns);
+    arm(p, now_ns, SLICE_NS);
     /* Functions of the host's own modules cannot tell when not to be left. */
     if (st && !st->host_code && is_overdue(p, st, now_ns)) {
       const ucontext_t *interrupted = context;
@@ -176,8 +176,10 @@ int preempt_enter(struct preempt *p, struct state *st) {
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
   p->slice_end_ns = now_ns + SLICE_NS;
-  if (p->signal != -1 && (now_ns >= p->due_ns || p->test_ns != UINT64_MAX))
-    arm(p, now_ns);
+  if (p->signal != -1 && p->test_ns != UINT64_MAX)
+    arm(p, now_ns, p->test_ns);
+  else if (p->signal != -1 && now_ns >= p->due_ns)
+    arm(p, now_ns, SLICE_NS);
   return 0;
 }
 
@@ -190,7 +192,7 @@ void preempt_leave(struct preempt *p) {
   if (outer) { /* its shot may have come meanwhile */
     uint64_t now_ns = clock_mono_ns();
     if (now_ns >= outer->due_ns)
-      arm(outer, now_ns);
+      arm(outer, now_ns, SLICE_NS);
   }
 }
 

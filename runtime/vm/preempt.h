@@ -31,7 +31,8 @@ void preempt_leave(struct preempt *p);
 bool preempt_slice_over(const struct preempt *p);
 
 /* For tests: every run of a script is abandoned |ns| after its begin, at the
- * first instruction at which that may be; UINT64_MAX: as usual. */
+ * first instruction at which that may be; UINT64_MAX: as usual.  Less than
+ * SLICE_NS. */
 void preempt_abandon_after(struct preempt *p, uint64_t ns);
 
 /* New threads of |L| in counting mode need their hook. */
