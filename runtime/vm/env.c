@@ -348,13 +348,25 @@ static int env_require(lua_State *L) {
   lua_settop(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_pushvalue(L, 1);
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
-    if (lua_rawgeti(L, -1, 3) != LUA_TNIL)
+  switch (lua_rawget(L, -2)) {
+  case LUA_TTABLE:
+    if (lua_rawgeti(L, -1, 3) != LUA_TNIL) {
+      env_provide(L, NULL); /* C code of the host names globals as it likes */
       st->host_code = true;
+    }
     lua_pop(L, 1);
     lua_rawgeti(L, -1, 1); /* open */
     lua_pushvalue(L, 1);
     lua_rawgeti(L, -3, 2); /* ud */
+    break;
+  case LUA_TFUNCTION:
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, NULL);
+    break;
+  default:
+    lua_pushnil(L);
+  }
+  if (!lua_isnil(L, -1)) {
     lua_call(L, 2, 1);
     lua_replace(L, 2);
     lua_settop(L, 2);
@@ -389,6 +401,12 @@ static void add_module(lua_State *L, const char *name, lua_CFunction open,
                        void *ud, bool of_host) {
   luaL_checkstack(L, 4, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  if (!of_host && !ud) { /* each sandbox has those: no table for them */
+    lua_pushcfunction(L, open);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+    return;
+  }
   lua_createtable(L, of_host ? 3 : 2, 0);
   lua_pushcfunction(L, open);
   lua_rawseti(L, -2, 1);
@@ -413,11 +431,11 @@ void env_add_host_module(lua_State *L, const char *name, lua_CFunction open,
 }
 
 void env_add_global_module(lua_State *L, const char *name, lua_CFunction open) {
+  struct state *st = state_of(L);
   env_add_module(L, name, open, NULL);
-  lua_pushcfunction(L, env_require);
-  lua_pushstring(L, name);
-  lua_call(L, 1, 1);
-  lua_setglobal(L, name);
+  if (st->nglobal_modules == GLOBAL_MODULES_MAX)
+    luaL_error(L, "too many global modules");
+  st->global_modules[st->nglobal_modules++] = name;
 }
 
 bool env_has_module(lua_State *L, const char *name) {
@@ -467,13 +485,174 @@ static void keep_strings(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &strings_key);
 }
 
-/* Where error messages and tracebacks look for the names of functions. */
-static void name_libraries(lua_State *L, int env) {
-  static const char *const names[] = {"string", "table", "math",      "utf8",
-                                      "os",     "_G",    "coroutine", NULL};
-  lua_createtable(L, 0, 8);
-  copy_fields(L, env, lua_gettop(L), names);
-  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+/* ------------------------------------------------------------ libraries ---
+ *
+ * Most sandboxes use few of them, and each costs kilobytes: a library is opened
+ * when a text is compiled that could name it.  There is no other way to a
+ * global than its name in the text, unless the text has "_G" or "_ENV" in it,
+ * and then all of them are there.  So no script can tell. */
+
+/* The library on top becomes the global |name|, under which error messages and
+ * tracebacks know its functions. */
+static void publish(lua_State *L, const char *name) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  lua_setglobal(L, name);
+}
+
+static void provide_string(lua_State *L) {
+  open_lib(L, luaopen_string);
+  strlib_open(L);
+  lua_pushliteral(L, ""); /* strings keep their metatable to themselves */
+  lua_getmetatable(L, -1);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+  publish(L, "string");
+}
+
+static void provide_table(lua_State *L) {
+  open_lib(L, luaopen_table);
+  tablib_open(L);
+  lua_getfield(L, -1, "unpack");
+  lua_setglobal(L, "unpack");
+  publish(L, "table");
+}
+
+static void provide_math(lua_State *L) {
+  open_lib(L, luaopen_math);
+  wrap_field(L, "randomseed", env_randomseed);
+  lua_getfield(L, -1, "randomseed");
+  lua_call(L, 0, 0);
+  publish(L, "math");
+}
+
+static void provide_utf8(lua_State *L) {
+  open_lib(L, luaopen_utf8);
+  publish(L, "utf8");
+}
+
+static void provide_os(lua_State *L) {
+  oslib_open(L);
+  publish(L, "os");
+}
+
+static void provide_coroutine(lua_State *L) {
+  corolib_open(L);
+  publish(L, "coroutine");
+}
+
+enum { LIB_STRING };
+
+static const struct {
+  const char *name;
+  const char *other; /* what else is named by it, or NULL */
+  void (*provide)(lua_State *L);
+} libraries[] = {[LIB_STRING] = {"string", NULL, provide_string},
+                 {"table", "unpack", provide_table},
+                 {"math", NULL, provide_math},
+                 {"utf8", NULL, provide_utf8},
+                 {"os", NULL, provide_os},
+                 {"coroutine", NULL, provide_coroutine}};
+
+#define NLIBRARIES (sizeof libraries / sizeof *libraries)
+
+/* Once for each; what fails for want of memory is tried again. */
+static void provide_library(lua_State *L, size_t i) {
+  struct state *st = state_of(L);
+  if (st->libraries & 1u << i)
+    return;
+  libraries[i].provide(L);
+  st->libraries |= 1u << i;
+}
+
+static bool names(struct slice text, const char *name) {
+  return name && memmem(text.p, text.len, name, strlen(name)) != NULL;
+}
+
+void env_provide(lua_State *L, const struct slice *text) {
+  struct state *st = state_of(L);
+  bool all = !text || names(*text, "_G") || names(*text, "_ENV");
+  luaL_checkstack(L, 6, NULL);
+  for (size_t i = 0; i < NLIBRARIES; i++)
+    if (all || names(*text, libraries[i].name) ||
+        names(*text, libraries[i].other))
+      provide_library(L, i);
+  for (size_t i = 0; i < st->nglobal_modules; i++) {
+    const char *name = st->global_modules[i];
+    if (!name || !(all || names(*text, name)))
+      continue;
+    lua_pushcfunction(L, env_require);
+    lua_pushstring(L, name);
+    lua_call(L, 1, 1);
+    lua_setglobal(L, name);
+    st->global_modules[i] = NULL;
+  }
+}
+
+/* The metatable of strings needs no name.  What stands in for it opens the
+ * library at the first touch, and does then what the library does. */
+static int string_index(lua_State *L) {
+  provide_library(L, LIB_STRING);
+  lua_getmetatable(L, 1);
+  lua_getfield(L, -1, "__index");
+  lua_pushvalue(L, 2);
+  lua_gettable(L, -2);
+  return 1;
+}
+
+static bool push_number(lua_State *L, int arg) {
+  size_t len;
+  const char *text;
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    lua_pushvalue(L, arg);
+    return true;
+  }
+  text = lua_tolstring(L, arg, &len);
+  return text && lua_stringtonumber(L, text) == len + 1;
+}
+
+/* Arithmetic on strings, as in lstrlib.c: errors must not tell of a detour.
+ * Upvalues: the operation, the name of its metamethod. */
+static int string_arith(lua_State *L) {
+  const char *name = lua_tostring(L, lua_upvalueindex(2));
+  if (push_number(L, 1) && push_number(L, 2)) {
+    lua_arith(L, (int)lua_tointeger(L, lua_upvalueindex(1)));
+    return 1;
+  }
+  lua_settop(L, 2);
+  if (lua_type(L, 2) == LUA_TSTRING || !luaL_getmetafield(L, 2, name))
+    return luaL_error(L, "attempt to perform arithmetic on a %s value",
+                      luaL_typename(L, -2));
+  lua_insert(L, -3);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+static void stand_in_for_string(lua_State *L) {
+  static const struct {
+    const char *name;
+    int op;
+  } arith[] = {{"__add", LUA_OPADD},   {"__sub", LUA_OPSUB},
+               {"__mul", LUA_OPMUL},   {"__mod", LUA_OPMOD},
+               {"__pow", LUA_OPPOW},   {"__div", LUA_OPDIV},
+               {"__idiv", LUA_OPIDIV}, {"__unm", LUA_OPUNM}};
+  lua_pushliteral(L, "");
+  lua_createtable(L, 0, 10);
+  lua_pushcfunction(L, string_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  for (size_t i = 0; i < sizeof arith / sizeof *arith; i++) {
+    lua_pushinteger(L, arith[i].op);
+    lua_pushstring(L, arith[i].name);
+    lua_pushcclosure(L, string_arith, 2);
+    lua_setfield(L, -2, arith[i].name);
+  }
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
 }
 
 void env_open(lua_State *L) {
@@ -505,39 +684,11 @@ void env_open(lua_State *L) {
   luaL_setfuncs(L, own, 0);
   lua_pushvalue(L, env);
   lua_setfield(L, env, "_G");
-
-  open_lib(L, luaopen_string);
-  strlib_open(L);
-  lua_setfield(L, env, "string");
-  lua_pushliteral(L, ""); /* strings keep their metatable to themselves */
-  lua_getmetatable(L, -1);
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 2);
-
-  open_lib(L, luaopen_table);
-  tablib_open(L);
-  lua_getfield(L, -1, "unpack");
-  lua_setfield(L, env, "unpack");
-  lua_setfield(L, env, "table");
-
-  open_lib(L, luaopen_math);
-  wrap_field(L, "randomseed", env_randomseed);
-  lua_getfield(L, -1, "randomseed");
-  lua_call(L, 0, 0);
-  lua_setfield(L, env, "math");
-
-  open_lib(L, luaopen_utf8);
-  lua_setfield(L, env, "utf8");
-
-  oslib_open(L);
-  lua_setfield(L, env, "os");
-
-  corolib_open(L);
-  lua_setfield(L, env, "coroutine");
-
-  name_libraries(L, env);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, env);
+  lua_setfield(L, -2, "_G");
   lua_settop(L, env);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  stand_in_for_string(L);
   lua_settop(L, 0);
 }

@@ -170,6 +170,7 @@ int state_compile(lua_State *L, const char *name, struct slice text) {
       text.p++;
       text.len--;
     }
+  env_provide(L, &text);
   chunkname = lua_pushfstring(L, "@%s", name);
   int status = luaL_loadbufferx(L, text.p, text.len, chunkname, "t");
   lua_remove(L, -2);

@@ -64,6 +64,8 @@ struct script_result {
   struct err error; /* message and, where known, position */
 };
 
+#define GLOBAL_MODULES_MAX 4
+
 /* What an object of a script owns outside of the script's memory: a connection,
  * a timer, a reference.  No finalizer runs when the memory is thrown away, so
  * the state keeps a list of them.  Embedded in the object's userdata. */
@@ -90,6 +92,11 @@ struct state {
   struct state_host host;
   void *services;    /* what modules need; see modules/services.h */
   struct list owned; /* of struct owned */
+
+  /* of env.c */
+  unsigned libraries; /* a bit for each that is open */
+  unsigned nglobal_modules;
+  const char *global_modules[GLOBAL_MODULES_MAX]; /* NULL: it is there */
 
   /* stopping */
   atomic_int cancel; /* set by any thread */
