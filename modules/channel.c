@@ -11,6 +11,7 @@
 #include "modules/modules.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/object.h"
 
 #define CHANNEL_META "channel"
 #define CASE_META "channel.case"
@@ -40,6 +41,7 @@ struct op {
 };
 
 struct channel {
+  struct object object;
   size_t capacity;
   size_t head; /* of the ring in user value 1; counts from 0 */
   size_t len;
@@ -50,7 +52,6 @@ struct channel {
   bool is_host;
   bool detached;
   struct channel_host host;
-  struct owned own;
   struct list items;  /* of struct channel_item; len counts them */
   struct list handed; /* on their way to a script */
 };
@@ -63,7 +64,7 @@ struct select_case {
 };
 
 static struct channel *arg_channel(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, CHANNEL_META);
+  return object_check(L, arg, CHANNEL_META);
 }
 
 /* ------------------------------------------------------------- the ring --- */
@@ -367,20 +368,13 @@ static void drop_items(struct list *items) {
     item_end(list_entry(items->next, struct channel_item, node));
 }
 
-static void channel_release(struct owned *o) {
-  struct channel *ch = list_entry(o, struct channel, own);
-  drop_items(&ch->items);
-  drop_items(&ch->handed);
-}
-
-static int channel_gc(lua_State *L) {
-  struct channel *ch = arg_channel(L, 1);
+static void channel_release(struct object *o) {
+  struct channel *ch = list_entry(o, struct channel, object);
   close_now(ch);
   drop_items(&ch->items);
-  state_disown(&ch->own);
-  ch->len = 0;
-  object_bury(L, 1);
-  return 0;
+  drop_items(&ch->handed);
+  if (ch->is_host && !ch->detached)
+    ch->host.gone(ch->host.ud);
 }
 
 /* --------------------------------------------------------------- select --- */
@@ -422,7 +416,10 @@ static struct select_case *get_case(lua_State *L, int idx, lua_Integer i,
                "or ch:case_send(value)",
                (int)i, luaL_typename(L, -1));
   lua_getiuservalue(L, -1, USER_CHANNEL);
-  *ret_ch = lua_touserdata(L, -1);
+  *ret_ch = object_get(L, -1);
+  if (!*ret_ch) /* a weak table can give back a case that was collected */
+    luaL_error(L, "channel.select: the channel of entry %d was collected",
+               (int)i);
   return c;
 }
 
@@ -533,15 +530,16 @@ static int channel_select(lua_State *L) {
 
 /* --------------------------------------------------------- the host's --- */
 
+static void open_metas(lua_State *L);
+
 static struct channel *new_channel(lua_State *L, size_t capacity) {
-  struct channel *ch = lua_newuserdatauv(L, sizeof *ch, 2);
-  memset(ch, 0, sizeof *ch);
+  struct channel *ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
   ch->capacity = capacity;
   list_init(&ch->recvq);
   list_init(&ch->sendq);
   list_init(&ch->items);
   list_init(&ch->handed);
-  luaL_setmetatable(L, CHANNEL_META);
+  object_ready(&ch->object, channel_release);
   return ch;
 }
 
@@ -550,10 +548,14 @@ struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
   struct channel *ch;
   if (owner != 0)
     owner = lua_absindex(L, owner);
+  /* timers and connections have channels whether or not a script names the
+   * module */
+  if (luaL_getmetatable(L, CHANNEL_META) == LUA_TNIL)
+    open_metas(L);
+  lua_pop(L, 1);
   ch = new_channel(L, capacity);
   ch->is_host = true;
   ch->host = *h;
-  state_own(state_of(L), &ch->own, channel_release);
   if (owner != 0) {
     lua_pushvalue(L, owner);
     lua_setiuservalue(L, -2, USER_OWNER);
@@ -591,6 +593,8 @@ void channel_host_close(struct channel *ch) {
 void channel_host_detach(struct channel *ch) {
   ch->detached = true;
   close_now(ch);
+  drop_items(&ch->items); /* nobody is left to receive them */
+  ch->len = 0;
 }
 
 /* -------------------------------------------------------------- the module */
@@ -612,7 +616,7 @@ static int channel_new(lua_State *L) {
   return 1;
 }
 
-int luaopen_channel(lua_State *L) {
+static void open_metas(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", channel_send},
                                      {"receive", channel_receive},
                                      {"close", channel_close},
@@ -621,11 +625,15 @@ int luaopen_channel(lua_State *L) {
                                      {"case_send", channel_case_send},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {
-      {"__gc", channel_gc}, {"__len", channel_len}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"new", channel_new}, {"select", channel_select}, {NULL, NULL}};
+      {"__gc", object_gc}, {"__len", channel_len}, {NULL, NULL}};
   meta_new(L, CHANNEL_META, methods, meta);
   meta_new(L, CASE_META, NULL, NULL);
+}
+
+int luaopen_channel(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"new", channel_new}, {"select", channel_select}, {NULL, NULL}};
+  open_metas(L);
   lib_new(L, "channel", functions, NULL);
   return 1;
 }

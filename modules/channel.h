@@ -17,17 +17,19 @@ struct channel_item {
 };
 
 /* The producer's side.  |live|: may an item or a close still come by itself?
- * |taken| (may be NULL): an item left the channel (start reading again). */
+ * |taken| (may be NULL): an item left the channel (start reading again).
+ * |gone|: the channel is no more, and was not detached. */
 struct channel_host {
   bool (*live)(void *ud);
   void (*taken)(void *ud);
+  void (*gone)(void *ud);
   void *ud;
 };
 
 /* Pushes a new channel of |capacity| that only the host can put into or close
  * (scripts that try get an error).  |owner|: the index of a value that lives at
- * least as long as the channel (the producer's userdata), or 0.  Pointers in |h|
- * are kept until channel_host_detach. */
+ * least as long as the channel (the producer's userdata), or 0.  Pointers in
+ * |h| are kept until channel_host_detach. */
 struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
                                  const struct channel_host *h);
 
@@ -35,13 +37,14 @@ struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
  * never refuses: the producer looks at channel_host_room first.  From loop
  * callbacks and tasks alike. */
 void channel_host_put(struct channel *ch, struct channel_item *it);
-/* Free places: capacity minus what waits; 0: stop producing.  A waiting receiver
- * counts as a place. */
+/* Free places: capacity minus what waits; 0: stop producing.  A waiting
+ * receiver counts as a place. */
 size_t channel_host_room(const struct channel *ch);
 size_t channel_host_len(const struct channel *ch);
 /* Receivers drain what is there, then get nil, false. */
 void channel_host_close(struct channel *ch);
-/* The producer dies: as close, and |h| is not used any more. */
+/* The producer dies: as close, what was not received is dropped, and |h| is not
+ * used any more. */
 void channel_host_detach(struct channel *ch);
 
 int luaopen_channel(lua_State *L);

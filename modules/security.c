@@ -10,6 +10,7 @@
 #include "modules/value_lua.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/object.h"
 
 #define ACTOR_META "security.actor"
 #define POLICY_META "security.policy"
@@ -26,7 +27,7 @@ enum { ACTOR_USER_ID = 1, ACTOR_USER_META = 2 };
 /* The host may swap policies at any time: each object keeps the set that its
  * policy is part of. */
 struct policy_object {
-  struct owned own;
+  struct object object;
   const struct authority *authority;
   void *set;
   const struct policy *policy;
@@ -36,7 +37,7 @@ struct policy_object {
  * the same place, of which it is a reference.  Both arrays stand behind the
  * struct.  Immutable for scripts. */
 struct scope_object {
-  struct owned own;
+  struct object object;
   const struct authority *authority;
   size_t len;
   const struct policy **policies;
@@ -52,26 +53,24 @@ static struct actor_object *push_actor(lua_State *L) {
   return a;
 }
 
-static void policy_release(struct owned *o) {
-  struct policy_object *p = list_entry(o, struct policy_object, own);
+static void policy_release(struct object *o) {
+  struct policy_object *p = list_entry(o, struct policy_object, object);
   p->authority->drop(p->set);
   p->set = NULL;
 }
 
 static void push_policy(lua_State *L, void *set, const struct policy *policy) {
-  struct policy_object *p = lua_newuserdatauv(L, sizeof *p, 0);
-  memset(p, 0, sizeof *p);
+  struct policy_object *p = object_new(L, POLICY_META, sizeof *p, 0);
   p->authority = services_of(L)->authority;
   p->policy = policy;
-  luaL_setmetatable(L, POLICY_META);
+  object_ready(&p->object, policy_release);
   gate_enter();
-  state_own(state_of(L), &p->own, policy_release);
   p->set = p->authority->hold(set);
   gate_leave();
 }
 
-static void scope_release(struct owned *o) {
-  struct scope_object *s = list_entry(o, struct scope_object, own);
+static void scope_release(struct object *o) {
+  struct scope_object *s = list_entry(o, struct scope_object, object);
   while (s->len > 0)
     s->authority->drop(s->sets[--s->len]);
 }
@@ -84,13 +83,11 @@ static struct scope_object *push_scope(lua_State *L, size_t len) {
   if (len > (SIZE_MAX / 2 - sizeof *s) / each)
     luaL_error(L, "not enough memory");
   bytes = sizeof *s + len * each;
-  s = lua_newuserdatauv(L, bytes, 0);
-  memset(s, 0, bytes);
+  s = object_new(L, SCOPE_META, bytes, 0);
   s->authority = services_of(L)->authority;
+  object_ready(&s->object, scope_release);
   s->policies = (const struct policy **)(void *)(s + 1);
   s->sets = (void **)(void *)(s->policies + len);
-  luaL_setmetatable(L, SCOPE_META);
-  state_own(state_of(L), &s->own, scope_release);
   return s;
 }
 
@@ -103,36 +100,16 @@ static void scope_put(struct scope_object *s, void *set,
   gate_leave();
 }
 
-static int policy_gc(lua_State *L) {
-  struct policy_object *p = lua_touserdata(L, 1);
-  gate_enter();
-  state_disown(&p->own);
-  policy_release(&p->own);
-  gate_leave();
-  object_bury(L, 1);
-  return 0;
-}
-
-static int scope_gc(lua_State *L) {
-  struct scope_object *s = lua_touserdata(L, 1);
-  gate_enter();
-  state_disown(&s->own);
-  scope_release(&s->own);
-  gate_leave();
-  object_bury(L, 1);
-  return 0;
-}
-
 static struct actor_object *arg_actor(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, ACTOR_META);
 }
 
 static struct policy_object *arg_policy(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, POLICY_META);
+  return object_check(L, arg, POLICY_META);
 }
 
 static struct scope_object *arg_scope(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, SCOPE_META);
+  return object_check(L, arg, SCOPE_META);
 }
 
 static void push_slice(lua_State *L, struct slice s) {
@@ -336,7 +313,7 @@ static int policy_evaluate(lua_State *L) {
 static const luaL_Reg policy_methods[] = {
     {"id", policy_id}, {"evaluate", policy_evaluate}, {NULL, NULL}};
 
-static const luaL_Reg policy_metamethods[] = {{"__gc", policy_gc},
+static const luaL_Reg policy_metamethods[] = {{"__gc", object_gc},
                                               {NULL, NULL}};
 
 /* ------------------------------------------------------------- scopes --- */
@@ -424,7 +401,7 @@ static void push_scope_of(lua_State *L, size_t n) {
   for (size_t i = 0; i < n; i++) {
     json_step(L, &steps);
     lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    entries[i].object = luaL_testudata(L, -1, POLICY_META);
+    entries[i].object = object_test(L, -1, POLICY_META);
     entries[i].place = i;
     if (!entries[i].object)
       luaL_error(L,
@@ -484,7 +461,7 @@ static bool scope_find(const struct scope_object *s, struct slice id,
 /* The id that argument 2 gives: as a string, by a policy, or as {ns=, name=}.
  */
 static struct slice arg_policy_id(lua_State *L) {
-  const struct policy_object *p = luaL_testudata(L, 2, POLICY_META);
+  const struct policy_object *p = object_test(L, 2, POLICY_META);
   if (p)
     return p->policy->id;
   if (lua_type(L, 2) == LUA_TTABLE) {
@@ -571,7 +548,7 @@ static const luaL_Reg scope_methods[] = {
     {"contains", scope_contains}, {"policies", scope_policies},
     {"evaluate", scope_evaluate}, {NULL, NULL}};
 
-static const luaL_Reg scope_metamethods[] = {{"__gc", scope_gc}, {NULL, NULL}};
+static const luaL_Reg scope_metamethods[] = {{"__gc", object_gc}, {NULL, NULL}};
 
 /* -------------------------------------------------------------- module --- */
 

@@ -9,6 +9,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/object.h"
 #include "runtime/vm/sched.h"
 #include "runtime/vm/state.h"
 
@@ -132,10 +133,10 @@ enum source_kind { SOURCE_AFTER, SOURCE_TIMER, SOURCE_TICKER };
  * owns this: either keeps the other, and when no script can reach them both go.
  * A source that is collected stops its timer. */
 struct source {
-  struct owned own;
+  struct object object;
   enum source_kind kind;
   struct state *st;
-  struct channel *ch; /* NULL while it is built */
+  struct channel *ch; /* NULL while it is built, and when it is no more */
   struct timer timer;
   bool running;     /* counted by state_timer_acquire */
   uint64_t next_ns; /* SOURCE_TICKER: the tick that comes next */
@@ -160,8 +161,17 @@ static void source_halt(struct source *s) {
   gate_leave();
 }
 
-static void source_release(struct owned *o) {
-  source_halt(list_entry(o, struct source, own));
+static void source_release(struct object *o) {
+  struct source *s = list_entry(o, struct source, object);
+  source_halt(s);
+  if (s->ch)
+    channel_host_detach(s->ch);
+}
+
+static void source_channel_gone(void *ud) {
+  struct source *s = ud;
+  source_halt(s);
+  s->ch = NULL;
 }
 
 /* A ticker with an unread tick rests: ticks that nobody could get would cost
@@ -205,16 +215,6 @@ static void source_drop(struct channel_item *it) {
     ticker_next(s);
 }
 
-static int source_gc(lua_State *L) {
-  struct source *s = lua_touserdata(L, 1);
-  source_halt(s);
-  state_disown(&s->own);
-  if (s->ch)
-    channel_host_detach(s->ch);
-  object_bury(L, 1);
-  return 0;
-}
-
 /* (Re)starts |s|, |ns| > 0 or, for time.after, any; false: too many timers. */
 static bool source_start(lua_State *L, struct source *s, int64_t ns) {
   int rv;
@@ -235,19 +235,17 @@ static bool source_start(lua_State *L, struct source *s, int64_t ns) {
 /* Pushes a source and, above it, its channel. */
 static struct source *source_new(lua_State *L, enum source_kind kind,
                                  const char *meta) {
-  struct channel_host host = {.live = source_live};
+  struct channel_host host = {.live = source_live, .gone = source_channel_gone};
   struct state *st = state_of(L);
-  struct source *s = lua_newuserdatauv(L, sizeof *s, 1);
+  struct source *s = object_new(L, meta, sizeof *s, 1);
   int self = lua_gettop(L);
-  memset(s, 0, sizeof *s);
   s->kind = kind;
   s->st = st;
   s->item.push = source_push;
   s->item.drop = source_drop;
   list_init(&s->item.node);
   timer_init(&s->timer, state_loop(st), source_fired, s);
-  luaL_setmetatable(L, meta);
-  state_own(st, &s->own, source_release);
+  object_ready(&s->object, source_release);
   host.ud = s;
   s->ch = channel_new_host(L, 1, self, &host);
   lua_pushvalue(L, -1);
@@ -303,20 +301,20 @@ int timers_ticker(lua_State *L) {
 }
 
 static int timer_channel(lua_State *L) {
-  luaL_checkudata(L, 1, TIMER_META);
+  object_check(L, 1, TIMER_META);
   lua_getiuservalue(L, 1, 1);
   return 1;
 }
 
 static int timer_stop_method(lua_State *L) {
-  struct source *s = luaL_checkudata(L, 1, TIMER_META);
+  struct source *s = object_check(L, 1, TIMER_META);
   lua_pushboolean(L, s->running);
   source_halt(s);
   return 1;
 }
 
 static int timer_reset(lua_State *L) {
-  struct source *s = luaL_checkudata(L, 1, TIMER_META);
+  struct source *s = object_check(L, 1, TIMER_META);
   struct bad_duration bad;
   bool was = s->running;
   int64_t ns;
@@ -329,14 +327,14 @@ static int timer_reset(lua_State *L) {
 }
 
 static int ticker_channel(lua_State *L) {
-  luaL_checkudata(L, 1, TICKER_META);
+  object_check(L, 1, TICKER_META);
   lua_getiuservalue(L, 1, 1);
   return 1;
 }
 
 /* No tick can come any more, so the channel ends. */
 static int ticker_stop(lua_State *L) {
-  struct source *s = luaL_checkudata(L, 1, TICKER_META);
+  struct source *s = object_check(L, 1, TICKER_META);
   source_halt(s);
   channel_host_close(s->ch);
   lua_pushboolean(L, 1);
@@ -361,7 +359,7 @@ static const luaL_Reg ticker_methods[] = {
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 
 static const luaL_Reg source_metamethods[] = {
-    {"__gc", source_gc},
+    {"__gc", object_gc},
     {NULL, NULL},
 };
 

@@ -14,6 +14,7 @@
 #include "runtime/base/gate.h"
 #include "runtime/net/connection.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/object.h"
 #include "runtime/vm/sched.h"
 
 #define CLIENT_META "websocket.client"
@@ -46,7 +47,7 @@ struct dial {
 };
 
 struct client {
-  struct owned own;
+  struct object object;
   struct list node; /* in services.clients */
   struct services *sv;
   struct connection *conn; /* NULL: not there any more */
@@ -121,23 +122,21 @@ void websocket_end(struct services *sv) {
 
 static void fail_sends(struct client *c);
 
-static void client_release(struct owned *o) {
-  struct client *c = list_entry(o, struct client, own);
+static void client_release(struct object *o) {
+  struct client *c = list_entry(o, struct client, object);
+  if (c->ch)
+    channel_host_detach(c->ch);
+  fail_sends(c); /* of a script that found it in a weak table just before */
   release(c, 1001);
   dial_free(c);
 }
 
-static int client_gc(lua_State *L) {
-  struct client *c = lua_touserdata(L, 1);
-  gate_enter();
-  if (c->ch)
-    channel_host_detach(c->ch);
-  fail_sends(c); /* of a script that found it in a weak table just before */
-  state_disown(&c->own);
-  client_release(&c->own);
-  gate_leave();
-  object_bury(L, 1);
-  return 0;
+/* Nobody is there to receive, nor to send. */
+static void channel_gone(void *ud) {
+  struct client *c = ud;
+  c->ch = NULL;
+  fail_sends(c);
+  release(c, 1001);
 }
 
 static bool channel_live(void *ud) {
@@ -664,7 +663,7 @@ static int not_open(lua_State *L, const struct dial_answer *a) {
 
 /* Stack: URL, options, client. */
 static int connect_done(lua_State *L, int status, lua_KContext ctx) {
-  struct client *c = lua_touserdata(L, 3);
+  struct client *c = object_get(L, 3);
   (void)status;
   (void)ctx;
   if (c->dial->answer.end != DIAL_OPEN) {
@@ -687,14 +686,12 @@ static int connect_done(lua_State *L, int status, lua_KContext ctx) {
 /* A userdata that is closed but complete; its finalizer owns all of it. */
 static struct client *client_new(lua_State *L, const struct options *o) {
   struct services *sv = services_of(L);
-  struct client *c = lua_newuserdatauv(L, sizeof *c, 2);
-  struct channel_host host = {channel_live, channel_taken, c};
-  memset(c, 0, sizeof *c);
+  struct client *c = object_new(L, CLIENT_META, sizeof *c, 2);
+  struct channel_host host = {channel_live, channel_taken, channel_gone, c};
   c->sv = sv;
   list_init(&c->node);
   list_init(&c->sends);
-  luaL_setmetatable(L, CLIENT_META);
-  state_own(state_of(L), &c->own, client_release);
+  object_ready(&c->object, client_release);
   c->control_messages = o->net.session.control_messages;
   c->ch = channel_new_host(L, o->capacity, -1, &host);
   lua_setiuservalue(L, -2, USER_CHANNEL);
@@ -879,7 +876,7 @@ static struct send_op *send_op_new(lua_State *L, struct client *c,
 }
 
 static struct client *arg_client(lua_State *L) {
-  return luaL_testudata(L, 1, CLIENT_META);
+  return object_test(L, 1, CLIENT_META);
 }
 
 static int no_client(lua_State *L) {
@@ -1106,7 +1103,7 @@ int luaopen_websocket(lua_State *L) {
                                      {"close_info", client_close_info},
                                      {"subprotocol", client_subprotocol},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", client_gc}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", object_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"connect", ws_connect}, {NULL, NULL}};
   meta_new(L, CLIENT_META, methods, meta);
   lib_new(L, "websocket", functions, fill);

@@ -9,6 +9,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/env.h"
+#include "runtime/vm/object.h"
 #include "runtime/vm/preempt.h"
 #include "runtime/vm/sched.h"
 
@@ -70,7 +71,7 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
   st->limits = *limits;
   st->host = *host;
   st->services = services;
-  list_init(&st->owned);
+  list_init(&st->objects);
   list_init(&st->tasks);
   list_init(&st->ready);
   deferred_init(&st->run, sched_run, st);
@@ -118,35 +119,12 @@ void state_free(struct state *st) {
   mem_free(&base, st, sizeof *st);
 }
 
-void state_own(struct state *st, struct owned *o,
-               void (*release)(struct owned *o)) {
-  gate_enter();
-  o->release = release;
-  list_add_tail(&st->owned, &o->node);
-  gate_leave();
-}
-
-void state_disown(struct owned *o) {
-  if (!o->release)
-    return;
-  gate_enter();
-  o->release = NULL;
-  list_remove(&o->node);
-  gate_leave();
-}
-
 void state_drop(struct state *st) {
-  struct list *node;
   /* Objects of the host's modules have finalizers that only Lua can find. */
   if (st->L && st->host_code && !st->abandoned)
     lua_close(st->L);
   st->L = NULL;
-  while ((node = list_pop(&st->owned))) {
-    struct owned *o = list_entry(node, struct owned, node);
-    void (*release)(struct owned *) = o->release;
-    o->release = NULL;
-    release(o);
-  }
+  objects_drop(st);
   region_drop(&st->region);
 }
 

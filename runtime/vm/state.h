@@ -66,16 +66,6 @@ struct script_result {
 
 #define GLOBAL_MODULES_MAX 4
 
-/* What an object of a script owns outside of the script's memory: a connection,
- * a timer, a reference.  No finalizer runs when the memory is thrown away, so
- * the state keeps a list of them.  Embedded in the object's userdata. */
-struct owned {
-  struct list node;
-  /* Lets go of all of it.  Never touches Lua; called once, with the gate
-   * closed; other objects may have been released before. */
-  void (*release)(struct owned *o);
-};
-
 enum park_kind { PARK_NONE, PARK_WAIT, PARK_YIELD, PARK_PREEMPT, PARK_STOP };
 
 struct state {
@@ -90,8 +80,8 @@ struct state {
   uint64_t secret[3]; /* hides addresses in what scripts see */
   struct state_limits limits;
   struct state_host host;
-  void *services;    /* what modules need; see modules/services.h */
-  struct list owned; /* of struct owned */
+  void *services;      /* what modules need; see modules/services.h */
+  struct list objects; /* of object.h */
 
   /* of env.c */
   unsigned libraries; /* a bit for each that is open */
@@ -171,12 +161,6 @@ void state_free(struct state *st);
  * from inside Lua, nor while a task can still run.  Harmless the second time.
  */
 void state_drop(struct state *st);
-
-/* From now on, and until state_disown, |o| is released when the script ends.
- * Neither can raise; both close the gate themselves. */
-void state_own(struct state *st, struct owned *o,
-               void (*release)(struct owned *o));
-void state_disown(struct owned *o); /* harmless on zeroed memory, and twice */
 
 /* Compiles |text| and makes its main task ready: it starts from the loop.
  * |method| names the function of a returned table that is called then.  0,
