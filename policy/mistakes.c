@@ -17,6 +17,15 @@ void mistakes_deinit(struct mistakes *ms) {
   ms->len = ms->cap = 0;
 }
 
+/* Whether |e| was told: two readers of one map, or two aliases of it. */
+static bool is_kept(const struct mistakes *ms, const struct err *e) {
+  for (size_t i = ms->len; i-- > 0 && ms->list[i].line >= e->line;)
+    if (ms->list[i].line == e->line && ms->list[i].column == e->column &&
+        strcmp(ms->list[i].message, e->message) == 0)
+      return true;
+  return false;
+}
+
 static void keep(struct mistakes *ms, const struct err *e) {
   size_t at;
 
@@ -53,6 +62,10 @@ void mistakes_add(struct mistakes *ms, struct tree_pos at, const char *fmt,
   va_end(ap);
   e.line = at.line;
   e.column = at.column;
+  if (is_kept(ms, &e)) {
+    ms->repeated++;
+    return;
+  }
   str_escape(e.source, sizeof e.source, slice_of(ms->name));
   keep(ms, &e);
 }
@@ -83,10 +96,9 @@ void mistakes_unknown(struct mistakes *ms, struct tree_pos at, const char *what,
                MISTAKES_SHOWN(got), all);
 }
 
-/* A misspelt key counts as what it was meant to be, after it was told: so that
- * its value is looked at too, and nobody is told that it is missing. */
-static void take_misspelt(const struct tree_node *map, const char *const *words,
-                          const struct tree_item **items) {
+void mistakes_take_misspelt(const struct tree_node *map,
+                            const char *const *words,
+                            const struct tree_item **items) {
   for (size_t i = 0; i < map->len; i++) {
     const struct tree_node *key = map->items[i].key;
     const char *near;
@@ -118,17 +130,23 @@ void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
                    tree_describe(key));
       continue;
     }
-    while (words[w] && !slice_is(key->text, words[w]))
+    /* most words differ in the first letter; |text| has a NUL behind it */
+    while (words[w] &&
+           (words[w][0] != key->text.p[0] || !slice_is(key->text, words[w])))
       w++;
     if (words[w] && items[w])
       mistakes_add(ms, key->pos, "duplicate key '%s'", words[w]);
     else if (words[w])
       items[w] = &map->items[i];
+    else if (slice_is(key->text, "<<"))
+      mistakes_add(ms, key->pos,
+                   "merge key '<<' is not supported, expected the keys "
+                   "written out");
     else
       mistakes_unknown(ms, key->pos, "key", key->text, words);
   }
   if (ms->total > before && ms->len < KEPT_MAX)
-    take_misspelt(map, words, items);
+    mistakes_take_misspelt(map, words, items);
 }
 
 bool mistakes_is_string(struct mistakes *ms, const struct tree_item *item,
@@ -158,10 +176,11 @@ int mistakes_tell(const struct mistakes *ms, policy_mistake_fn *fn, void *ud) {
     return ERR_NOMEM;
   for (size_t i = 0; fn && i < ms->len; i++)
     fn(ud, &ms->list[i]);
-  if (fn && ms->total > ms->len) {
+  if (fn && ms->total - ms->repeated > ms->len) {
     struct err e = ms->list[ms->len - 1];
     err_at(&e, ERR_SYNTAX, NULL, e.line, e.column,
-           "too many mistakes, %zu more are not shown", ms->total - ms->len);
+           "too many mistakes, %zu more are not shown",
+           ms->total - ms->repeated - ms->len);
     str_escape(e.source, sizeof e.source, slice_of(ms->name));
     fn(ud, &e);
   }

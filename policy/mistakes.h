@@ -12,8 +12,9 @@ struct mistakes {
   struct err *list; /* the first ones, in the order of the text */
   size_t len;
   size_t cap;
-  size_t total; /* also those that are not kept */
-  bool nomem;   /* something could not be allocated, here or by the caller */
+  size_t total;    /* also those that are not kept */
+  size_t repeated; /* of them: told before, at the same place */
+  bool nomem;      /* something could not be allocated, here or by the caller */
 };
 
 void mistakes_init(struct mistakes *ms, const char *name,
@@ -34,6 +35,13 @@ void mistakes_unknown(struct mistakes *ms, struct tree_pos at, const char *what,
 void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
                         const char *const *words,
                         const struct tree_item **items);
+
+/* The second half of that: a misspelt key counts as what it was meant to be,
+ * after it was told, so that its value is looked at too, and nobody is told
+ * that it is missing. */
+void mistakes_take_misspelt(const struct tree_node *map,
+                            const char *const *words,
+                            const struct tree_item **items);
 
 /* A string of at most |max| bytes without NUL; else a mistake. */
 bool mistakes_is_string(struct mistakes *ms, const struct tree_item *item,

@@ -133,7 +133,6 @@ static const struct {
      "f.yaml:2:12: namespace is a number, expected a string in quotes\n"
      "f.yaml:3:10: 'entries' is a map, expected a list\n"},
     {"version: []\nnamespace: a:b\nentires: []\n",
-     "f.yaml:1:1: file without entries, expected 'entries'\n"
      "f.yaml:1:10: version is a list, expected \"1.0\"\n"
      "f.yaml:2:12: bad namespace 'a:b', expected letters, digits and _ - . / "
      "@ +, at most 128\n"
@@ -144,6 +143,63 @@ static const struct {
     {"namespace: app\nname: a\nkind: process.lua\nentries: []\n",
      "f.yaml:3:1: 'kind' beside 'entries', expected one or the other\n"},
     {HEAD "  - a: [\n", NULL},
+    /* what stands behind a misspelt key is looked at as well, once */
+    {"namspace: t\n"
+     "entires:\n"
+     "  - nmae: a b\n"
+     "    Kind: security.policy\n"
+     "    polcy:\n"
+     "      actons: a\n"
+     "      resorces: '*b'\n"
+     "      efect: alow\n"
+     "      condtions: [{feild: usr.id, operater: ge, valeu: 1}]\n"
+     "  - {name: b, knd: security.polcy}\n"
+     "  - {name: c, knd: function.lua}\n"
+     "  - {name: d, kind: ''}\n"
+     "  - {name: e, kind: security.policy, policy: {effect: true, "
+     "rules: [{acton: a*b}]}}\n",
+     "f.yaml:1:1: unknown key 'namspace', expected 'namespace'\n"
+     "f.yaml:2:1: unknown key 'entires', expected 'entries'\n"
+     "f.yaml:3:5: unknown key 'nmae', expected 'name'\n"
+     "f.yaml:3:11: bad name 'a b', expected letters, digits and _ - . / @ +, "
+     "at most 128\n"
+     "f.yaml:4:5: unknown key 'Kind', expected 'kind'\n"
+     "f.yaml:5:5: unknown key 'polcy', expected 'policy'\n"
+     "f.yaml:6:7: unknown key 'actons', expected 'actions'\n"
+     "f.yaml:7:7: unknown key 'resorces', expected 'resources'\n"
+     "f.yaml:7:18: byte 1: '*' in the middle of '*b', expected it at the end "
+     "only ('name.*', 'name:*', 'name/*', 'name*') or alone\n"
+     "f.yaml:8:7: unknown key 'efect', expected 'effect'\n"
+     "f.yaml:8:14: unknown effect 'alow', expected 'allow'\n"
+     "f.yaml:9:7: unknown key 'condtions', expected 'conditions'\n"
+     "f.yaml:9:20: unknown key 'feild', expected 'field'\n"
+     "f.yaml:9:27: unknown field 'usr', expected actor.id, actor.meta.NAME, "
+     "action, resource, meta.NAME or url.NAME\n"
+     "f.yaml:9:35: unknown key 'operater', expected 'operator'\n"
+     "f.yaml:9:45: unknown operator 'ge', expected 'gte'\n"
+     "f.yaml:9:49: unknown key 'valeu', expected 'value'\n"
+     "f.yaml:10:15: unknown key 'knd', expected 'kind'\n"
+     "f.yaml:10:20: unknown kind 'security.polcy', expected "
+     "'security.policy'\n"
+     "f.yaml:11:15: unknown key 'knd', expected 'kind'\n"
+     "f.yaml:12:21: kind is empty, expected a name\n"
+     "f.yaml:13:55: effect is a boolean, expected 'allow' or 'deny'\n"
+     "f.yaml:13:70: unknown key 'acton', expected 'action'\n"
+     "f.yaml:13:78: byte 2: '*' in the middle of 'a*b', expected it at the "
+     "end only ('name.*', 'name:*', 'name/*', 'name*') or alone\n"},
+    {"namespace: t\nname: a\nknd: security.policy\n"
+     "policy: {actions: a, resources: b, efect: allow}\n",
+     "f.yaml:3:1: unknown key 'knd', expected 'kind'\n"
+     "f.yaml:4:36: unknown key 'efect', expected 'effect'\n"},
+    {"namspace: t\nname: a\nkind: security.policy\n"
+     "policy: {actions: a, resources: b, effect: allow}\n",
+     "f.yaml:1:1: unknown key 'namspace', expected 'namespace'\n"},
+    /* an alias of a mistake is the same mistake */
+    {HEAD "  - {name: a, kind: security.policy, policy: &p {effect: allow, "
+          "actions: a, resources: '*b'}}\n"
+          "  - {name: b, kind: security.policy, policy: *p}\n",
+     "f.yaml:4:89: byte 1: '*' in the middle of '*b', expected it at the end "
+     "only ('name.*', 'name:*', 'name/*', 'name*') or alone\n"},
     /* entries */
     {HEAD "  - x\n  - {name: a}\n  - {kind: [a]}\n  - {kind: 3}\n"
           "  - {kind: a, kind: security.policy}\n",
@@ -211,13 +267,11 @@ static const struct {
                 "      resorces: b\n"
                 "      effect: alow\n",
      "f.yaml:7:7: unknown key 'action', expected 'actions'\n"
-     "f.yaml:7:7: policy without actions, expected 'actions' or 'rules'\n"
-     "f.yaml:7:7: policy without resources, expected 'resources'\n"
      "f.yaml:8:7: unknown key 'resorces', expected 'resources'\n"
      "f.yaml:9:15: unknown effect 'alow', expected 'allow'\n"},
     {HEAD ENTRY "    policy: {actions: [], resources: {}, effect: true}\n",
      "f.yaml:6:23: 'actions' is empty, expected at least one pattern\n"
-     "f.yaml:6:50: effect is a boolean, expected a string in quotes\n"},
+     "f.yaml:6:50: effect is a boolean, expected 'allow' or 'deny'\n"},
     {HEAD ENTRY "    policy: {actions: [a, 1, [b]], resources: [a], "
                 "effect: Allow, effect: deny}\n",
      "f.yaml:6:27: action is a number, expected a string in quotes\n"
@@ -231,7 +285,7 @@ static const struct {
      "f.yaml:6:24: action is a value with a tag, expected a string\n"},
     {HEAD ENTRY "    policy: {actions: a, resources: {}, effect: !x deny}\n",
      "f.yaml:6:37: 'resources' is a map, expected a string or a list\n"
-     "f.yaml:6:49: effect is a value with a tag, expected a string\n"},
+     "f.yaml:6:49: effect is a value with a tag, expected 'allow' or 'deny'\n"},
     {HEAD ENTRY "    policy: !p {actions: a, resources: a, effect: deny}\n",
      "f.yaml:6:13: tags are not supported\n"},
     {HEAD ENTRY "    policy:\n"
@@ -255,45 +309,47 @@ static const struct {
     /* conditions */
     {CONDITIONS "x\n", "f.yaml:10:19: 'conditions' is a string, expected a "
                        "list\n"},
-    {CONDITIONS "\n"
-                "        - x\n"
-                "        - {}\n"
-                "        - {feild: a, operator: eq, value: 1}\n"
-                "        - {field: role, operator: eq, value: 1}\n"
-                "        - {field: acttion, operator: eq, value: 1}\n"
-                "        - {field: actor.role, operator: eq, value: 1}\n"
-                "        - {field: actor.meta.a, operator: equals, value: 1}\n"
-                "        - {field: meta..a, operator: eq, value: 1}\n"
-                "        - {field: meta, operator: eq, value: 1}\n"
-                "        - {field: action.x, operator: eq, value: 1}\n"
-                "        - {field: meta.a, operator: eq}\n"
-                "        - {field: meta.a, operator: eq, value: null}\n"
-                "        - {field: meta.a, operator: in, value: a}\n"
-                "        - {field: meta.a, operator: lt, value: true}\n"
-                "        - {field: meta.a, operator: exists, value: 1}\n"
-                "        - {field: meta.a, operator: matches, value: 3}\n"
-                "        - {field: meta.a, operator: eq, value: 1, value_from: "
-                "meta.b}\n"
-                "        - {field: meta.a, operator: matches, value_from: "
-                "meta.b}\n"
-                "        - {field: meta.a, operator: exists, value_from: "
-                "meta.b}\n"
-                "        - {field: meta.a, operator: eq, value_from: mta.b}\n"
-                "        - {field: url.host, operator: eq, value: a}\n"
-                "        - {field: meta.a, operator: eq, value: {a: 1, a: 2}}\n"
-                "        - {field: 3, operator: [], value: a}\n",
+    {CONDITIONS
+     "\n"
+     "        - x\n"
+     "        - {}\n"
+     "        - {feild: a, operator: eq, value: 1}\n"
+     "        - {field: role, operator: eq, value: 1}\n"
+     "        - {field: acttion, operator: eq, value: 1}\n"
+     "        - {field: actor.role, operator: eq, value: 1}\n"
+     "        - {field: actor.meta.a, operator: resembles, value: 1}\n"
+     "        - {field: meta..a, operator: eq, value: 1}\n"
+     "        - {field: meta, operator: eq, value: 1}\n"
+     "        - {field: action.x, operator: eq, value: 1}\n"
+     "        - {field: meta.a, operator: eq}\n"
+     "        - {field: meta.a, operator: eq, value: null}\n"
+     "        - {field: meta.a, operator: in, value: a}\n"
+     "        - {field: meta.a, operator: lt, value: true}\n"
+     "        - {field: meta.a, operator: exists, value: 1}\n"
+     "        - {field: meta.a, operator: matches, value: 3}\n"
+     "        - {field: meta.a, operator: eq, value: 1, value_from: "
+     "meta.b}\n"
+     "        - {field: meta.a, operator: matches, value_from: "
+     "meta.b}\n"
+     "        - {field: meta.a, operator: exists, value_from: "
+     "meta.b}\n"
+     "        - {field: meta.a, operator: eq, value_from: mta.b}\n"
+     "        - {field: url.host, operator: eq, value: a}\n"
+     "        - {field: meta.a, operator: eq, value: {a: 1, a: 2}}\n"
+     "        - {field: 3, operator: [], value: a}\n",
      "f.yaml:11:11: condition is a string, expected a map like {field: "
      "actor.meta.role, operator: eq, value: reader}\n"
      "f.yaml:12:11: condition without a field, expected 'field'\n"
      "f.yaml:12:11: condition without an operator, expected 'operator'\n"
-     "f.yaml:13:11: condition without a field, expected 'field'\n"
      "f.yaml:13:12: unknown key 'feild', expected 'field'\n"
+     "f.yaml:13:19: unknown field 'a', expected actor.id, actor.meta.NAME, "
+     "action, resource, meta.NAME or url.NAME\n"
      "f.yaml:14:19: unknown field 'role', expected actor.id, actor.meta.NAME, "
      "action, resource, meta.NAME or url.NAME\n"
      "f.yaml:15:19: unknown field 'acttion', expected 'action'\n"
      "f.yaml:16:19: unknown field 'actor.role', expected 'actor.id' or "
      "'actor.meta.role'\n"
-     "f.yaml:17:43: unknown operator 'equals', expected 'eq', 'ne', 'lt', "
+     "f.yaml:17:43: unknown operator 'resembles', expected 'eq', 'ne', 'lt', "
      "'gt', 'lte', 'gte', 'in', 'nin', 'exists', 'nexists', 'contains', "
      "'ncontains', 'matches' or 'nmatches'\n"
      "f.yaml:18:19: path with an empty name\n"
