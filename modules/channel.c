@@ -206,8 +206,8 @@ static bool receive_now(lua_State *L, int idx, struct channel *ch) {
     list_add_tail(&ch->handed, node);
     ch->len--;
     gate_leave();
+    taken(ch); /* before what may raise, or its source would rest for ever */
     push_item(L, list_entry(node, struct channel_item, node));
-    taken(ch);
     return true;
   }
   sender = first_waiter(&ch->sendq);

@@ -20,8 +20,9 @@ _Thread_local struct gate gate_of_thread = {1, 0, NULL};
 static void close_window(struct window *w) {
   gate_of_thread.depth = w->outer_depth;
   atomic_signal_fence(memory_order_seq_cst);
-  gate_of_thread.due = w->outer_due;
+  /* In this order: what is due from now on is due to the outer one. */
   gate_of_thread.here = w->outer;
+  gate_of_thread.due = w->outer_due;
 }
 
 bool gate_run(const void *owner, void (*fn)(void *ud), void *ud) {

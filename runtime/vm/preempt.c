@@ -8,8 +8,11 @@
 #include "runtime/vm/preempt.h"
 
 #include <errno.h>
+#include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -22,6 +25,12 @@
 /* An instruction is some nanoseconds: a check each 20 microseconds or so. */
 #define COUNTED_INSTRUCTIONS 4000
 
+/* Where a script cannot be left now, it is tried again that soon. */
+#define RETRY_NS UINT64_C(50000)
+/* No handler of the program runs for that long: the mask of the thread was
+ * changed by a callback, and tells nothing. */
+#define MASK_TRUSTED_NS UINT64_C(1000000000)
+
 struct preempt {
   struct mem mem;
   int signal; /* -1: counting */
@@ -33,6 +42,7 @@ struct preempt {
   uint64_t slice_end_ns;
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
   uint64_t test_ns;          /* see preempt_abandon_after */
+  sigset_t mask;             /* of the thread, outside of all handlers */
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -62,6 +72,63 @@ static bool is_overdue(struct preempt *p, const struct state *st,
   return p->test_ns != UINT64_MAX || now_ns - p->over_ns >= GRACE_NS;
 }
 
+/* ---------------------------------------------- what was interrupted --- */
+
+/* The code of the dynamic linker.  It binds functions of shared libraries (of
+ * Lua's, say) when they are called for the first time, and holds locks and the
+ * list of all libraries meanwhile. */
+static uintptr_t linker_begin, linker_end;
+
+static int find_linker(struct dl_phdr_info *info, size_t size, void *ud) {
+  (void)size;
+  (void)ud;
+  if (info->dlpi_addr != getauxval(AT_BASE))
+    return 0;
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+    if (h->p_type == PT_LOAD && (h->p_flags & PF_X)) {
+      linker_begin = info->dlpi_addr + h->p_vaddr;
+      linker_end = linker_begin + h->p_memsz;
+    }
+  }
+  return 1;
+}
+
+static void look_for_linker(void) {
+#ifdef __GLIBC__ /* others have it in the C library, and bind at the start */
+  if (getauxval(AT_BASE) != 0)
+    dl_iterate_phdr(find_linker, NULL);
+#endif
+}
+
+/* 0: not known on this machine */
+static uintptr_t code_address(const ucontext_t *at) {
+#if defined(__x86_64__)
+  return (uintptr_t)at->uc_mcontext.gregs[REG_RIP];
+#elif defined(__i386__)
+  return (uintptr_t)at->uc_mcontext.gregs[REG_EIP];
+#elif defined(__aarch64__)
+  return (uintptr_t)at->uc_mcontext.pc;
+#elif defined(__riscv)
+  return (uintptr_t)at->uc_mcontext.__gregs[REG_PC];
+#else
+  (void)at;
+  return 0;
+#endif
+}
+
+/* With an open gate too there is code that is not the script's: the dynamic
+ * linker's, and that of the program's own signal handlers, which would be left
+ * half-way, with their signals blocked for ever. */
+static bool may_leave(const struct preempt *p, const ucontext_t *at,
+                      uint64_t now_ns) {
+  uintptr_t code = code_address(at);
+  if (code >= linker_begin && code < linker_end)
+    return false;
+  return memcmp(&at->uc_sigmask, &p->mask, (_NSIG - 1) / 8) == 0 ||
+         now_ns - p->over_ns >= MASK_TRUSTED_NS;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context) {
   int saved = errno;
   struct preempt *p = active;
@@ -79,8 +146,12 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     /* Functions of the host's own modules cannot tell when not to be left. */
     if (st && !st->host_code && is_overdue(p, st, now_ns)) {
       const ucontext_t *interrupted = context;
-      errno = saved;
-      gate_abandon(p, &interrupted->uc_sigmask);
+      if (gate_closed() || may_leave(p, interrupted, now_ns)) {
+        errno = saved;
+        gate_abandon(p, &interrupted->uc_sigmask);
+      } else {
+        arm(p, now_ns, RETRY_NS);
+      }
     }
   }
   errno = saved;
@@ -118,8 +189,9 @@ static int make_timer(struct preempt *p) {
 
 int preempt_new(struct preempt **ret, const struct mem *m, int signal,
                 struct err *e) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct preempt *p;
-  struct sigaction sa;
+  struct sigaction sa, before;
   stack_t stack;
   if (signal == 0)
     signal = SIGRTMAX - 3;
@@ -133,6 +205,7 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
   p->signal = signal;
   p->test_ns = UINT64_MAX;
   if (signal != -1) {
+    pthread_once(&once, look_for_linker);
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_signal;
     /* Where threads have signal stacks (Go's do), a handler must use them.
@@ -141,6 +214,10 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
     sa.sa_flags = SA_SIGINFO | SA_RESTART;
     if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
       sa.sa_flags |= SA_ONSTACK;
+    /* nor may a host that another thread makes take it away */
+    if (sigaction(signal, NULL, &before) == 0 &&
+        (before.sa_flags & SA_SIGINFO) && before.sa_sigaction == on_signal)
+      sa.sa_flags |= before.sa_flags & SA_ONSTACK;
     sigfillset(&sa.sa_mask);
     if (sigaction(signal, &sa, NULL) != 0) {
       mem_free(m, p, sizeof *p);
@@ -164,6 +241,8 @@ void preempt_free(struct preempt *p) {
 int preempt_enter(struct preempt *p, struct state *st) {
   uint64_t now_ns;
   if (p->signal != -1 && make_timer(p) != 0)
+    return ERR_SYSTEM;
+  if (p->signal != -1 && pthread_sigmask(SIG_BLOCK, NULL, &p->mask) != 0)
     return ERR_SYSTEM;
   p->running = st;
   p->over_ns = 0;

@@ -114,6 +114,7 @@ void state_free(struct state *st) {
   timer_stop(&st->deadline);
   sched_cancel_all(st);
   state_drop(st);
+  deferred_cancel(&st->run); /* what was let go of may have woken a task */
   buf_deinit(&st->traceback);
   base = st->base;
   mem_free(&base, st, sizeof *st);
