@@ -21,10 +21,13 @@
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
 #define DEPARTING_MAX 64
 #define LOAD_MAX_NS (60 * NS_PER_S)
+#define CANCEL_LOOK_MS 20 /* what other threads ask for while that lasts */
 
 #define RECEIVE_BYTES (32u * 1024)
 #define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
 #define UNSENT_MAX (1024u * 1024) /* no more is read from it then */
+#define UNSENT_FDS_MAX 16         /* likewise: each is a connection of ours */
+#define FLUSH_AGAIN_NS (20 * NS_PER_MS)
 #define ARENA_MAX (32u * 1024 * 1024)
 
 /* ------------------------------------------------------------- the end --- */
@@ -46,6 +49,7 @@ void remote_kill(struct remote *r) {
     worker_kill(r->worker);
   r->killed = true;
   r->deaf = true;
+  r->stuck = false;
   watch_stop(&r->watch);
   deferred_cancel(&r->more);
 }
@@ -137,6 +141,8 @@ static void arm(struct remote *r) {
   uint64_t at = r->kill_ns;
   if (r->phase != REMOTE_ENDED)
     at = earlier(at, earlier(deadline_ns(r), r->cpu_check_ns));
+  if (r->stuck)
+    at = earlier(at, clock_mono_ns() + FLUSH_AGAIN_NS);
   if (at == 0)
     timer_stop(&r->backstop);
   else if (timer_start_at(&r->backstop, at) != 0)
@@ -177,11 +183,15 @@ static void check_cpu(struct remote *r, uint64_t now) {
   r->cpu_check_ns = limit == 0 ? 0 : after(now, limit - used);
 }
 
+static void settle(struct remote *r);
+
 static void on_backstop(struct timer *t, void *ud) {
   struct remote *r = ud;
   uint64_t now = clock_mono_ns();
   uint64_t deadline = deadline_ns(r);
   (void)t;
+  if (r->stuck)
+    settle(r);
   if (r->phase == REMOTE_ENDED) {
     if (r->kill_ns <= now) {
       remote_kill(r);
@@ -222,19 +232,25 @@ void remote_tell(struct remote *r, const struct packet *m, int fd) {
   }
 }
 
-/* What cannot be sent now waits for the poller. */
+/* What cannot be sent now waits for the poller; or, where other sockets have to
+ * be emptied first, for a while. */
 static void settle(struct remote *r) {
   unsigned events = 0;
+  bool was_stuck = r->stuck;
   int rv;
   if (r->deaf || !watch_active(&r->watch))
     return;
   rv = wire_flush(&r->wire);
+  r->stuck = rv == ERR_LIMIT;
   if (rv == ERR_AGAIN)
     events |= POLLER_WRITE;
   /* ERR_CLOSED: end of file is about to be read */
-  if (wire_unsent(&r->wire) < UNSENT_MAX || rv == ERR_CLOSED)
+  if ((wire_unsent(&r->wire) < UNSENT_MAX && r->wire.nsend < UNSENT_FDS_MAX) ||
+      rv == ERR_CLOSED)
     events |= POLLER_READ;
   (void)watch_change(&r->watch, events);
+  if (r->stuck && !was_stuck)
+    arm(r);
 }
 
 void remote_flush(struct remote *r) {
@@ -243,12 +259,16 @@ void remote_flush(struct remote *r) {
 
 /* Everything whole that has come, a turn's share at most.  False: more is
  * left. */
-static bool serve(struct remote *r) {
+static bool serve_share(struct remote *r) {
   uint64_t stop_ns = clock_mono_ns() + SERVE_NS;
   enum packet_kind kind;
   struct slice whole;
   enum remote_phase phase = r->phase;
   int rv = ERR_AGAIN;
+  if (phase == REMOTE_ENDED) {
+    buf_clear(&r->wire.in); /* what it says of its goodbyes changes nothing */
+    return true;
+  }
   while (!r->deaf && (rv = wire_next(&r->wire, &kind, &whole)) == 0) {
     struct packet m;
     struct arena a;
@@ -268,6 +288,18 @@ static bool serve(struct remote *r) {
   }
   if (!r->deaf && rv == ERR_PROTOCOL)
     remote_violated(r, "a message of no known kind, or too long");
+  return true;
+}
+
+/* The same, at its cost: a few bytes may take us long to read. */
+static bool serve(struct remote *r) {
+  uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
+  uint64_t charged_ns = r->charged_ns, begin_ns = clock_thread_cpu_ns();
+  bool done = serve_share(r);
+  r->charged_ns = charged_ns + (clock_thread_cpu_ns() - begin_ns);
+  if (limit == 0 || r->charged_ns < limit || r->phase == REMOTE_ENDED)
+    return done;
+  end_stopped(r, STOP_CPU);
   return true;
 }
 
@@ -493,6 +525,8 @@ static void wait_for_worker(struct remote *r, uint64_t at_ns) {
       {.fd = r->hung_up ? -1 : worker_fd(r->worker), .events = POLLIN},
       {.fd = worker_pool_fd(r->host->workers), .events = POLLIN}};
   int wait_ms = at_ns <= now ? 0 : (int)((at_ns - now) / NS_PER_MS) + 1;
+  if (wait_ms > CANCEL_LOOK_MS)
+    wait_ms = CANCEL_LOOK_MS;
   if (!r->hung_up && wire_flush(&r->wire) == ERR_AGAIN)
     p[0].events |= POLLOUT;
   if (poll(p, 2, wait_ms) <= 0)
@@ -548,7 +582,9 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   end_ns = load_end_ns(r);
   r->host->busy = true;
   while (r->phase == REMOTE_LOADING) {
-    if (clock_mono_ns() >= end_ns)
+    if (atomic_load(&r->sb->cancel))
+      end_stopped(r, STOP_CANCEL);
+    else if (clock_mono_ns() >= end_ns)
       end_stopped(r, deadline_ns(r) == end_ns ? STOP_DEADLINE : STOP_CPU);
     else
       wait_for_worker(r, end_ns);

@@ -60,11 +60,12 @@ struct remote {
   bool deaf;     /* nothing more is heard from it */
   bool canceled; /* the host wants it to end */
   bool killed;   /* by us, after |result| was set */
+  bool stuck;    /* the system takes no more descriptors: tried again soon */
   uint64_t started_ns;
   uint64_t ended_ns;
   uint64_t kill_ns; /* for a cancel, or the end of goodbyes; 0: none */
   uint64_t cpu_check_ns;
-  uint64_t charged_ns; /* CPU time its questions took */
+  uint64_t charged_ns; /* CPU time of ours that its messages took */
   uint64_t output_bytes;
   enum stop_reason stop;
   struct script_result result;

@@ -107,6 +107,14 @@ static struct services *services_of_remote(struct remote *r) {
   return &r->sb->services;
 }
 
+/* As Lua's own strings are: who records a question may rely on the NUL. */
+static bool terminated(struct slice *s, struct arena *a) {
+  char *copy = arena_strndup(a, s->p, s->len);
+  if (copy)
+    s->p = copy;
+  return copy != NULL;
+}
+
 /* What the security module asks by itself: the rest is asked by those who do
  * it.  Static, as hosts are told the action as a C string. */
 static struct slice action_known(struct slice action) {
@@ -119,30 +127,41 @@ static struct slice action_known(struct slice action) {
 }
 
 static void on_ask(struct remote *r, const struct msg_ask *m,
-                   struct msg_reply *reply) {
+                   struct msg_reply *reply, struct arena *a) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
   struct slice action = action_known(m->action);
+  struct slice resource = m->resource;
   struct refusal refusal;
   if (!action.p) {
     remote_violated(r, "it asks about an action that is none of its own");
     return;
   }
-  if (sv->authority->ask(sv, action, m->resource, &where, &refusal))
+  if (!terminated(&resource, a)) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  if (sv->authority->ask(sv, action, resource, &where, &refusal))
     return;
   reply->code = ERR_DENIED;
   reply->refusal = refusal_to(&refusal);
 }
 
 static void on_policy(struct remote *r, const struct msg_named *m,
-                      struct msg_reply *reply, struct msg_policy *one) {
+                      struct msg_reply *reply, struct msg_policy *one,
+                      struct arena *a) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
+  struct slice id = m->id;
   const struct policy *p;
   struct refusal refusal;
   struct remote_set *s;
   void *set;
-  reply->code = sv->authority->policy(sv, m->id, &where, &set, &p, &refusal);
+  if (!terminated(&id, a)) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  reply->code = sv->authority->policy(sv, id, &where, &set, &p, &refusal);
   if (reply->code == ERR_DENIED)
     reply->refusal = refusal_to(&refusal);
   if (reply->code != 0)
@@ -188,9 +207,14 @@ static void on_group(struct remote *r, const struct msg_named *m,
                      struct msg_reply *reply, struct arena *a) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
+  struct slice id = m->id;
   struct refusal refusal;
   struct listing l;
-  reply->code = sv->authority->group(sv, m->id, &where, &l, &refusal);
+  if (!terminated(&id, a)) {
+    reply->code = ERR_NOMEM;
+    return;
+  }
+  reply->code = sv->authority->group(sv, id, &where, &l, &refusal);
   if (reply->code == ERR_DENIED)
     reply->refusal = refusal_to(&refusal);
   else if (reply->code == 0)
@@ -322,10 +346,10 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
   arena_init(&a, &r->mem, SIZE_MAX / 2);
   switch (m->kind) {
   case MSG_ASK:
-    on_ask(r, &m->as.ask, reply);
+    on_ask(r, &m->as.ask, reply, &a);
     break;
   case MSG_POLICY:
-    on_policy(r, &m->as.named, reply, &one);
+    on_policy(r, &m->as.named, reply, &one, &a);
     break;
   case MSG_GROUP:
     on_group(r, &m->as.named, reply, &a);
@@ -350,6 +374,8 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
 
 /* -------------------------------------------------------- connections --- */
 
+/* To be taken out of its list before anything is told: a worker that cannot be
+ * told is ended, and with it all that is still there. */
 static void opening_end(struct remote_opening *o) {
   struct remote *r = o->remote;
   list_remove(&o->node);
@@ -388,6 +414,7 @@ static void not_opened(struct remote_opening *o,
                        const struct connection_failure *f) {
   struct remote *r = o->remote;
   struct dial_answer a;
+  list_remove(&o->node);
   admission_failed(&o->admission, f, &a);
   r->sb->services.nclients--;
   tell_dialed(r, o->id, 0, &a);
@@ -440,6 +467,7 @@ static void on_opened(void *ud, const struct opened *op) {
     not_opened(o, &f);
     return;
   }
+  list_remove(&o->node);
   open->number = ++sv->opened;
   list_add_tail(&r->opens, &open->node);
   event = (struct client_event){.number = open->number,
@@ -491,8 +519,13 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
   uint64_t begin_ns = clock_thread_cpu_ns();
-  struct remote_opening *o = mem_zalloc(&r->mem, sizeof *o);
+  struct remote_opening *o;
   struct dial_answer a;
+  if (m->dial_timeout_ns == 0) {
+    remote_violated(r, "a connect without a timeout");
+    return;
+  }
+  o = mem_zalloc(&r->mem, sizeof *o);
   if (!o) {
     memset(&a, 0, sizeof a);
     a.end = DIAL_FAILED;

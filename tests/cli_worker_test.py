@@ -122,6 +122,17 @@ class Worker(unittest.TestCase):
         os.kill(self.worker(process), signal.SIGSTOP)
         self.finish(process, 12)
 
+    def test_few_descriptors(self):
+        """A hard limit below what a worker may have is its limit, too."""
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+            f.write('print "up"')
+            f.flush()
+            p = subprocess.run(
+                ["sh", "-c", 'ulimit -n 60 && exec "$0" "$@"', CORDON, "run",
+                 "--isolation=process", f.name],
+                capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual((p.returncode, p.stdout), (0, "up\n"), p.stderr)
+
     def test_dies_with_the_host(self):
         process = self.start(SPINS)
         worker = self.worker(process)

@@ -435,6 +435,7 @@ static int take_rlimits(struct confine_options *o) {
       RLIMIT_NPROC,    RLIMIT_FSIZE, RLIMIT_CORE,   RLIMIT_MEMLOCK,
       RLIMIT_MSGQUEUE, RLIMIT_NICE,  RLIMIT_RTPRIO, RLIMIT_LOCKS};
   struct rlimit now;
+  rlim_t nofile = o->nofile;
   int rv = 0;
   for (size_t i = 0; rv == 0 && i < sizeof none / sizeof *none; i++)
     rv = limit(none[i], 0, 0);
@@ -442,8 +443,11 @@ static int take_rlimits(struct confine_options *o) {
   if (rv == 0 && getrlimit(RLIMIT_SIGPENDING, &now) == 0 &&
       now.rlim_max != RLIM_INFINITY)
     rv = limit(RLIMIT_SIGPENDING, now.rlim_max / 2, now.rlim_max / 2);
+  /* The host's own limit may be lower, and cannot be raised. */
+  if (rv == 0 && getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < nofile)
+    nofile = now.rlim_max;
   if (rv == 0)
-    rv = limit(RLIMIT_NOFILE, o->nofile, o->nofile);
+    rv = limit(RLIMIT_NOFILE, nofile, nofile);
   if (rv == 0 && o->cpu_s > 0) /* SIGXCPU, then SIGKILL */
     rv = limit(RLIMIT_CPU, o->cpu_s, (rlim_t)o->cpu_s + 1);
   /* AddressSanitizer's shadow is 16 TiB of addresses. */

@@ -98,9 +98,9 @@ int wire_flush(struct wire *w) {
       continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
       return ERR_AGAIN;
-    /* too many descriptors are under way: the peer takes some first */
+    /* unix(7): too many of this user's descriptors are under way */
     if (n < 0 && errno == ETOOMANYREFS)
-      return ERR_AGAIN;
+      return ERR_LIMIT;
     if (n < 0)
       return ERR_CLOSED;
     if (with_fd)

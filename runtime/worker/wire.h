@@ -36,8 +36,9 @@ void wire_deinit(struct wire *w); /* closes the descriptors in between */
  * wire's if this returns 0.  0, ERR_NOMEM, ERR_FULL */
 int wire_put(struct wire *w, const struct packet *m, int fd);
 
-/* Sends as much as the socket takes.  0: all of it; ERR_AGAIN; ERR_CLOSED:
- * nobody reads any more. */
+/* Sends as much as the socket takes.  0: all of it; ERR_AGAIN; ERR_LIMIT: the
+ * system takes no more descriptors for now, which no poller tells the end of;
+ * ERR_CLOSED: nobody reads any more. */
 int wire_flush(struct wire *w);
 static inline size_t wire_unsent(const struct wire *w) {
   return w->out.len;

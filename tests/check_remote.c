@@ -1,0 +1,393 @@
+/* check_remote.c - the broker and workers that lie: whatever they send, hosts
+ * are told nothing that is not so, and all of it is over when it is over. */
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "cordon/cordon.h"
+#include "runtime/net/upgrade.h"
+#include "tests/unit.h"
+
+#if !CORDON_HAVE_WORKER
+
+START_TEST(there_are_none) {
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("remote");
+  TCase *tc = tcase_create("remote");
+  tcase_add_test(tc, there_are_none);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+#else
+
+#define ROUNDS 150 /* unless REMOTE_ROUNDS says how many */
+
+static uint64_t now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* -------------------------------------------------------------- server --- */
+
+/* Agrees to everything, and never says anything more. */
+struct server {
+  int fd;
+  int port;
+  int conns[2048];
+  size_t nconns;
+  pthread_t thread;
+};
+
+static void agree(int c) {
+  static const char name[] = "Sec-WebSocket-Key: ";
+  char text[16384], accept[UPGRADE_ACCEPT_LEN], answer[256];
+  size_t len = 0;
+  const char *key;
+  ssize_t n;
+  int size;
+  do {
+    n = recv(c, text + len, sizeof text - 1 - len, 0);
+    len += n > 0 ? (size_t)n : 0;
+    text[len] = '\0';
+  } while (n > 0 && !strstr(text, "\r\n\r\n"));
+  if (n <= 0 || !(key = strstr(text, name)))
+    return;
+  upgrade_accept(key + sizeof name - 1, accept);
+  size = snprintf(answer, sizeof answer,
+                  "HTTP/1.1 101 ok\r\nUpgrade: websocket\r\nConnection: "
+                  "Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n",
+                  UPGRADE_ACCEPT_LEN, accept);
+  (void)!send(c, answer, (size_t)size, MSG_NOSIGNAL);
+}
+
+static void *serve(void *ud) {
+  struct server *s = ud;
+  int c;
+  while ((c = accept(s->fd, NULL, NULL)) >= 0) {
+    if (s->nconns == unit_len(s->conns))
+      close(s->conns[--s->nconns]);
+    s->conns[s->nconns++] = c;
+    agree(c);
+  }
+  return NULL;
+}
+
+static void server_start(struct server *s) {
+  struct sockaddr_in in = {.sin_family = AF_INET};
+  socklen_t len = sizeof in;
+  in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  s->nconns = 0;
+  s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert(s->fd >= 0);
+  ck_assert(bind(s->fd, (struct sockaddr *)&in, sizeof in) == 0);
+  ck_assert(listen(s->fd, 100) == 0);
+  ck_assert(getsockname(s->fd, (struct sockaddr *)&in, &len) == 0);
+  s->port = ntohs(in.sin_port);
+  ck_assert(pthread_create(&s->thread, NULL, serve, s) == 0);
+}
+
+static void server_stop(struct server *s) {
+  shutdown(s->fd, SHUT_RDWR);
+  pthread_join(s->thread, NULL);
+  close(s->fd);
+  while (s->nconns > 0)
+    close(s->conns[--s->nconns]);
+}
+
+/* ---------------------------------------------------------------- host --- */
+
+struct seen {
+  size_t opened, closed;
+};
+
+static size_t open_fds(void) {
+  DIR *d = opendir("/proc/self/fd");
+  size_t n = 0;
+  ck_assert_ptr_nonnull(d);
+  while (readdir(d))
+    n++;
+  closedir(d);
+  return n;
+}
+
+static int on_audit(void *ud, const cordon_audit_event *ev) {
+  static const char *const known[] = {
+      "websocket.connect",         "websocket.connect.url",
+      "websocket.connect.address", "security.actor.create",
+      "security.scope.create",     "security.policy.get",
+      "security.policy_group.get"};
+  const cordon_request *q = ev->request;
+  size_t found = 0;
+  (void)ud;
+  unit_each(k, known) found += strcmp(q->action, *k) == 0;
+  ck_assert_msg(found == 1, "'%s' is recorded", q->action);
+  ck_assert_int_eq(q->resource[q->resource_len_bytes], '\0');
+  ck_assert(utf8_valid(slice_of(ev->script)));
+  return 0;
+}
+
+static void on_connection(void *ud, const cordon_connection_event *ev) {
+  struct seen *seen = ud;
+  if (ev->opened)
+    seen->opened++;
+  else
+    seen->closed++;
+  ck_assert(seen->closed <= seen->opened);
+}
+
+static int on_require(void *ud, const char *name, cordon_source *ret) {
+  (void)ud;
+  if (strcmp(name, "mod") != 0)
+    return CORDON_E_NOT_FOUND;
+  *ret = (cordon_source){"mod", "return 1", 8};
+  return CORDON_OK;
+}
+
+static cordon_policy *policy_new(int port) {
+  cordon_policy *policy = NULL;
+  char text[1024];
+  cordon_error err;
+  cordon_source src = {"policy.yaml", text, 0};
+  snprintf(text, sizeof text,
+           "version: \"1.0\"\nnamespace: app\nentries:\n"
+           "  - name: all\n    kind: security.policy\n    policy:\n"
+           "      actions: \"*\"\n"
+           "      resources: [\"\", \"ws://127.0.0.1:%d/*\", "
+           "\"127.0.0.1:%d\", \"p1\", \"all\"]\n"
+           "      effect: allow\n",
+           port, port);
+  src.len_bytes = strlen(text);
+  if (cordon_policy_new(&policy, NULL, &err) != CORDON_OK ||
+      cordon_policy_add(policy, &src, NULL, NULL, &err) != CORDON_OK ||
+      cordon_policy_finish(policy, NULL, NULL, &err) != CORDON_OK)
+    ck_abort_msg("%s:%u: %s", err.source, err.line, err.message);
+  return policy;
+}
+
+static cordon_host *host_new(void) {
+  static char path[4096];
+  const char *top = getenv("top_builddir");
+  char relative[4096];
+  cordon_host_config cfg;
+  cordon_host *host = NULL;
+  cordon_error err;
+  snprintf(relative, sizeof relative, "%s/tests/hostile_worker",
+           top ? top : ".");
+  ck_assert_ptr_nonnull(realpath(relative, path));
+  cordon_host_config_init(&cfg);
+  cfg.worker_path = path;
+  if (cordon_host_new(&host, &cfg, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  return host;
+}
+
+static cordon_sandbox *sandbox_new(cordon_host *host, cordon_policy *policy,
+                                   struct seen *seen) {
+  cordon_sandbox_config cfg;
+  cordon_sandbox *sb = NULL;
+  cordon_error err;
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = CORDON_ISOLATION_PROCESS;
+  cfg.policy = policy;
+  cfg.actor_id = "tester";
+  cfg.audit = on_audit;
+  cfg.require = on_require;
+  cfg.connection = on_connection;
+  cfg.ud = seen;
+  cfg.limits.cpu_ms = 200;
+  cfg.limits.deadline_ms = 20000;
+  cfg.limits.connects_per_minute = 100000;
+  if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  return sb;
+}
+
+static int load(cordon_sandbox *sb, const char *what, int port, unsigned seed,
+                cordon_error *err) {
+  char text[256];
+  cordon_source src = {"x", text, 0};
+  snprintf(text, sizeof text, "%s ws://127.0.0.1:%d/ %u", what, port, seed);
+  src.len_bytes = strlen(text);
+  return cordon_sandbox_load(sb, &src, NULL, 0, err);
+}
+
+static void turn(cordon_host *host, int most_ms) {
+  struct pollfd p = {cordon_host_fd(host), POLLIN, 0};
+  int wait = cordon_host_timeout_ms(host);
+  cordon_error err;
+  poll(&p, 1, wait < 0 || wait > most_ms ? most_ms : wait);
+  ck_assert_int_eq(cordon_host_dispatch(host, &err), CORDON_OK);
+}
+
+/* ------------------------------------------------------- made-up words --- */
+
+/* Sandboxes that come and go, whose workers say what they like. */
+static void storm(const char *what, unsigned seed) {
+  struct server server;
+  struct seen seen[4];
+  cordon_sandbox *sb[4] = {NULL, NULL, NULL, NULL};
+  const char *rounds_text = getenv("REMOTE_ROUNDS");
+  unsigned rounds = rounds_text ? (unsigned)atoi(rounds_text) : ROUNDS;
+  size_t before = open_fds();
+  cordon_policy *policy;
+  cordon_host *host;
+  cordon_error err;
+  server_start(&server);
+  policy = policy_new(server.port);
+  host = host_new();
+  srand(seed);
+  for (unsigned i = 0; i < rounds; i++) {
+    unsigned k = (unsigned)rand() % 4;
+    if (sb[k]) {
+      cordon_sandbox_free(sb[k]);
+      sb[k] = NULL;
+    } else {
+      memset(&seen[k], 0, sizeof seen[k]);
+      sb[k] = sandbox_new(host, policy, &seen[k]);
+      if (rand() % 8 > 0)
+        (void)load(sb[k], what, server.port, seed + i, &err);
+    }
+    for (int turns = rand() % 40; turns > 0; turns--) {
+      turn(host, 2);
+      k = (unsigned)rand() % 4;
+      if (sb[k] && rand() % 100 == 0)
+        cordon_sandbox_cancel(sb[k]);
+      if (sb[k] && rand() % 50 == 0)
+        (void)!cordon_sandbox_set_policy(sb[k], policy, &err);
+    }
+  }
+  for (unsigned k = 0; k < 4; k++)
+    cordon_sandbox_free(sb[k]);
+  cordon_host_free(host);
+  cordon_policy_unref(policy);
+  server_stop(&server);
+  ck_assert_uint_eq(open_fds(), before);
+}
+
+static const char *const acts[] = {"garbage", "babble", "spoil", "vanish"};
+
+START_TEST(whatever_they_say) {
+  const char *seed = getenv("REMOTE_SEED");
+  storm(acts[_i], seed ? (unsigned)atoi(seed) : 1);
+}
+END_TEST
+
+/* -------------------------------------------------------------- hoards --- */
+
+/* Connections it says are closed, and has not even taken, are still ours. */
+START_TEST(what_is_not_taken_counts) {
+  struct server server;
+  struct seen seen = {0, 0};
+  size_t before, last = 0;
+  cordon_policy *policy;
+  cordon_sandbox *sb;
+  cordon_host *host;
+  cordon_error err;
+  uint64_t moved_ms;
+  server_start(&server);
+  policy = policy_new(server.port);
+  host = host_new();
+  sb = sandbox_new(host, policy, &seen);
+  ck_assert_int_eq(load(sb, "hoard", server.port, 1, &err), CORDON_OK);
+  before = open_fds();
+  moved_ms = now_ms();
+  while (cordon_sandbox_result(sb, &err) == CORDON_AGAIN &&
+         now_ms() - moved_ms < 500) {
+    turn(host, 50);
+    if (seen.opened != last)
+      moved_ms = now_ms();
+    last = seen.opened;
+    /* those of the server are in this process, too */
+    ck_assert_uint_lt(open_fds(), before + seen.opened + 100);
+  }
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+  cordon_policy_unref(policy);
+  server_stop(&server);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- ends --- */
+
+/* Reading what it sends is paid for by its script. */
+START_TEST(our_time_is_limited) {
+  struct seen seen = {0, 0};
+  cordon_host *host = host_new();
+  cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
+  cordon_error err;
+  int rv;
+  ck_assert_int_eq(load(sb, "burden", 1, 1, &err), CORDON_OK);
+  rv = cordon_sandbox_run(sb, 0, &err);
+  ck_assert_int_eq(rv, CORDON_E_LIMIT);
+  ck_assert_str_eq(err.message, "the CPU limit is reached");
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+static void *cancel_soon(void *sb) {
+  struct timespec ts = {0, 50 * 1000 * 1000};
+  nanosleep(&ts, NULL);
+  cordon_sandbox_cancel(sb);
+  return NULL;
+}
+
+/* One that never says that it has loaded the script can be given up. */
+START_TEST(loading_can_be_canceled) {
+  static const char *const hangs[] = {"silent", "halt"};
+  cordon_host *host = host_new();
+  unit_each(what, hangs) {
+    struct seen seen = {0, 0};
+    cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
+    cordon_error err;
+    pthread_t t;
+    ck_assert(pthread_create(&t, NULL, cancel_soon, sb) == 0);
+    ck_assert_int_eq(load(sb, *what, 1, 1, &err), CORDON_E_CANCELLED);
+    pthread_join(t, NULL);
+    cordon_sandbox_free(sb);
+  }
+  cordon_host_free(host);
+}
+END_TEST
+
+START_TEST(lies_are_worker_errors) {
+  struct seen seen = {0, 0};
+  cordon_host *host = host_new();
+  cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
+  cordon_error err;
+  ck_assert_int_eq(load(sb, "lie", 1, 1, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_WORKER);
+  ck_assert_ptr_nonnull(strstr(err.message, "broke the protocol"));
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("remote");
+  TCase *tc = tcase_create("remote");
+  tcase_set_timeout(tc, 300);
+  tcase_add_loop_test(tc, whatever_they_say, 0, unit_len(acts));
+  tcase_add_test(tc, what_is_not_taken_counts);
+  tcase_add_test(tc, our_time_is_limited);
+  tcase_add_test(tc, loading_can_be_canceled);
+  tcase_add_test(tc, lies_are_worker_errors);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+#endif
+
+int main(void) {
+  return unit_run(suite());
+}

@@ -1,0 +1,336 @@
+/* hostile_worker.c - a helper program whose workers lie: what the broker is
+ * sent when the VM has been broken into.  The text of the script names the act
+ * and a seed; it is confined as the real one is. */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/vm/state.h"
+#include "runtime/worker/wire.h"
+#include "runtime/worker/worker.h"
+
+static struct wire wire;
+static uint64_t state;
+
+static uint32_t any(uint32_t below) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(state >> 33) % below;
+}
+
+/* ------------------------------------------------------------- talking --- */
+
+static void wait_ms(int ms) {
+  struct pollfd p = {-1, 0, 0};
+  poll(&p, 1, ms);
+}
+
+static void put(const struct packet *m) {
+  if (wire_put(&wire, m, -1) != 0)
+    _exit(9);
+}
+
+/* Sends all of it, reading what comes if |listen|. */
+static void flush(bool listen) {
+  while (wire_flush(&wire) == ERR_AGAIN) {
+    struct pollfd p = {wire.fd, POLLOUT | (listen ? POLLIN : 0), 0};
+    poll(&p, 1, 1000);
+    if (listen && (p.revents & POLLIN))
+      (void)wire_receive(&wire, 16384, true);
+  }
+}
+
+/* Throws away what has come, descriptors too. */
+static void drain(void) {
+  enum packet_kind kind;
+  struct slice whole;
+  int fd;
+  while (wire_receive(&wire, 16384, true) == 0)
+    continue;
+  while (wire_next(&wire, &kind, &whole) == 0)
+    wire_drop(&wire, whole);
+  while ((fd = wire_take_fd(&wire)) >= 0)
+    close(fd);
+}
+
+static void expect(enum packet_kind want, struct packet *ret, struct arena *a) {
+  static char copy[1 << 20];
+  enum packet_kind kind;
+  struct slice whole;
+  while (wire_next(&wire, &kind, &whole) != 0) {
+    struct pollfd p = {wire.fd, POLLIN, 0};
+    poll(&p, 1, -1);
+    if (wire_receive(&wire, 65536, true) == ERR_CLOSED)
+      _exit(8);
+  }
+  if (kind != want || whole.len > sizeof copy)
+    _exit(7);
+  memcpy(copy, whole.p, whole.len);
+  if (packet_read(ret, (struct slice){copy, whole.len}, a) != 0)
+    _exit(6);
+  wire_drop(&wire, whole);
+}
+
+static void loaded(void) {
+  struct packet m = {.kind = MSG_LOADED};
+  put(&m);
+  flush(false);
+}
+
+/* ------------------------------------------------------- made-up words --- */
+
+static struct slice words(void) {
+  static const char *const some[] = {"",
+                                     "security.actor.create",
+                                     "security.scope.create",
+                                     "websocket.connect.url",
+                                     "p1",
+                                     "p2",
+                                     "all",
+                                     "mod",
+                                     "../../etc/passwd",
+                                     "ws://127.0.0.1:1/",
+                                     "wss://user:pw@[::1]:9/\r\nX: y",
+                                     "\x1b[2J\xff\xfe",
+                                     "%s%n%n"};
+  static char noise[4000];
+  static bool filled;
+  if (!filled)
+    for (size_t i = 0; i < sizeof noise; i++)
+      noise[i] = (char)any(256);
+  filled = true;
+  if (any(6) == 0)
+    return (struct slice){noise, any(sizeof noise)};
+  return slice_of(some[any(sizeof some / sizeof *some)]);
+}
+
+static void random_packet(struct packet *m, const char *url) {
+  static struct msg_header headers[64];
+  static struct slice protocols[64];
+  static struct msg_run runs[64];
+  static struct value_member members[8];
+  static struct value map;
+  static const uint8_t kinds[] = {
+      MSG_OUTPUT,   MSG_ASK,  MSG_POLICY,  MSG_GROUP,   MSG_SCOPE,
+      MSG_EVALUATE, MSG_CAN,  MSG_REQUIRE, MSG_CONNECT, MSG_CONNECT,
+      MSG_CLOSED,   MSG_DROP, MSG_USAGE,   MSG_CLOSED};
+  struct msg_place where = {words(), any(UINT16_MAX)};
+  memset(m, 0, sizeof *m);
+  m->kind = (enum packet_kind)kinds[any(sizeof kinds)];
+  map = (struct value){.type = VALUE_MAP};
+  map.as.map.members = members;
+  map.as.map.len = any(8);
+  for (size_t i = 0; i < map.as.map.len; i++) {
+    members[i].key = words();
+    members[i].value = (struct value){.type = VALUE_STRING};
+    members[i].value.as.string = words();
+  }
+  switch (m->kind) {
+  case MSG_ASK:
+    m->as.ask = (struct msg_ask){where, words(), words()};
+    if (any(4) > 0)
+      m->as.ask.action = slice_of("security.actor.create");
+    break;
+  case MSG_POLICY:
+  case MSG_GROUP:
+    m->as.named = (struct msg_named){where, words()};
+    break;
+  case MSG_EVALUATE:
+  case MSG_CAN:
+    m->as.inquiry.own_actor = any(2);
+    m->as.inquiry.actor = (struct msg_actor){any(2), words(), &map};
+    m->as.inquiry.action = words();
+    m->as.inquiry.resource = words();
+    m->as.inquiry.meta = any(2) ? &map : NULL;
+    m->as.inquiry.one = any(2);
+    m->as.inquiry.runs = runs;
+    m->as.inquiry.nruns = any(3);
+    for (size_t i = 0; i < 3; i++)
+      runs[i] = (struct msg_run){any(3), any(3), any(3)};
+    break;
+  case MSG_CONNECT:
+    m->as.connect.id = any(3);
+    m->as.connect.where = where;
+    m->as.connect.url = any(3) ? slice_of(url) : words();
+    m->as.connect.dial_timeout_ns =
+        any(9) ? UINT64_C(1) << any(64) : UINT64_MAX;
+    m->as.connect.deflate = (uint8_t)any(3);
+    m->as.connect.headers = headers;
+    m->as.connect.protocols = protocols;
+    m->as.connect.nheaders = any(4) ? 0 : any(64);
+    m->as.connect.nprotocols = any(4) ? 0 : any(64);
+    for (size_t i = 0; i < 64; i++) {
+      headers[i] = (struct msg_header){words(), words()};
+      protocols[i] = words();
+    }
+    break;
+  case MSG_CLOSED:
+    m->as.closed = (struct msg_closed){any(40), (uint16_t)any(65536), any(2)};
+    break;
+  case MSG_DROP:
+    m->as.set = any(4);
+    break;
+  case MSG_SCOPE:
+    break;
+  case MSG_USAGE:
+    m->as.usage = (struct msg_usage){any(9), any(9), any(9)};
+    break;
+  default:
+    m->as.text = words();
+    break;
+  }
+}
+
+/* ---------------------------------------------------------------- acts --- */
+
+static void send_raw(const void *p, size_t n) {
+  (void)!send(wire.fd, p, n, MSG_NOSIGNAL);
+}
+
+static int garbage(void) {
+  uint8_t text[8192];
+  for (size_t i = 0; i < sizeof text; i++)
+    text[i] = (uint8_t)any(256);
+  if (any(2))
+    loaded();
+  send_raw(text, 1 + any(sizeof text - 1));
+  wait_ms((int)any(20));
+  return 0;
+}
+
+/* Messages that can be read; now and then a byte of one is another. */
+static int babble(const char *url, bool spoil) {
+  uint32_t n = 1 + any(200);
+  loaded();
+  while (n-- > 0) {
+    struct packet m;
+    random_packet(&m, url);
+    put(&m);
+    if (spoil && any(20) == 0)
+      buf_bytes(&wire.out)[any((uint32_t)wire.out.len)] ^=
+          (uint8_t)(1 + any(9));
+    flush(any(8) > 0);
+    if (any(3) > 0)
+      wait_ms((int)any(3));
+    if (any(4) > 0)
+      drain();
+    if (any(300) == 0)
+      raise(any(3) ? SIGKILL : SIGSTOP);
+    if (any(300) == 0)
+      shutdown(wire.fd, (int)any(3));
+  }
+  if (any(2)) {
+    struct packet m = {.kind = MSG_RESULT};
+    m.as.result.fault.code = any(2) ? 0 : -(int)any(30);
+    m.as.result.fault.message = words();
+    m.as.result.fault.source = words();
+    m.as.result.stop = (uint8_t)any(8);
+    m.as.result.traceback = words();
+    put(&m);
+    flush(false);
+    wait_ms((int)any(30));
+  }
+  return (int)any(99);
+}
+
+/* Opens, says that it has closed, and takes no descriptor. */
+static int hoard(const char *url) {
+  uint64_t number = 0;
+  loaded();
+  for (uint32_t round = 0; round < 40; round++) {
+    struct packet m;
+    for (uint32_t i = 0; i < 40; i++) {
+      m.kind = MSG_CONNECT;
+      memset(&m.as, 0, sizeof m.as);
+      m.as.connect.id = i;
+      m.as.connect.url = slice_of(url);
+      m.as.connect.dial_timeout_ns = UINT64_C(10000000000);
+      put(&m);
+    }
+    flush(false);
+    wait_ms(100); /* for them to be open: then their numbers are known */
+    for (uint32_t i = 0; i < 40; i++) {
+      m.kind = MSG_CLOSED;
+      memset(&m.as, 0, sizeof m.as);
+      m.as.closed.number = ++number;
+      put(&m);
+    }
+    flush(false);
+  }
+  wait_ms(60000);
+  return 0;
+}
+
+/* Few bytes that take long to read. */
+static _Noreturn void burden(void) {
+  static struct value nulls[40000];
+  struct value_member one = {.key = slice_of("k")};
+  struct value map = {.type = VALUE_MAP};
+  struct packet m = {.kind = MSG_CAN};
+  loaded();
+  one.value.type = VALUE_LIST;
+  one.value.as.list.items = nulls;
+  one.value.as.list.len = sizeof nulls / sizeof *nulls;
+  map.as.map.members = &one;
+  map.as.map.len = 1;
+  m.as.inquiry.meta = &map;
+  for (;;) {
+    struct pollfd p = {wire.fd, POLLIN, 0};
+    put(&m);
+    flush(false);
+    poll(&p, 1, -1);
+    drain();
+  }
+}
+
+static int act(const char *what, const char *url) {
+  if (strcmp(what, "garbage") == 0)
+    return garbage();
+  if (strcmp(what, "babble") == 0)
+    return babble(url, false);
+  if (strcmp(what, "spoil") == 0)
+    return babble(url, true);
+  if (strcmp(what, "hoard") == 0)
+    return hoard(url);
+  if (strcmp(what, "burden") == 0)
+    burden();
+  if (strcmp(what, "silent") == 0)
+    wait_ms(600000); /* never loaded */
+  if (strcmp(what, "vanish") == 0)
+    raise(SIGKILL);
+  if (strcmp(what, "halt") == 0)
+    raise(SIGSTOP);
+  if (strcmp(what, "lie") == 0) { /* an end that only the host can know */
+    struct packet m = {.kind = MSG_RESULT};
+    loaded();
+    m.as.result.fault.code = ERR_CANCELED;
+    m.as.result.stop = STOP_CANCEL;
+    put(&m);
+    flush(false);
+    wait_ms(600000);
+  }
+  return 5;
+}
+
+static int body(int fd) {
+  char text[256], what[32], url[128];
+  struct packet m;
+  struct arena a;
+  arena_init(&a, &mem_libc, SIZE_MAX / 2);
+  wire_init(&wire, fd, &mem_libc, PROTOCOL_TO_WORKER_MAX, SIZE_MAX / 2);
+  expect(MSG_SETUP, &m, &a);
+  expect(MSG_LOAD, &m, &a);
+  snprintf(text, sizeof text, "%.*s", (int)m.as.load.source.text.len,
+           m.as.load.source.text.p);
+  if (sscanf(text, "%31s %127s %lu", what, url, &state) != 3)
+    return 4;
+  return act(what, url);
+}
+
+int main(int argc, char **argv) {
+  static const struct worker_body hostile = {NULL, body};
+  return template_main(argc, argv, &hostile);
+}
