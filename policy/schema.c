@@ -62,6 +62,7 @@ const char policy_schema[] =
     "      \"description\": \"What it is: security.policy and security.policy.e"
     "xpr.\",\n"
     "      \"type\": \"string\",\n"
+    "      \"minLength\": 1,\n"
     "      \"anyOf\": [\n"
     "        {\n"
     "          \"enum\": [\n"

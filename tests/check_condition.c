@@ -56,7 +56,8 @@ static int make(struct fixture *f, struct condition *c, const char *field,
     return condition_set_value_from(c, slice_of(value + 1), &f->arena, e);
   if (!value)
     return condition_set_value(c, NULL, &f->regexes, &f->arena, e);
-  ck_assert_int_eq(json_parse(&v, slice_of(value), &f->arena, e), 0);
+  if ((rv = json_parse(&v, slice_of(value), &f->arena, e)) != 0)
+    return rv;
   return condition_set_value(c, &v, &f->regexes, &f->arena, e);
 }
 
@@ -322,6 +323,32 @@ START_TEST(says_what_does_not_hold) {
 }
 END_TEST
 
+START_TEST(survives_failing_memory) {
+  size_t refused = 0;
+
+  unit_each(row, cases) {
+    int rv = ERR_NOMEM;
+    if (!regex_supported() && strstr(row->op, "matches"))
+      continue;
+    for (size_t n = 0; rv == ERR_NOMEM; n++) {
+      struct failing_mem fm;
+      struct fixture f = {.regexes = {NULL}};
+      struct condition c;
+      struct err e;
+      failing_mem_init(&fm, n);
+      arena_init(&f.arena, &fm.mem, SIZE_MAX);
+      rv = make(&f, &c, row->field, row->op, row->value, &e);
+      ck_assert_int_eq(rv, fm.refused ? ERR_NOMEM : 0);
+      refused += fm.refused;
+      regex_pool_deinit(&f.regexes);
+      arena_deinit(&f.arena);
+      ck_assert_uint_eq(fm.live_bytes, 0);
+    }
+  }
+  ck_assert_uint_gt(refused, unit_len(cases));
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("condition");
   TCase *tc = tcase_create("condition");
@@ -331,6 +358,7 @@ int main(void) {
   tcase_add_test(tc, knows_its_operators);
   tcase_add_test(tc, checks_regexes);
   tcase_add_test(tc, says_what_does_not_hold);
+  tcase_add_test(tc, survives_failing_memory);
   suite_add_tcase(s, tc);
   return unit_run(s);
 }

@@ -647,6 +647,8 @@ START_TEST(says_what_is_false) {
 END_TEST
 
 START_TEST(survives_failing_memory) {
+  size_t refused = 0;
+
   unit_each(row, cases) {
     int rv = ERR_NOMEM;
     if (!regex_supported() && strstr(row->text, "matches"))
@@ -660,11 +662,16 @@ START_TEST(survives_failing_memory) {
       failing_mem_init(&fm, n);
       arena_init(&a, &fm.mem, SIZE_MAX);
       rv = expr_compile(&x, slice_of(row->text), place, &regexes, &a, &e);
+      ck_assert_int_eq(rv, fm.refused              ? ERR_NOMEM
+                           : row->outcome == F - 2 ? ERR_SYNTAX
+                                                   : 0);
+      refused += fm.refused;
       regex_pool_deinit(&regexes);
       arena_deinit(&a);
       ck_assert_uint_eq(fm.live_bytes, 0);
     }
   }
+  ck_assert_uint_gt(refused, unit_len(cases) - 10);
 }
 END_TEST
 

@@ -78,13 +78,34 @@ class Audit(cli_test.Server):
         with open(os.path.join(TOP, "doc", "audit.schema.json")) as f:
             schema = json.load(f)
         jsonschema.Draft7Validator.check_schema(schema)
-        checked = 0
-        for args in (["--allow", self.url], [], ["--mode", "complain"],
-                     ["--dry-run"]):
-            for line in self.audit(0, *args)[1]:
-                jsonschema.validate(line, schema)
-                checked += 1
-        self.assertGreater(checked, 10)
+        self.write("deny.yaml", DENY % (self.url + "*"))
+        self.write("error.yaml", (DENY % (self.url + "*")).replace(
+            "effect: deny",
+            "effect: deny, conditions: [{field: actor.meta.x, operator: eq, "
+            "value: 1}]"))
+        seen, keys = set(), set()
+        odd = self.url + "/a%20b?t=%22%0a&\u00e9".replace("%0a", "")
+        for url in (self.url, self.url + "/x?token=a&b=c%22&d",
+                    "wss://u@x.example", "x\x1b[1m\u00e9", odd,
+                    "ws://127.0.0.1:1/", "ws://no.invalid/"):
+            for mode in ([], ["--mode", "complain"], ["--dry-run"]):
+                for args in (["--allow", self.url + "/*"],
+                             ["--allow", self.url + "/*", "--audit-query"],
+                             ["--allow", "ws://127.0.0.1:1"], [],
+                             ["--allow", "*", "-p", "deny.yaml"],
+                             ["--allow", "*", "-p", "error.yaml"]):
+                    for line in self.audit(0, *mode, *args, url=url)[1]:
+                        with self.subTest(url=url, mode=mode, args=args):
+                            jsonschema.validate(line, schema)
+                        seen.add((line["event"], line.get("mode"),
+                                  line.get("decision")))
+                        keys |= set(line)
+        self.assertLessEqual(
+            {("decision", mode, decision)
+             for mode in ("enforce", "complain", "dry-run")
+             for decision in ("allow", "deny", "undefined")}
+            | {("opened", None, None), ("closed", None, None)}, seen)
+        self.assertLessEqual({"would", "errors", "policy", "code"}, keys)
 
     def test_standard_output(self):
         self.write("x.lua", CONNECT)
@@ -166,6 +187,54 @@ end
         self.assertEqual(lines[0]["generation"], 1)
         self.assertEqual(lines[-1]["event"], "closed")
         self.assertEqual(lines[-3]["generation"], 2)
+
+    def test_hangup_with_nothing_to_read(self):
+        """A file that is gone or cannot be read leaves the old policies in
+        force; an open connection outlives all of it."""
+        self.write("p.yaml", ALLOW % self.url)
+        self.write("x.lua", """\
+local websocket, time = require "websocket", require "time"
+local client = assert(websocket.connect(arg[1]))
+while true do
+    client:send("still here")
+    local more, err = websocket.connect(arg[1])
+    print(client:channel():receive().data, more and "open" or err:kind())
+    if not more then return end
+    more:close()
+    time.sleep("20ms")
+end
+""")
+        p = subprocess.Popen([CORDON, "run", "-p", "p.yaml", "--max-connects"
+                              "-per-minute=100000", "x.lua", self.url],
+                             cwd=self.dir, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        self.assertEqual(p.stdout.readline(), b"still here\topen\n")
+        for replace, said in ((lambda path: None, b"No such file"),
+                              (lambda path: os.symlink("p.yaml", path),
+                               b"symbolic links"),
+                              (lambda path: os.symlink("x.lua", path),
+                               b"p.yaml:")):
+            os.unlink(self.path("p.yaml"))
+            replace(self.path("p.yaml"))
+            p.send_signal(signal.SIGHUP)
+            told = b""
+            while b"old policies stay in force" not in told:
+                line = p.stderr.readline()
+                self.assertNotEqual(line, b"", told)
+                told += line
+            self.assertIn(said, told)
+            line = p.stdout.readline()
+            self.assertEqual(line, b"still here\topen\n",
+                             None if line else p.stderr.read())
+            if not os.path.lexists(self.path("p.yaml")):
+                self.write("p.yaml", "")
+        os.unlink(self.path("p.yaml"))
+        self.write("p.yaml", DENY % self.url)
+        p.send_signal(signal.SIGHUP)
+        out, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertTrue(out.endswith(b"still here\tPermissionDenied\n"), out)
+        self.assertIn(b"new policies are in force", err)
 
     def test_bad_mode(self):
         self.write("x.lua", "")
