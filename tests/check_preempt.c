@@ -112,6 +112,7 @@ static int run_stepped(cordon_host *host) {
   int rv = CORDON_AGAIN;
   cordon_sandbox_config_init(&cfg);
   cfg.isolation = CORDON_ISOLATION_INPROCESS;
+  cfg.limits.cpu_ms = CORDON_UNLIMITED; /* steps are slow */
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_OK);
   ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
   preempt_abandon_after(host->preempt, SLICE_NS - 1);

@@ -41,8 +41,9 @@ struct preempt {
   struct preempt *outer; /* whose script called the host that runs this one */
   uint64_t slice_end_ns;
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
-  uint64_t test_ns;          /* see preempt_abandon_after */
-  sigset_t mask;             /* of the thread, outside of all handlers */
+  volatile unsigned over_shots; /* of the timer since then */
+  uint64_t test_ns;             /* see preempt_abandon_after */
+  sigset_t mask;                /* of the thread, outside of all handlers */
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -61,15 +62,20 @@ static void arm(struct preempt *p, uint64_t now_ns, uint64_t after_ns) {
   timer_settime(p->timer, 0, &its, NULL);
 }
 
-/* Must the script be left now? */
+/* Must the script be left now?  Not for time alone: a thread that the system
+ * did not run meanwhile had no chance to be polite.  Shots come at most one a
+ * slice, and only where it runs. */
 static bool is_overdue(struct preempt *p, const struct state *st,
                        uint64_t now_ns) {
   if (p->over_ns == 0) {
     if (p->test_ns == UINT64_MAX && !state_over(st))
       return false;
     p->over_ns = now_ns;
+    p->over_shots = 0;
   }
-  return p->test_ns != UINT64_MAX || now_ns - p->over_ns >= GRACE_NS;
+  p->over_shots = p->over_shots + 1;
+  return p->test_ns != UINT64_MAX || (now_ns - p->over_ns >= GRACE_NS &&
+                                      p->over_shots > GRACE_NS / SLICE_NS);
 }
 
 /* ---------------------------------------------- what was interrupted --- */
