@@ -13,25 +13,31 @@
 /* ---------------------------------------------------------- the same tree ---
  */
 
+struct comparison {
+  struct arena *scratch;
+  bool nomem; /* "not the same" is no answer */
+};
+
 static bool same_tree(const struct tree_node *a, const struct tree_node *b,
-                      struct arena *scratch);
+                      struct comparison *with);
 
 /* Keys may have changed places, but not those of the same name among
  * themselves. */
 static bool same_map(const struct tree_node *a, const struct tree_node *b,
-                     struct arena *scratch) {
-  bool *used = arena_array(scratch, b->len, sizeof *used);
+                     struct comparison *with) {
+  bool *used = arena_array(with->scratch, b->len, sizeof *used);
   size_t from = 0; /* what is before has been used */
 
-  if (!used)
+  if (!used) {
+    with->nomem = true;
     return false;
+  }
   for (size_t i = 0; i < a->len; i++) {
     size_t k = from;
     while (k < b->len &&
-           (used[k] || !same_tree(a->items[i].key, b->items[k].key, scratch)))
+           (used[k] || !same_tree(a->items[i].key, b->items[k].key, with)))
       k++;
-    if (k == b->len ||
-        !same_tree(a->items[i].value, b->items[k].value, scratch))
+    if (k == b->len || !same_tree(a->items[i].value, b->items[k].value, with))
       return false;
     used[k] = true;
     while (from < b->len && used[from])
@@ -42,15 +48,15 @@ static bool same_map(const struct tree_node *a, const struct tree_node *b,
 
 /* Recursion ends where the levels of a tree do. */
 static bool same_tree(const struct tree_node *a, const struct tree_node *b,
-                      struct arena *scratch) {
+                      struct comparison *with) {
   if (a->kind != b->kind || a->tagged != b->tagged || a->len != b->len)
     return false;
   if (a->kind == TREE_SCALAR)
     return a->type == b->type && slice_eq(a->text, b->text);
   if (a->kind == TREE_MAP)
-    return same_map(a, b, scratch);
+    return same_map(a, b, with);
   for (size_t i = 0; i < a->len; i++)
-    if (!same_tree(a->items[i].value, b->items[i].value, scratch))
+    if (!same_tree(a->items[i].value, b->items[i].value, with))
       return false;
   return true;
 }
@@ -81,6 +87,7 @@ static int unsupported(struct err *e, const char *what) {
 static int check(const struct format_file *was, const struct tree_node *tree,
                  struct slice made, const struct tree_limits *limits,
                  struct arena *a, struct err *e) {
+  struct comparison with = {.scratch = a};
   struct format_file again;
   struct tree_node *read;
   struct buf twice;
@@ -88,8 +95,9 @@ static int check(const struct format_file *was, const struct tree_node *tree,
 
   if ((rv = tree_parse(&read, made, limits, a, e)) != 0)
     return rv == ERR_NOMEM ? rv : unsupported(e, "the result does not load");
-  if (!same_tree(tree, read, a))
-    return unsupported(e, "the result would mean something else");
+  if (!same_tree(tree, read, &with))
+    return with.nomem ? ERR_NOMEM
+                      : unsupported(e, "the result would mean something else");
   if ((rv = format_read(&again, made, a)) != 0)
     return rv == ERR_NOMEM ? rv : unsupported(e, "the result does not load");
   if (!same_node(was->document->items[0]->value,

@@ -574,15 +574,19 @@ static void fill_all(struct parts *parts, const struct pattern_url *u) {
 /* A URL that would show |m|, written to |out|; nothing where none is found:
  * what is told was tried. */
 static int write_witness(const struct mutant *m, struct buf *out) {
-  const struct pattern *narrow = &m->policy->rules[m->rule].resources[m->item];
-  struct pattern wide = *narrow;
+  const struct pattern *narrow;
+  struct pattern wide;
   struct pattern_subject s = {.text = {NULL, 0}};
   char text[URL_MAX_BYTES + 1];
   struct parts parts;
   struct url url;
   int n;
 
-  if (m->change < WIDEN_SCHEME || narrow->kind != PATTERN_URL ||
+  if (m->change < WIDEN_SCHEME)
+    return 0; /* |item| is no resource */
+  narrow = &m->policy->rules[m->rule].resources[m->item];
+  wide = *narrow;
+  if (narrow->kind != PATTERN_URL ||
       narrow->as.url.host_kind == PATTERN_HOST_PREFIX ||
       !widen(&wide, m->change))
     return 0;
