@@ -36,7 +36,7 @@ static bool timer_acquire(lua_State *L) {
     if (*started <= st->limits.timers / 4)
       return false;
     *started = 0;
-    lua_gc(L, LUA_GCCOLLECT, 0);
+    objects_collect(L);
     if (!state_timer_acquire(st))
       return false;
   }

@@ -4,7 +4,19 @@
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 
-static struct object *take(struct state *st, size_t size, void **box) {
+/* The userdata.  A script can still find it in a weak table after the collector
+ * has found that nobody else can, and may be inside of a function of the object
+ * when the finalizer comes.  So it is collected twice: the first time nothing
+ * is taken away, but no function takes it any more.  Until the second time
+ * every function that did has come to its end, for it has the userdata on its
+ * stack.
+ */
+struct box {
+  struct object *object; /* NULL: not there any more */
+  struct object *dying;  /* collected once */
+};
+
+static struct object *take(struct state *st, size_t size, struct box *box) {
   struct object *o;
   gate_enter();
   o = mem_zalloc(&st->mem, size);
@@ -12,7 +24,7 @@ static struct object *take(struct state *st, size_t size, void **box) {
     o->st = st;
     o->size = size;
     list_add_tail(&st->objects, &o->node);
-    *box = o;
+    box->object = o;
   }
   gate_leave();
   return o;
@@ -20,12 +32,13 @@ static struct object *take(struct state *st, size_t size, void **box) {
 
 void *object_new(lua_State *L, const char *meta, size_t size, int nuv) {
   struct state *st = state_of(L);
-  void **box = lua_newuserdatauv(L, sizeof *box, nuv), *o;
-  *box = NULL;
+  struct box *box = lua_newuserdatauv(L, sizeof *box, nuv);
+  void *o;
+  *box = (struct box){NULL, NULL};
   luaL_setmetatable(L, meta);
   o = take(st, size, box);
   if (!o) { /* as Lua would do */
-    lua_gc(L, LUA_GCCOLLECT, 0);
+    objects_collect(L);
     o = take(st, size, box);
   }
   if (!o)
@@ -34,16 +47,24 @@ void *object_new(lua_State *L, const char *meta, size_t size, int nuv) {
 }
 
 void *object_get(lua_State *L, int idx) {
-  return *(void **)lua_touserdata(L, idx);
+  const struct box *box = lua_touserdata(L, idx);
+  return box->object;
 }
 
 void *object_check(lua_State *L, int arg, const char *meta) {
-  return *(void **)luaL_checkudata(L, arg, meta);
+  const struct box *box = luaL_checkudata(L, arg, meta);
+  luaL_argexpected(L, box->object, arg, meta);
+  return box->object;
 }
 
 void *object_test(lua_State *L, int idx, const char *meta) {
-  void **box = luaL_testudata(L, idx, meta);
-  return box ? *box : NULL;
+  const struct box *box = luaL_testudata(L, idx, meta);
+  return box ? box->object : NULL;
+}
+
+void objects_collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  lua_gc(L, LUA_GCCOLLECT, 0);
 }
 
 static void object_free(struct object *o) {
@@ -51,10 +72,19 @@ static void object_free(struct object *o) {
 }
 
 int object_gc(lua_State *L) {
-  struct object **box = lua_touserdata(L, 1), *o = *box;
+  struct box *box = lua_touserdata(L, 1);
+  struct object *o = box->dying;
+  if (box->object) {
+    box->dying = box->object;
+    box->object = NULL;
+    lua_getmetatable(L, 1);
+    lua_setmetatable(L,
+                     1); /* asks for another finalizer; no memory is needed */
+    return 0;
+  }
   if (o) {
     gate_enter();
-    *box = NULL;
+    box->dying = NULL;
     list_remove(&o->node);
     if (o->release)
       o->release(o);

@@ -42,6 +42,9 @@ void *object_test(lua_State *L, int idx, const char *meta);
  */
 void *object_get(lua_State *L, int idx);
 
+/* A full collection of garbage that lets go of such objects too. */
+void objects_collect(lua_State *L);
+
 /* The __gc of them all. */
 int object_gc(lua_State *L);
 
