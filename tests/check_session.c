@@ -621,6 +621,70 @@ START_TEST(ping_flood) {
 }
 END_TEST
 
+/* Whom we have said goodbye to is read from for a while, not for as long as it
+ * can talk: data, control frames, and what follows a mistake. */
+START_TEST(floods_of_goodbyes) {
+  static const struct {
+    const char *begin;
+    uint8_t first;
+    size_t len;
+    bool release;
+    bool close;
+  } cases[] = {{"", 0x82, 1000, true, false},
+               {"", 0x89, 125, true, false},
+               {"", 0x89, 0, true, false},
+               {"", 0x82, 1000, false, true},
+               {"", 0x89, 0, false, true},
+               {"", 0x00, 1, false, true},
+               {"", 0x82, 1000, true, true},
+               {"\x83", 0x82, 1000, false, false}, /* no such opcode: drains */
+               {"\x83", 0x82, 1000, true, false}};
+  unit_each(it, cases) {
+    static uint8_t wire[64 * 1024];
+    static char data[1000];
+    size_t n = 0, sent = 0, most = 4 << 20;
+    size_t at;
+    struct client k;
+    ssize_t some = 0;
+    while (n + 1010 < sizeof wire)
+      n += frame(wire + n, it->first, data, it->len);
+    client_init(&k, false, false);
+    client_open(&k);
+    if (it->begin[0])
+      feed(&k, it->begin, 1, 1);
+    if (it->begin[0])
+      feed(&k, "", 1, 1); /* its length */
+    if (it->first == 0)
+      feed(&k, "\2", 1, 1); /* a message that does not end */
+    if (it->first == 0)
+      feed(&k, "", 1, 1);
+    if (it->close)
+      ck_assert_int_eq(
+          connection_close(k.c, 1000, (struct slice){NULL, 0}, NULL), 0);
+    if (it->release) {
+      connection_release(k.c, 1001);
+      k.c = NULL;
+    }
+    /* as long as it reads there is room again */
+    for (int idle = 0; sent < most && idle < 100 && some >= 0;) {
+      at = sent % n;
+      some = send(k.peer, wire + at, n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+      idle = some > 0 ? 0 : idle + 1;
+      sent += some > 0 ? (size_t)some : 0;
+      if (some < 0 && errno == EAGAIN)
+        some = 0;
+      ck_assert_int_eq(loop_dispatch(k.loop, 0), 0);
+      (void)recv(k.peer, data, sizeof data, MSG_DONTWAIT);
+      memset(data, 0, sizeof data);
+    }
+    ck_assert_msg(some < 0, "%02x: it still reads after %zu bytes", it->first,
+                  sent);
+    ck_assert_uint_eq(connections_released(k.loop), 0);
+    client_end(&k);
+  }
+}
+END_TEST
+
 /* Every allocation refused in turn, with compression both ways. */
 START_TEST(failing_allocations) {
   static char json[30000];
@@ -696,6 +760,7 @@ int main(void) {
   tcase_add_test(slow, paused_in_a_flood);
   tcase_add_test(slow, endless_nothing);
   tcase_add_test(slow, ping_flood);
+  tcase_add_test(slow, floods_of_goodbyes);
   tcase_add_test(tc, failing_allocations);
   tcase_add_test(tc, released_in_the_middle);
   tcase_set_timeout(slow, 120);

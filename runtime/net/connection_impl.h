@@ -16,6 +16,13 @@
 #define OUT_MAX (OUT_DATA_MAX + 2 * OUT_CONTROL_ROOM)
 #define OUT_KEPT 1024 /* a buffer that an idle connection may keep */
 
+/* What is read of a peer after we have said goodbye: about what may be under
+ * way when our close frame reaches one that is not hostile.  Who sends more
+ * would have us read for all the time a goodbye may take.  An owner that still
+ * listens may be sent one more message of the greatest length. */
+#define GOODBYE_BYTES (1024U * 1024)
+#define GOODBYE_FRAMES (16U * 1024)
+
 enum connection_state {
   CONN_OPENING,
   CONN_OPEN,
@@ -82,6 +89,8 @@ struct connection {
   uint8_t pong[FRAMES_CONTROL_MAX];
 
   /* closing */
+  uint64_t goodbye_bytes; /* read since then, and */
+  size_t goodbye_frames;  /* those nobody was given */
   bool close_queued;
   bool close_begun; /* our frame is in |out|: nothing follows it */
   bool peer_closed;
@@ -120,6 +129,18 @@ void conn_queue_close(struct connection *c, uint16_t code, struct slice reason,
 static inline bool conn_receiving(const struct connection *c) {
   return !c->freed && !c->paused && !c->peer_closed &&
          (c->state == CONN_OPEN || c->state == CONN_CLOSING);
+}
+
+/* We have said goodbye, or will as soon as there is room. */
+static inline bool conn_parting(const struct connection *c) {
+  return c->close_queued || c->state == CONN_DRAINING;
+}
+
+static inline bool conn_goodbye_over(const struct connection *c) {
+  uint64_t most = GOODBYE_BYTES;
+  if (c->h && c->state != CONN_DRAINING)
+    most += c->read_limit;
+  return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES;
 }
 
 /* --------------------------------------------------- connection_in.c --- */

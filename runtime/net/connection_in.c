@@ -239,6 +239,9 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
     ++*events;
     rv = next_event(c, read, &ev);
     if (rv == 0) {
+      /* those an owner is given are as many as it likes to take */
+      if (conn_parting(c) && (!c->h || ev.kind != FRAMES_DATA || !ev.end))
+        c->goodbye_frames++;
       on_event(c, &ev);
     } else if (rv == ERR_AGAIN) {
       if (read->len == 0)
@@ -322,6 +325,8 @@ void conn_receive(struct connection *c) {
     if (read_some(c, &read, &drained) != 0)
       break;
     budget -= read.len < budget ? read.len : budget;
+    if (conn_parting(c))
+      c->goodbye_bytes += read.len;
   }
   if (alive(c) && !c->peer_closed && read.len > 0) {
     c->read_size = READ_FIRST_BYTES;
@@ -336,7 +341,7 @@ void conn_receive(struct connection *c) {
   conn_pump(c);     /* pongs, and the answer to a close */
   if (!alive(c))
     return;
-  if (c->read_end)
+  if (c->read_end || (!c->peer_closed && conn_goodbye_over(c)))
     conn_lose(c);
   else if (c->more && conn_receiving(c))
     conn_kick(c);
@@ -355,7 +360,8 @@ void conn_drain(struct connection *c) {
     rv = stream_read(c->stream, scratch, LOOP_SCRATCH_BYTES, &n);
     if (rv == ERR_AGAIN)
       return;
-    if (rv != 0 || n == 0)
+    c->goodbye_bytes += n;
+    if (rv != 0 || n == 0 || conn_goodbye_over(c))
       c->read_end = true;
     budget -= n < budget ? n : budget;
   }

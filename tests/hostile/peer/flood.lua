@@ -1,6 +1,6 @@
 -- flood.lua - messages without end, to a script that does not read.
 -- status: 0
--- args: --cpu 20s --memory 8MiB
+-- args: --cpu 500ms --memory 8MiB
 -- server: flood
 -- stdout: fine
 local websocket, time = require "websocket", require "time"
