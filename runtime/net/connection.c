@@ -8,6 +8,9 @@
 #include "runtime/net/poller.h"
 
 #define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
+/* One for a task that waits for a message to run and one for what it sends to
+ * go out; the others for a broker between. */
+#define FAIL_TURNS 4
 
 bool close_code_sendable(uint16_t code) {
   return close_code_valid(code);
@@ -177,7 +180,9 @@ void conn_finish(struct connection *c, uint16_t code, bool clean,
 
 void conn_lose(struct connection *c) {
   struct slice none = {NULL, 0};
-  if (c->peer_closed)
+  if (c->fail_turns > 0)
+    conn_finish(c, c->fail_code, false, slice_of(c->fail_reason), false);
+  else if (c->peer_closed)
     conn_finish(c, c->peer_code, false,
                 (struct slice){c->peer_reason, c->peer_reason_len}, false);
   else
@@ -193,6 +198,21 @@ void conn_fail_open(struct connection *c, uint16_t code, const char *reason) {
     linger = conn_write_close(c) == 0;
   }
   conn_finish(c, code, false, text, linger);
+}
+
+void conn_fail_soon(struct connection *c, uint16_t code, const char *reason) {
+  c->fail_turns = FAIL_TURNS;
+  c->fail_code = code;
+  c->fail_reason = reason;
+  c->read_at = 0;
+  conn_kick(c);
+}
+
+static void count_to_fail(struct connection *c) {
+  if (--c->fail_turns > 0)
+    conn_kick(c);
+  else
+    conn_fail_open(c, c->fail_code, c->fail_reason);
 }
 
 void conn_queue_close(struct connection *c, uint16_t code, struct slice reason,
@@ -247,6 +267,8 @@ static void on_kick(struct deferred *d, void *ud) {
   enter(c);
   if (c->state == CONN_OPEN || c->state == CONN_CLOSING) {
     conn_pump(c);
+    if (!c->freed && c->fail_turns > 0 && c->state <= CONN_CLOSING)
+      count_to_fail(c);
     if (conn_receiving(c) && (c->more || c->read_end))
       conn_receive(c);
   } else if (c->state == CONN_DRAINING) {
@@ -517,6 +539,8 @@ void connection_release(struct connection *c, uint16_t code) {
   if (c->state != CONN_DRAINING) {
     if (!c->close_queued) {
       c->close_code = close_code_sendable(code) ? code : CLOSE_GOING_AWAY;
+      if (c->fail_turns > 0)
+        c->close_code = c->fail_code;
       c->close_reason_len = 0;
     }
     c->close_queued = true;

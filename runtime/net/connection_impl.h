@@ -92,7 +92,10 @@ struct connection {
   uint64_t goodbye_bytes; /* read since then, and */
   size_t goodbye_frames;  /* those nobody was given */
   bool close_queued;
-  bool close_begun; /* our frame is in |out|: nothing follows it */
+  bool close_begun;   /* our frame is in |out|: nothing follows it */
+  uint8_t fail_turns; /* not 0: then it fails, with these */
+  uint16_t fail_code;
+  const char *fail_reason;
   bool peer_closed;
   uint16_t close_code; /* ours; 1005: an empty frame */
   uint16_t peer_code;
@@ -122,12 +125,15 @@ void conn_finish(struct connection *c, uint16_t code, bool clean,
 void conn_lose(struct connection *c);
 /* RFC 6455, section 7.1.7: say why, and listen no more. */
 void conn_fail_open(struct connection *c, uint16_t code, const char *reason);
+/* The same some turns later, for what the peer has sent: the owner may answer
+ * the good messages that came before. */
+void conn_fail_soon(struct connection *c, uint16_t code, const char *reason);
 /* Puts our close frame behind the data that is queued already. */
 void conn_queue_close(struct connection *c, uint16_t code, struct slice reason,
                       struct send_request *r);
 
 static inline bool conn_receiving(const struct connection *c) {
-  return !c->freed && !c->paused && !c->peer_closed &&
+  return !c->freed && !c->paused && !c->peer_closed && c->fail_turns == 0 &&
          (c->state == CONN_OPEN || c->state == CONN_CLOSING);
 }
 

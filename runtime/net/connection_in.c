@@ -122,15 +122,15 @@ static void on_deflated(struct connection *c, const struct frames_event *ev) {
       return;
     }
     if (rv != 0 && rv != ERR_AGAIN) {
-      conn_fail_open(c, CLOSE_BAD_DATA, "message is not valid deflate");
+      conn_fail_soon(c, CLOSE_BAD_DATA, "message is not valid deflate");
       return;
     }
     if (full && n > 0) {
-      conn_fail_open(c, CLOSE_TOO_BIG, "message is longer than the read limit");
+      conn_fail_soon(c, CLOSE_TOO_BIG, "message is longer than the read limit");
       return;
     }
     if (!is_good_text(c, n, ev->end && rv == 0)) {
-      conn_fail_open(c, CLOSE_BAD_DATA, "text is not valid UTF-8");
+      conn_fail_soon(c, CLOSE_BAD_DATA, "text is not valid UTF-8");
       return;
     }
     m->len += n;
@@ -247,7 +247,7 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
       if (read->len == 0)
         return;
     } else {
-      conn_fail_open(c, c->frames.fail_code, c->frames.fail_reason);
+      conn_fail_soon(c, c->frames.fail_code, c->frames.fail_reason);
       return;
     }
   }
@@ -328,7 +328,7 @@ void conn_receive(struct connection *c) {
     if (conn_parting(c))
       c->goodbye_bytes += read.len;
   }
-  if (alive(c) && !c->peer_closed && read.len > 0) {
+  if (alive(c) && !c->peer_closed && c->fail_turns == 0 && read.len > 0) {
     c->read_size = READ_FIRST_BYTES;
     if (buf_add(&c->leftover, read.p, read.len) != 0)
       no_memory(c);
