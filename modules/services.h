@@ -5,6 +5,7 @@
 #include "modules/admission.h"
 #include "modules/authority.h"
 #include "modules/guard.h"
+#include "modules/lookup.h"
 #include "runtime/base/list.h"
 #include "runtime/net/resolve.h"
 #include "runtime/net/tls.h"
@@ -42,6 +43,8 @@ struct remote_dial {
 struct services {
   struct guard guard;
   const struct authority *authority;
+  const struct lookup *lookup;
+  struct lookup_memory lookup_memory; /* of lookup_here */
   struct resolver *resolver;
   struct tls_context *tls;
   /* websocket.c */

@@ -8,7 +8,9 @@
 
 #include "modules/errors.h"
 #include "modules/modules.h"
+#include "modules/services.h"
 #include "modules/time_format.h"
+#include "modules/tzif.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
@@ -214,11 +216,18 @@ static const luaL_Reg duration_metamethods[] = {
 
 /* Locations */
 
-enum location_kind { LOCATION_UTC, LOCATION_LOCAL, LOCATION_FIXED };
+enum location_kind {
+  LOCATION_UTC,
+  LOCATION_LOCAL, /* what the C library takes for the system's */
+  LOCATION_FIXED,
+  LOCATION_ZONE
+};
 
+/* Behind its name lie the data of a LOCATION_ZONE, to which |zone| points. */
 struct location {
   enum location_kind kind;
   int32_t offset; /* LOCATION_FIXED */
+  struct tzif zone;
   size_t len;
   char name[];
 };
@@ -238,10 +247,26 @@ static void push_location(lua_State *L, enum location_kind kind,
   luaL_setmetatable(L, LOCATION_META);
 }
 
+/* Pushes a location of |name| with |data|.  False: they are no zone's. */
+static bool push_zone(lua_State *L, struct slice name, struct slice data) {
+  struct location *loc =
+      lua_newuserdatauv(L, sizeof *loc + name.len + data.len, 0);
+  loc->kind = LOCATION_ZONE;
+  loc->offset = 0;
+  loc->len = name.len;
+  memcpy(loc->name, name.p, name.len);
+  memcpy(loc->name + name.len, data.p, data.len);
+  luaL_setmetatable(L, LOCATION_META);
+  return tzif_parse(&loc->zone,
+                    (struct slice){loc->name + name.len, data.len}) == 0;
+}
+
 /* The zone of |loc| in force at |sec|.  |names| may hold its name. */
 static struct zone zone_at(const struct location *loc, int64_t sec,
                            char names[ZONE_NAME_MAX + 1]) {
   struct zone zone = {{loc->name, loc->len}, loc->offset};
+  if (loc->kind == LOCATION_ZONE)
+    return tzif_at(&loc->zone, sec);
   if (loc->kind == LOCATION_LOCAL) {
     time_t t = (time_t)sec;
     struct tm tm;
@@ -263,7 +288,7 @@ static struct zone zone_at(const struct location *loc, int64_t sec,
 static int64_t seconds_in(const struct location *loc, int64_t clock) {
   char names[ZONE_NAME_MAX + 1];
   int32_t offset = zone_at(loc, clock, names).offset;
-  if (loc->kind == LOCATION_LOCAL && offset != 0)
+  if (offset != 0)
     offset = zone_at(loc, clock - offset, names).offset;
   return clock - offset;
 }
@@ -728,6 +753,10 @@ static int lib_parse_duration(lua_State *L) {
 
 static int lib_load_location(lua_State *L) {
   struct slice name = arg_slice(L, 1);
+  struct services *sv = services_of(L);
+  const int name_max = name.len < 64 ? (int)name.len : 64;
+  struct slice data = {NULL, 0};
+  int rv = ERR_NOT_FOUND;
   if (name.len == 0)
     return fail_nil(L, KIND_INVALID, false,
                     "time.load_location: the name is empty");
@@ -739,10 +768,35 @@ static int lib_load_location(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
     return 1;
   }
-  return fail_nil(L, KIND_NOT_FOUND, false,
-                  "time.load_location: no zone '%.*s', only 'UTC' and 'Local' "
-                  "are known",
-                  name.len < 64 ? (int)name.len : 64, name.p);
+  /* The name decides which file is read; who reads it looks at it again. */
+  if (tz_name_ok(name)) {
+    gate_enter();
+    rv = sv->lookup->zone(sv, name, &data);
+    gate_leave();
+  }
+  switch (rv) {
+  case 0:
+    if (data.len <= TZIF_MAX_BYTES && push_zone(L, name, data))
+      return 1;
+    return fail_nil(L, KIND_INTERNAL, false,
+                    "time.load_location: what is stored for '%.*s' is no zone",
+                    name_max, name.p);
+  case ERR_NOT_FOUND:
+    return fail_nil(L, KIND_NOT_FOUND, false,
+                    "time.load_location: no zone '%.*s', expected a name like "
+                    "'Europe/Paris'",
+                    name_max, name.p);
+  case ERR_UNSUPPORTED:
+    return fail_nil(L, KIND_UNAVAILABLE, false,
+                    "time.load_location: this machine has no time zones "
+                    "(tzdata), only 'UTC', 'Local' and fixed_zone work");
+  case ERR_NOMEM:
+    return luaL_error(L, "not enough memory");
+  default:
+    return fail_nil(L, KIND_INTERNAL, false,
+                    "time.load_location: the zone '%.*s' cannot be read",
+                    name_max, name.p);
+  }
 }
 
 static int lib_fixed_zone(lua_State *L) {
@@ -783,6 +837,11 @@ static int push_parsed(lua_State *L, const struct parsed_time *p,
     push_location(L, LOCATION_FIXED, name, p->offset);
     return push_time_in(L, &m);
   case PARSED_NAME:
+    if (loc->kind == LOCATION_ZONE &&
+        tzif_named(&loc->zone, name, clock, &offset)) {
+      m.sec = clock - offset;
+      return push_time_in(L, &m);
+    }
     there = zone_at(loc, seconds_in(loc, clock), names);
     if (slice_eq(name, there.name)) {
       m.sec = clock - there.offset;

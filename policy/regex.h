@@ -41,4 +41,8 @@ int regex_search(const struct regex *re, struct slice text);
 
 struct slice regex_source(const struct regex *re);
 
+/* How many instructions it has, about: times the bytes of a text, what a search
+ * takes at most.  0: not known. */
+size_t regex_size(const struct regex *re);
+
 #endif

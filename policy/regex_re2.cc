@@ -32,6 +32,15 @@ void regex_re2_free(void *re2) {
   }
 }
 
+size_t regex_re2_size(const void *re2) {
+  try {
+    const int size = static_cast<const RE2 *>(re2)->ProgramSize();
+    return size > 0 ? static_cast<size_t>(size) : 0;
+  } catch (...) {
+    return 0;
+  }
+}
+
 int regex_re2_search(const void *re2, const char *text, size_t len) {
   try {
     const RE2 *re = static_cast<const RE2 *>(re2);

@@ -14,6 +14,7 @@ extern "C" {
 void *regex_re2_new(const char *pattern, size_t len, int64_t max_memory,
                     char *message, size_t message_cap);
 void regex_re2_free(void *re2);
+size_t regex_re2_size(const void *re2); /* instructions; 0: not known */
 /* 1: found; 0: not; -1: no memory */
 int regex_re2_search(const void *re2, const char *text, size_t len);
 

@@ -332,6 +332,26 @@ static void on_require(struct remote *r, struct slice name,
     reply->text.text.len = 0;
 }
 
+/* What these two read and match with is bounded whoever asks. */
+static void on_zone(struct remote *r, struct slice name,
+                    struct msg_reply *reply) {
+  struct services *sv = services_of_remote(r);
+  struct slice data;
+  reply->code = sv->lookup->zone(sv, name, &data);
+  if (reply->code == 0)
+    reply->text = (struct msg_text){{NULL, 0}, data.len, data};
+}
+
+static void on_match(struct remote *r, const struct msg_match *m,
+                     struct msg_reply *reply, struct err *e) {
+  struct services *sv = services_of_remote(r);
+  bool found = false;
+  reply->code = sv->lookup->match(sv, m->pattern, m->text, &found, e);
+  reply->verdict = found;
+  if (reply->code == ERR_SYNTAX || reply->code == ERR_LIMIT)
+    reply_invalid(reply, e);
+}
+
 static void on_question(struct remote *r, const struct packet *m, bool last) {
   struct packet answer = {.kind = MSG_REPLY};
   struct msg_reply *reply = &answer.as.reply;
@@ -362,6 +382,12 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
     break;
   case MSG_CAN:
     on_can(r, &m->as.inquiry, reply, &e);
+    break;
+  case MSG_ZONE:
+    on_zone(r, m->as.text, reply);
+    break;
+  case MSG_MATCH:
+    on_match(r, &m->as.match, reply, &e);
     break;
   default:
     on_require(r, m->as.text, reply);

@@ -302,6 +302,8 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
       config->limits.connects_per_minute, default_limits.connects_per_minute);
   sb->services.on_client = on_client;
   sb->services.authority = &authority_here;
+  sb->services.lookup = &lookup_here;
+  lookup_memory_init(&sb->services.lookup_memory, &host->mem);
   sb->services.guard.mode = (enum guard_mode)config->mode;
   sb->services.guard.record = on_record;
   sb->services.guard.ud = sb;
@@ -338,6 +340,7 @@ void sandbox_free(struct cordon_sandbox *sb) {
   remote_free(sb->remote);
   websocket_end(&sb->services);
   state_free(sb->st);
+  lookup_memory_deinit(&sb->services.lookup_memory);
   cordon_scope_free(sb->scope);
   cordon_value_free(sb->actor_meta);
   arena_deinit(&sb->arena);

@@ -598,6 +598,35 @@ static void on_client(void *ud, const struct client_event *ev) {
   worker_link_tell(ud, &m);
 }
 
+static int zone_there(struct services *sv, struct slice name,
+                      struct slice *ret_data) {
+  struct worker_link *k = link_of(sv);
+  struct packet m = {.kind = MSG_ZONE};
+  int rv;
+  m.as.text = name;
+  if ((rv = question(k, &m)) == 0)
+    *ret_data = k->reply.as.reply.text.text;
+  return rv;
+}
+
+static int match_there(struct services *sv, struct slice pattern,
+                       struct slice text, bool *ret_found, struct err *e) {
+  struct worker_link *k = link_of(sv);
+  struct packet m = {.kind = MSG_MATCH};
+  struct slice why;
+  int rv;
+  m.as.match = (struct msg_match){pattern, text};
+  rv = question(k, &m);
+  *ret_found = rv == 0 && k->reply.as.reply.verdict != 0;
+  why = k->reply.as.reply.message;
+  if (rv == ERR_SYNTAX || rv == ERR_LIMIT)
+    err_setf(e, rv, "%.*s", (int)why.len, why.p);
+  return rv;
+}
+
+static const struct lookup lookup_there = {.zone = zone_there,
+                                           .match = match_there};
+
 int worker_link_require(void *ud, const char *name, const char **ret_name,
                         struct slice *ret_text) {
   struct worker_link *k = ud;
@@ -623,6 +652,7 @@ int worker_link_require(void *ud, const char *name, const char **ret_name,
 void worker_link_serve(struct worker_link *k, const struct msg_setup *s) {
   struct services *sv = &k->services;
   sv->authority = &authority_there;
+  sv->lookup = &lookup_there;
   sv->dial = dial_there;
   sv->on_client = on_client;
   sv->guard.ud = k;

@@ -33,7 +33,7 @@ static size_t samples(struct packet *out, struct arena *a) {
                                     "\"b\":{\"c\":-9223372036854775808}}"),
                               a, NULL),
                    0);
-  memset(out, 0, 19 * sizeof *out);
+  memset(out, 0, 21 * sizeof *out);
   m->kind = MSG_SETUP;
   m++->as.setup = (struct msg_setup){.version = 1,
                                      .memory_bytes = UINT64_MAX,
@@ -89,6 +89,10 @@ static size_t samples(struct packet *out, struct arena *a) {
       (struct msg_inquiry){.own_actor = true, .action = SLICE("read")};
   m->kind = MSG_REQUIRE;
   m++->as.text = SLICE("lib.util");
+  m->kind = MSG_ZONE;
+  m++->as.text = SLICE("Europe/Paris");
+  m->kind = MSG_MATCH;
+  m++->as.match = (struct msg_match){SLICE("^a+$"), SLICE("aaa")};
   m->kind = MSG_CONNECT;
   m++->as.connect = (struct msg_connect){.id = 8,
                                          .where = {SLICE("a.lua"), 1},
@@ -109,7 +113,7 @@ static size_t samples(struct packet *out, struct arena *a) {
   return (size_t)(m - out);
 }
 
-#define NSAMPLES 19
+#define NSAMPLES 21
 
 START_TEST(every_message_reads_back) {
   struct packet m[NSAMPLES], got;

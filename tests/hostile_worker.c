@@ -114,9 +114,9 @@ static void random_packet(struct packet *m, const char *url) {
   static struct value_member members[8];
   static struct value map;
   static const uint8_t kinds[] = {
-      MSG_OUTPUT,   MSG_ASK,  MSG_POLICY,  MSG_GROUP,   MSG_SCOPE,
-      MSG_EVALUATE, MSG_CAN,  MSG_REQUIRE, MSG_CONNECT, MSG_CONNECT,
-      MSG_CLOSED,   MSG_DROP, MSG_USAGE,   MSG_CLOSED};
+      MSG_OUTPUT, MSG_ASK,     MSG_POLICY, MSG_GROUP, MSG_SCOPE,   MSG_EVALUATE,
+      MSG_CAN,    MSG_REQUIRE, MSG_ZONE,   MSG_MATCH, MSG_CONNECT, MSG_CONNECT,
+      MSG_CLOSED, MSG_DROP,    MSG_USAGE,  MSG_CLOSED};
   struct msg_place where = {words(), any(UINT16_MAX)};
   memset(m, 0, sizeof *m);
   m->kind = (enum packet_kind)kinds[any(sizeof kinds)];
@@ -133,6 +133,9 @@ static void random_packet(struct packet *m, const char *url) {
     m->as.ask = (struct msg_ask){where, words(), words()};
     if (any(4) > 0)
       m->as.ask.action = slice_of("security.actor.create");
+    break;
+  case MSG_MATCH:
+    m->as.match = (struct msg_match){words(), words()};
     break;
   case MSG_POLICY:
   case MSG_GROUP:

@@ -415,7 +415,12 @@ static void fields(struct codec *c, struct packet *m) {
     text(c, &m->as.text, PROTOCOL_OUTPUT_MAX);
     break;
   case MSG_REQUIRE:
+  case MSG_ZONE:
     text(c, &m->as.text, WORDS);
+    break;
+  case MSG_MATCH:
+    text(c, &m->as.match.pattern, WORDS);
+    text(c, &m->as.match.text, PROTOCOL_MATCH_MAX);
     break;
   case MSG_ASK:
     place(c, &m->as.ask.where);

@@ -8,9 +8,9 @@
  * and ends where its last field does; anything else is ERR_PROTOCOL.
  *
  * The worker says LOADED once, after SETUP and LOAD; RESULT once, after which
- * only CLOSED follows.  ASK, POLICY, GROUP, SCOPE, EVALUATE, CAN and REQUIRE
- * are each answered by one REPLY, and the worker says nothing before it has
- * come; CONNECT is answered by one DIALED some time later.
+ * only CLOSED follows.  ASK, POLICY, GROUP, SCOPE, EVALUATE, CAN REQUIRE,
+ * ZONE and MATCH are each answered by one REPLY, and the worker says nothing
+ * before it has come; CONNECT is answered by one DIALED some time later.
  */
 #ifndef RUNTIME_WORKER_PROTOCOL_H
 #define RUNTIME_WORKER_PROTOCOL_H
@@ -21,7 +21,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -33,6 +33,7 @@
 #define PROTOCOL_URL_MAX 4096           /* a longer one is no URL */
 #define PROTOCOL_HEADERS_MAX 64
 #define PROTOCOL_PROTOCOLS_MAX 64
+#define PROTOCOL_MATCH_MAX (64u << 10) /* of a text that is matched */
 #define PROTOCOL_TRACEBACK_MAX (16u << 10)
 
 enum packet_kind {
@@ -52,6 +53,8 @@ enum packet_kind {
   MSG_EVALUATE,
   MSG_CAN,
   MSG_REQUIRE,
+  MSG_ZONE,
+  MSG_MATCH,
   MSG_CONNECT,
   MSG_CLOSED,
   MSG_DROP,
@@ -61,7 +64,7 @@ enum packet_kind {
 
 /* The worker waits for a REPLY to it. */
 static inline bool packet_is_question(enum packet_kind k) {
-  return k >= MSG_ASK && k <= MSG_REQUIRE;
+  return k >= MSG_ASK && k <= MSG_MATCH;
 }
 
 /* A struct err, and whether there is one. */
@@ -130,12 +133,12 @@ struct msg_reply {
   int32_t code;        /* 0, or an ERR_ code */
   uint64_t charged_ns; /* CPU time the answer took, the script's to pay */
   struct msg_refusal refusal; /* ERR_DENIED */
-  struct slice message;       /* ERR_INVALID */
-  uint8_t verdict;            /* EVALUATE; CAN: 0 or 1 */
+  struct slice message;       /* ERR_INVALID, ERR_SYNTAX, ERR_LIMIT */
+  uint8_t verdict;            /* EVALUATE; CAN, MATCH: 0 or 1 */
   uint32_t set;               /* POLICY, GROUP, SCOPE */
   struct msg_policy *policies;
   uint32_t npolicies;
-  struct msg_text text; /* REQUIRE */
+  struct msg_text text; /* REQUIRE, ZONE */
 };
 
 /* permessage-deflate as agreed on (runtime/net/deflate.h). */
@@ -192,6 +195,11 @@ struct msg_inquiry {
   uint32_t nruns;
 };
 
+struct msg_match {
+  struct slice pattern;
+  struct slice text;
+};
+
 struct msg_header {
   struct slice name;
   struct slice value;
@@ -236,10 +244,11 @@ struct packet {
     struct msg_reply reply;
     struct msg_dialed dialed;
     struct msg_result result; /* also LOADED */
-    struct slice text;        /* OUTPUT, REQUIRE */
+    struct slice text;        /* OUTPUT, REQUIRE, ZONE */
     struct msg_ask ask;
     struct msg_named named; /* POLICY, GROUP */
     struct msg_inquiry inquiry;
+    struct msg_match match;
     struct msg_connect connect;
     struct msg_closed closed;
     uint32_t set; /* DROP */
