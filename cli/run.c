@@ -524,25 +524,14 @@ static int run_load(struct run *r) {
       .name = name, .text = r->text, .len_bytes = r->text_len};
   cordon_error err;
   int rv = cordon_sandbox_load(r->sandbox, &source, r->args, r->nargs, &err);
-  switch (rv) {
-  case CORDON_OK:
+  if (rv == CORDON_OK)
     return STATUS_OK;
-  case CORDON_E_LIMIT:
-    return say_limit(r, &err);
-  case CORDON_E_NOMEM:
+  if (rv == CORDON_E_NOMEM) {
     say("stopped: %s", err.message);
     return STATUS_MEMORY;
-  case CORDON_E_CANCELLED:
-    return STATUS_SIGNAL + (signal_got ? signal_got : SIGTERM);
-  case CORDON_E_ISOLATION:
-    return say_isolation(&err);
-  case CORDON_E_WORKER:
-    say("%s", err.message);
-    return STATUS_WORKER;
-  default:
-    say_error("", &err);
-    return STATUS_LOAD;
   }
+  say_error("", &err);
+  return STATUS_LOAD;
 }
 
 /* A broken file leaves the old policies in force. */
@@ -640,6 +629,10 @@ static int run_report(struct run *r, int rv, const cordon_error *err) {
   case CORDON_E_WORKER:
     say("%s", err->message);
     status = STATUS_WORKER;
+    break;
+  case CORDON_E_SYNTAX:
+    say_error("", err);
+    status = STATUS_LOAD;
     break;
   default:
     say_error("", err);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +19,7 @@
 #define KILL_AFTER_NS (300 * NS_PER_MS)
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
 #define DEPARTING_MAX 64
-#define LOAD_MAX_NS (60 * NS_PER_S)
-#define CANCEL_LOOK_MS 20 /* what other threads ask for while that lasts */
+#define READY_MAX_NS (60 * NS_PER_S) /* for the process to be there at all */
 
 #define RECEIVE_BYTES (32u * 1024)
 #define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
@@ -136,11 +134,18 @@ static uint64_t deadline_ns(const struct remote *r) {
   return after(after(r->started_ns, r->limits.deadline_ns), KILL_AFTER_NS);
 }
 
+static uint64_t ready_by_ns(const struct remote *r) {
+  return r->started_ns == 0 || r->ready ? 0
+                                        : after(r->started_ns, READY_MAX_NS);
+}
+
 /* A limit without a timer that holds it is no limit. */
 static void arm(struct remote *r) {
   uint64_t at = r->kill_ns;
-  if (r->phase != REMOTE_ENDED)
+  if (r->phase != REMOTE_ENDED) {
     at = earlier(at, earlier(deadline_ns(r), r->cpu_check_ns));
+    at = earlier(at, ready_by_ns(r));
+  }
   if (r->stuck)
     at = earlier(at, clock_mono_ns() + FLUSH_AGAIN_NS);
   if (at == 0)
@@ -185,6 +190,16 @@ static void check_cpu(struct remote *r, uint64_t now) {
 
 static void settle(struct remote *r);
 
+static void end_unready(struct remote *r) {
+  struct err e;
+  err_setf(&e, ERR_ISOLATION,
+           "process isolation could not be set up: no worker process within "
+           "%d s",
+           (int)(READY_MAX_NS / NS_PER_S));
+  remote_end(r, ERR_ISOLATION, &e);
+  remote_kill(r);
+}
+
 static void on_backstop(struct timer *t, void *ud) {
   struct remote *r = ud;
   uint64_t now = clock_mono_ns();
@@ -213,6 +228,8 @@ static void on_backstop(struct timer *t, void *ud) {
     end_stopped(r, STOP_DEADLINE);
   else if (r->cpu_check_ns != 0 && r->cpu_check_ns <= now)
     check_cpu(r, now);
+  if (r->phase != REMOTE_ENDED && ready_by_ns(r) != 0 && ready_by_ns(r) <= now)
+    end_unready(r);
   arm(r);
 }
 
@@ -263,9 +280,8 @@ static bool serve_share(struct remote *r) {
   uint64_t stop_ns = clock_mono_ns() + SERVE_NS;
   enum packet_kind kind;
   struct slice whole;
-  enum remote_phase phase = r->phase;
   int rv = ERR_AGAIN;
-  if (phase == REMOTE_ENDED) {
+  if (r->phase == REMOTE_ENDED) {
     buf_clear(&r->wire.in); /* what it says of its goodbyes changes nothing */
     return true;
   }
@@ -282,8 +298,7 @@ static bool serve_share(struct remote *r) {
       remote_violated(r, "a message that cannot be read");
     arena_deinit(&a);
     wire_drop(&r->wire, whole);
-    /* what follows LOADED waits until remote_load has returned */
-    if (phase != r->phase || clock_mono_ns() >= stop_ns)
+    if (r->phase == REMOTE_ENDED || clock_mono_ns() >= stop_ns)
       return false;
   }
   if (!r->deaf && rv == ERR_PROTOCOL)
@@ -316,17 +331,14 @@ static bool hear(struct remote *r) {
 /* It has hung up, or the process has ended: what it said last is still in the
  * socket, which holds no more than the kernel lets it. */
 static void hear_the_rest(struct remote *r) {
-  enum remote_phase phase = r->phase;
   int rv = 0;
   watch_stop(&r->watch);
-  while (rv == 0 && !r->deaf && r->phase == phase) {
+  while (rv == 0 && !r->deaf && r->phase != REMOTE_ENDED) {
     rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
-    while (!serve(r) && !r->deaf && r->phase == phase)
+    while (!serve(r) && !r->deaf && r->phase != REMOTE_ENDED)
       ;
   }
-  if (phase == REMOTE_LOADING && r->phase == REMOTE_RUNNING)
-    deferred_schedule(r->host->loop, &r->more); /* after remote_load */
-  else if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
+  if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
     over(r);
 }
 
@@ -518,31 +530,6 @@ void remotes_cut(struct cordon_host *host) {
 
 /* -------------------------------------------------------------- loading --- */
 
-/* Waits for what the worker or the pool has to say, until |at_ns|. */
-static void wait_for_worker(struct remote *r, uint64_t at_ns) {
-  uint64_t now = clock_mono_ns();
-  struct pollfd p[2] = {
-      {.fd = r->hung_up ? -1 : worker_fd(r->worker), .events = POLLIN},
-      {.fd = worker_pool_fd(r->host->workers), .events = POLLIN}};
-  int wait_ms = at_ns <= now ? 0 : (int)((at_ns - now) / NS_PER_MS) + 1;
-  if (wait_ms > CANCEL_LOOK_MS)
-    wait_ms = CANCEL_LOOK_MS;
-  if (!r->hung_up && wire_flush(&r->wire) == ERR_AGAIN)
-    p[0].events |= POLLOUT;
-  if (poll(p, 2, wait_ms) <= 0)
-    return;
-  if (p[1].revents)
-    worker_pool_dispatch(r->host->workers);
-  if (p[0].revents && r->phase == REMOTE_LOADING && !r->hung_up && !hear(r))
-    hung_up(r);
-}
-
-static uint64_t load_end_ns(const struct remote *r) {
-  uint64_t now = r->started_ns;
-  uint64_t end = after(now, LOAD_MAX_NS);
-  return earlier(end, deadline_ns(r));
-}
-
 static void tell_cancel(struct remote *r) {
   struct packet m = {.kind = MSG_CANCEL};
   remote_tell(r, &m, -1);
@@ -556,12 +543,9 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   struct packet m = {.kind = MSG_LOAD};
   struct msg_text *t = &m.as.load.source;
   struct slice *list = NULL;
-  bool busy = r->host->busy;
-  uint64_t end_ns;
-  if (nargs > 250)
-    return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
-  if (r->phase != REMOTE_NEW && r->phase != REMOTE_ENDED)
-    return err_setf(e, ERR_INVALID, "a script is loaded already");
+  int rv;
+  if (r->phase == REMOTE_ENDED)
+    return 0; /* there is no worker: the result says why */
   if (nargs > 0 && !(list = mem_alloc(&r->mem, nargs * sizeof *list)))
     return err_set(e, ERR_NOMEM);
   for (size_t i = 0; i < nargs; i++)
@@ -573,37 +557,19 @@ int remote_load(struct remote *r, const char *name, struct slice text,
     t->text.len = 0;
   m.as.load.args = list;
   m.as.load.nargs = (uint32_t)nargs;
-  if (r->phase == REMOTE_NEW) {
-    r->phase = REMOTE_LOADING;
-    r->started_ns = clock_mono_ns();
-    remote_tell(r, &m, -1);
-  }
+  rv = wire_put(&r->wire, &m, -1);
   mem_free(&r->mem, list, nargs * sizeof *list);
-  end_ns = load_end_ns(r);
-  r->host->busy = true;
-  while (r->phase == REMOTE_LOADING) {
-    if (atomic_load(&r->sb->cancel))
-      end_stopped(r, STOP_CANCEL);
-    else if (clock_mono_ns() >= end_ns)
-      end_stopped(r, deadline_ns(r) == end_ns ? STOP_DEADLINE : STOP_CPU);
-    else
-      wait_for_worker(r, end_ns);
-  }
-  r->host->busy = busy;
-  if (r->phase == REMOTE_ENDED) {
-    *e = r->result.error;
-    return r->result.code;
-  }
-  r->cpu_check_ns =
-      after(r->started_ns, after(r->limits.cpu_ns, KILL_AFTER_NS));
-  if (after(r->limits.cpu_ns, KILL_AFTER_NS) == 0)
-    r->cpu_check_ns = 0;
+  if (rv != 0)
+    return err_set(e, ERR_NOMEM);
+  r->phase = REMOTE_LOADING;
+  r->started_ns = clock_mono_ns();
+  r->cpu_check_ns = after(r->limits.cpu_ns, KILL_AFTER_NS);
+  if (r->cpu_check_ns != 0)
+    r->cpu_check_ns = after(r->started_ns, r->cpu_check_ns);
   arm(r);
   settle(r);
-  if (r->wire.in.len > 0)
-    deferred_schedule(r->host->loop, &r->more);
   if (r->canceled)
-    tell_cancel(r);
+    end_stopped(r, STOP_CANCEL);
   return 0;
 }
 
@@ -611,8 +577,11 @@ void remote_cancel(struct remote *r) {
   if (r->canceled || r->phase == REMOTE_ENDED)
     return;
   r->canceled = true;
-  if (r->phase == REMOTE_RUNNING) /* else as soon as it is */
+  if (r->phase == REMOTE_RUNNING)
     tell_cancel(r);
+  else if (r->phase == REMOTE_LOADING) /* it would not listen, and nothing has
+                                          run that could be ended in order */
+    end_stopped(r, STOP_CANCEL);
 }
 
 /* --------------------------------------------------------------- asking --- */

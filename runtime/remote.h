@@ -1,7 +1,6 @@
 /* remote.h - a script in a worker process: the broker's side.  Everything a
  * worker asks for is judged here by the sandbox's own guard; nothing it sends
- * is believed.  Serves many workers from the host's loop, and waits for none
- * but in remote_load. */
+ * is believed.  Serves many workers from the host's loop, and waits for none. */
 #ifndef RUNTIME_REMOTE_H
 #define RUNTIME_REMOTE_H
 
@@ -21,8 +20,8 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
  * one that has may say goodbye for a while. */
 void remote_free(struct remote *r);
 
-/* As state_load; waits for the worker to compile.  Also ERR_ISOLATION,
- * ERR_WORKER. */
+/* Hands the text to the worker; once.  What becomes of it is the result, as for
+ * state_load; also ERR_ISOLATION, ERR_WORKER.  0 or ERR_NOMEM */
 int remote_load(struct remote *r, const char *name, struct slice text,
                 const char *const *args, size_t nargs, struct err *e);
 

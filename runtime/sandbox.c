@@ -9,6 +9,7 @@
 #include "runtime/api.h"
 #include "runtime/base/clock.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/sched.h"
 
 #define ACTOR_MAX_BYTES (1024 * 1024)
 #define TRACEBACK_MAX (64 * 1024)
@@ -329,6 +330,8 @@ fail:
   return rv;
 }
 
+static void drop_pending(struct cordon_sandbox *sb);
+
 void sandbox_free(struct cordon_sandbox *sb) {
   struct cordon_host *host;
   if (!sb)
@@ -337,6 +340,7 @@ void sandbox_free(struct cordon_sandbox *sb) {
   if (host->busy)
     abort(); /* frames below still use it: see cordon.h */
   list_remove(&sb->node);
+  drop_pending(sb);
   remote_free(sb->remote);
   websocket_end(&sb->services);
   state_free(sb->st);
@@ -347,15 +351,108 @@ void sandbox_free(struct cordon_sandbox *sb) {
   mem_free(&host->mem, sb, sizeof *sb);
 }
 
+/* Compiled from the loop, as a worker does it: one block, with its texts
+ * behind it. */
+struct pending {
+  struct deferred run;
+  struct cordon_sandbox *sb;
+  size_t size;
+  const char *name;
+  struct slice text;
+  size_t nargs;
+  const char *args[];
+};
+
+static void drop_pending(struct cordon_sandbox *sb) {
+  struct pending *p = sb->pending;
+  sb->pending = NULL;
+  if (!p)
+    return;
+  deferred_cancel(&p->run);
+  mem_free(&sb->host->mem, p, p->size);
+}
+
+static void on_pending(struct deferred *d, void *ud) {
+  struct pending *p = ud;
+  struct cordon_sandbox *sb = p->sb;
+  struct state *st = sb->st;
+  struct err e;
+  int rv;
+  (void)d;
+  if (!st->ended && (rv = state_load(st, p->name, p->text, sb->method, p->args,
+                                     p->nargs, &e)) != 0) {
+    sched_end(st, rv, &e);
+    state_drop(st);
+  }
+  drop_pending(sb);
+}
+
+/* |*at| is where the next text goes; NULL: only counted. */
+static const char *keep_text(char **at, size_t *size, struct slice text) {
+  char *copy = *at;
+  *size += text.len + 1;
+  if (!copy)
+    return NULL;
+  memcpy(copy, text.p, text.len);
+  copy[text.len] = '\0';
+  *at += text.len + 1;
+  return copy;
+}
+
+static size_t lay_out(struct pending *p, char *at, const char *name,
+                      struct slice text, const char *const *args,
+                      size_t nargs) {
+  size_t size = sizeof *p + nargs * sizeof *p->args;
+  const char *copy;
+  copy = keep_text(&at, &size, slice_of(name));
+  if (p)
+    p->name = copy;
+  copy = keep_text(&at, &size, text);
+  if (p)
+    p->text.p = copy;
+  for (size_t i = 0; i < nargs; i++) {
+    copy = keep_text(&at, &size, slice_of(args[i]));
+    if (p)
+      p->args[i] = copy;
+  }
+  return size;
+}
+
+static int load_later(struct cordon_sandbox *sb, const char *name,
+                      struct slice text, const char *const *args, size_t nargs,
+                      struct err *e) {
+  struct slice kept = text;
+  struct pending *p;
+  size_t size;
+  if (text.len > sb->st->limits.source_bytes) /* it will not be looked at */
+    kept.len = 0;
+  size = lay_out(NULL, NULL, name, kept, args, nargs);
+  if (!(p = mem_zalloc(&sb->host->mem, size)))
+    return err_set(e, ERR_NOMEM);
+  lay_out(p, (char *)(p->args + nargs), name, kept, args, nargs);
+  p->sb = sb;
+  p->size = size;
+  p->text.len = text.len;
+  p->nargs = nargs;
+  deferred_init(&p->run, on_pending, p);
+  deferred_schedule(sb->host->loop, &p->run);
+  sb->pending = p;
+  return 0;
+}
+
 int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
                  const char *const *args, size_t nargs, struct err *e) {
   int rv;
   if (sb->host->busy)
     return err_setf(e, ERR_BUSY, "called from inside a callback");
+  if (nargs > 250)
+    return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
+  if (sb->loaded)
+    return err_setf(e, ERR_INVALID, "a script is loaded already");
   if (sb->remote)
     rv = remote_load(sb->remote, name, text, args, nargs, e);
   else
-    rv = state_load(sb->st, name, text, sb->method, args, nargs, e);
+    rv = load_later(sb, name, text, args, nargs, e);
   if (rv == 0)
     sb->loaded = true;
   return rv;

@@ -37,6 +37,7 @@ struct cordon_sandbox {
   uint64_t generation; /* of the policies */
   uint64_t sequence;
   bool loaded;
+  struct pending *pending; /* a script that is to be compiled; or NULL */
   atomic_bool cancel;      /* asked for, by any thread */
   char *escaped_traceback; /* in |arena|; "" */
 };
@@ -46,6 +47,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
                 const struct cordon_sandbox_config *config, struct err *e);
 void sandbox_free(struct cordon_sandbox *sb);
 
+/* See cordon_sandbox_load.  0, ERR_NOMEM, ERR_INVALID, ERR_BUSY */
 int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
                  const char *const *args, size_t nargs, struct err *e);
 

@@ -115,6 +115,7 @@ static int run_stepped(cordon_host *host) {
   cfg.limits.cpu_ms = CORDON_UNLIMITED; /* steps are slow */
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_OK);
   ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_host_dispatch(host, &err), CORDON_OK); /* compiles */
   preempt_abandon_after(host->preempt, SLICE_NS - 1);
   plan.at_open = plan.shots = 0;
   for (int i = 0; i < 1000 && rv == CORDON_AGAIN; i++) {

@@ -178,13 +178,15 @@ START_TEST(what_does_not_load) {
   unit_each(c, unloadable) {
     cordon_sandbox *sb = sandbox_with(host, &cfg);
     cordon_source src = source("bad.lua", c->text);
-    ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err),
-                     CORDON_E_SYNTAX);
+    ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
+    ck_assert_int_eq(cordon_sandbox_result(sb, NULL), CORDON_AGAIN);
+    ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_SYNTAX);
     ck_assert_msg(err.line == c->line, "%s: line %u: %s", c->text, err.line,
                   err.message);
     ck_assert_str_eq(err.source, "bad.lua");
-    ck_assert_int_eq(cordon_sandbox_result(sb, NULL), CORDON_AGAIN);
-    ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_INVALID);
+    ck_assert_int_eq(cordon_sandbox_result(sb, &err), CORDON_E_SYNTAX);
+    ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err),
+                     CORDON_E_INVALID);
     cordon_sandbox_free(sb);
   }
   cordon_host_free(host);
@@ -369,8 +371,8 @@ START_TEST(small_limits) {
   ck_assert_ptr_nonnull(strstr(o.text, "nil\tRateLimited\n"));
   cfg.limits.source_bytes = 23;
   sb = sandbox_with(host, &cfg);
-  ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err),
-                   CORDON_E_SYNTAX);
+  ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_SYNTAX);
   cordon_sandbox_free(sb);
   /* less memory than a state takes */
   cfg.limits.memory_bytes = 1000;

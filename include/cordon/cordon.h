@@ -925,7 +925,7 @@ CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID, CORDON_E_NOT_FOUND (a scope name),
  * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_ISOLATION (there can be no
- * worker; what only the worker finds out is told by cordon_sandbox_load),
+ * worker; what only the worker finds out is told by cordon_sandbox_result),
  * CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int
@@ -1026,16 +1026,15 @@ CORDON_API void cordon_wait_end(cordon_wait *wait);
 /* --------------------------------------------------------- load and run --- */
 
 /*
- * Compiles |source| and makes it ready: it starts at the next dispatch of the
- * host.  |args| become the arguments of the script, of its main, and the table
- * arg.  Only text is accepted; a first line that starts with "#" is skipped.
- * One script per sandbox.
+ * Hands |source| over: it is compiled and started by the next dispatches of the
+ * host, where it has a worker by that, while the host goes on.  A text that does
+ * not compile is a result, CORDON_E_SYNTAX, like any other.  |args| become the
+ * arguments of the script, of its main, and the table arg.  Only text is
+ * accepted; a first line that starts with "#" is skipped.  One script per
+ * sandbox.
  *
- * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with line; also when the text is
- * longer than limits.source_bytes), CORDON_E_INVALID (already loaded),
- * CORDON_E_LIMIT, CORDON_E_BUSY; and, where a worker compiles it, which is
- * waited for up to the limits: CORDON_E_ISOLATION (its confinement failed, and
- * nothing was run), CORDON_E_WORKER.
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (already loaded; more than 250
+ * arguments), CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
@@ -1044,9 +1043,11 @@ cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
 
 /*
  * CORDON_AGAIN while the script lives (and before it is loaded); then for good
- * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED,
- * CORDON_E_NOMEM or CORDON_E_WORKER, with the message and the position of the
- * error.
+ * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED or
+ * CORDON_E_NOMEM, with the message and the position of the error; or, before
+ * any of it has run, CORDON_E_SYNTAX (it does not compile, or is longer than
+ * limits.source_bytes).  Where it has a worker also CORDON_E_ISOLATION (its
+ * confinement failed, and nothing was run) or CORDON_E_WORKER.
  * [in callbacks]
  */
 CORDON_API CORDON_MUST_CHECK int
