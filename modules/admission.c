@@ -114,3 +114,9 @@ void admission_deinit(struct admission *a) {
   policy_set_unref(a->set);
   a->set = NULL;
 }
+
+const struct dialer dialer_here = {.ask = admission_ask,
+                                   .judge = admission_judge,
+                                   .failed = admission_failed,
+                                   .deinit = admission_deinit,
+                                   .connect = connection_new};

@@ -112,15 +112,6 @@ static int read_address(struct question *q, struct err *e) {
                   value_type_name(url->type));
 }
 
-int inquiry_check(const struct inquiry *q, struct err *e) {
-  if (q->action.len <= INQUIRY_ACTION_MAX_BYTES &&
-      q->resource.len <= INQUIRY_RESOURCE_MAX_BYTES)
-    return 0;
-  return err_setf(e, ERR_INVALID,
-                  "an action has at most %d bytes, and a resource %d",
-                  INQUIRY_ACTION_MAX_BYTES, INQUIRY_RESOURCE_MAX_BYTES);
-}
-
 /* 0, or what is wrong with what |from| holds. */
 static int read_question(struct question *q, const struct inquiry *from,
                          struct err *e) {

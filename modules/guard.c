@@ -1,25 +1,8 @@
 /* guard.c - the one gate: ask policy, record, let pass or refuse. */
 #include "modules/guard.h"
 
-#include <lauxlib.h>
-
-#include "modules/errors.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
-
-void guard_here(lua_State *L, struct guard_place *ret_where) {
-  lua_Debug ar;
-  ret_where->script[0] = '\0';
-  ret_where->line = 0;
-  for (int level = 0; lua_getstack(L, level, &ar); level++) {
-    if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0)
-      continue;
-    str_escape(ret_where->script, sizeof ret_where->script,
-               slice_of(ar.short_src));
-    ret_where->line = (uint32_t)ar.currentline;
-    return;
-  }
-}
 
 bool guard_would(const struct guard *g, struct request *rq,
                  const struct decision *url_decision,
@@ -66,11 +49,6 @@ bool guard_ask(struct guard *g, struct request *rq,
   return event.passes;
 }
 
-static void set_string(lua_State *L, const char *name, struct slice s) {
-  lua_pushlstring(L, s.p ? s.p : "", s.len);
-  lua_setfield(L, -2, name);
-}
-
 void refusal_of(struct refusal *ret, const struct request *rq,
                 const struct decision *d) {
   *ret = (struct refusal){.action = rq->action, .resource = rq->resource};
@@ -78,21 +56,4 @@ void refusal_of(struct refusal *ret, const struct request *rq,
     ret->policy = d->policy->id;
   else
     ret->reason = slice_of(d->reason);
-}
-
-void guard_push_refusal(lua_State *L, const struct refusal *r) {
-  bool denied = r->policy.p != NULL;
-  struct slice why = denied ? r->policy : r->reason;
-  luaL_checkstack(L, 6, NULL);
-  lua_createtable(L, 0, 3);
-  set_string(L, "action", r->action);
-  set_string(L, "resource", r->resource);
-  if (denied)
-    set_string(L, "policy", r->policy);
-  error_push(L, KIND_PERMISSION_DENIED, false, lua_gettop(L),
-             "%.*s%s%.*s refused: %s%.*s", (int)r->action.len, r->action.p,
-             r->resource.len ? " " : "", (int)r->resource.len,
-             r->resource.len ? r->resource.p : "",
-             denied ? "denied by policy " : "", (int)why.len, why.p);
-  lua_remove(L, -2);
 }

@@ -40,11 +40,31 @@ struct remote_dial {
   void (*done)(struct remote_dial *d, const struct remote_answer *a);
 };
 
+/* How this process opens connections itself.  A table, so that a program which
+ * cannot is linked without policies, resolver and TLS. */
+struct dialer {
+  void (*ask)(struct admission *a, struct services *sv, struct slice url,
+              const struct guard_place *where, uint64_t now_ns,
+              struct dial_answer *ret);
+  int (*judge)(struct admission *a, const struct ip *ip, uint16_t port);
+  void (*failed)(const struct admission *a, const struct connection_failure *f,
+                 struct dial_answer *ret);
+  void (*deinit)(struct admission *a);
+  int (*connect)(struct connection **ret, struct loop *lp, struct resolver *rs,
+                 struct tls_context *tls, const struct connection_options *opts,
+                 const struct connection_handler *h, void *ud,
+                 const struct mem *m, struct err *e);
+};
+
+/* admission.h and connection_new. */
+extern const struct dialer dialer_here;
+
 struct services {
   struct guard guard;
   const struct authority *authority;
   const struct lookup *lookup;
   struct lookup_memory lookup_memory; /* of lookup_here */
+  const struct dialer *dialer; /* NULL in a worker, which has |dial| */
   struct resolver *resolver;
   struct tls_context *tls;
   /* websocket.c */

@@ -78,7 +78,8 @@ static void dial_free(struct client *c) {
     return;
   gate_enter();
   c->dial = NULL;
-  admission_deinit(&d->admission);
+  if (c->sv->dialer)
+    c->sv->dialer->deinit(&d->admission);
   list_remove(&d->remote.node);
   arena_deinit(&d->texts);
   m = d->mem;
@@ -247,7 +248,7 @@ static void on_closed(void *ud, const struct connection_close *how) {
 
 static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
   struct client *c = ud;
-  return admission_judge(&c->dial->admission, ip, port);
+  return c->sv->dialer->judge(&c->dial->admission, ip, port);
 }
 
 static void on_opened(void *ud) {
@@ -264,7 +265,7 @@ static void on_opened(void *ud) {
 static void on_failed(void *ud, const struct connection_failure *f) {
   struct client *c = ud;
   struct connection *conn = c->conn;
-  admission_failed(&c->dial->admission, f, &c->dial->answer);
+  c->sv->dialer->failed(&c->dial->admission, f, &c->dial->answer);
   c->conn = NULL;
   forget(c);
   connection_free(conn);
@@ -733,8 +734,8 @@ static int start_dial(lua_State *L, struct client *c, struct options *o) {
   c->dial->wait.live = dial_live;
   task_check_wait(L, c->dial->wait.what);
   gate_enter();
-  rv = connection_new(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
-                      &handler, c, &st->mem, &e);
+  rv = sv->dialer->connect(&c->conn, st->loop, sv->resolver, sv->tls, &o->net,
+                           &handler, c, &st->mem, &e);
   if (rv == 0) {
     list_add_tail(&sv->clients, &c->node);
     sv->nclients++;
@@ -782,8 +783,8 @@ static int ws_connect(lua_State *L) {
   if (c->sv->dial)
     return start_remote(L, c, text, &where, &o);
   gate_enter();
-  admission_ask(&c->dial->admission, services_of(L), text, &where,
-                loop_now_ns(st->loop), &c->dial->answer);
+  c->sv->dialer->ask(&c->dial->admission, c->sv, text, &where,
+                     loop_now_ns(st->loop), &c->dial->answer);
   gate_leave();
   if (c->dial->answer.end != DIAL_OPEN) {
     int n = not_open(L, &c->dial->answer);

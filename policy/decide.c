@@ -6,18 +6,6 @@
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
 
-const char *verdict_name(enum verdict v) {
-  switch (v) {
-  case VERDICT_DENY:
-    return "deny";
-  case VERDICT_ALLOW:
-    return "allow";
-  case VERDICT_UNDEFINED:
-    return "undefined";
-  }
-  return "deny";
-}
-
 static bool action_matches(const struct policy_rule *r, struct slice action) {
   for (size_t i = 0; i < r->nactions; i++)
     if (pattern_match_text(&r->actions[i], action))

@@ -3,12 +3,16 @@
 
 #if CORDON_HAVE_RE2
 #include "policy/regex_re2.h"
+#include "runtime/base/part.h"
 #endif
 
 struct regex {
   struct regex *older;
   struct slice source;
+#if CORDON_HAVE_RE2
+  const struct regex_calls *calls;
   void *re2;
+#endif
 };
 
 struct slice regex_source(const struct regex *re) {
@@ -19,6 +23,10 @@ struct slice regex_source(const struct regex *re) {
 
 bool regex_supported(void) {
   return true;
+}
+
+int regex_check(struct err *e) {
+  return part_get(PART_REGEX, e) ? 0 : ERR_SYSTEM;
 }
 
 int regex_compile(const struct regex **ret, struct slice pattern,
@@ -34,8 +42,11 @@ int regex_compile(const struct regex **ret, struct slice pattern,
       !(re->source.p = arena_strndup(a, pattern.p, pattern.len)))
     return err_set(e, ERR_NOMEM);
   re->source.len = pattern.len;
-  re->re2 = regex_re2_new(re->source.p, pattern.len, REGEX_MAX_MEMORY, message,
-                          sizeof message);
+  if (!(re->calls = part_get(PART_REGEX, NULL))) /* paths: not for scripts */
+    return err_setf(e, ERR_SYSTEM,
+                    "RE2 cannot be loaded here ('cordon doctor' tells why)");
+  re->re2 = re->calls->re2_new(re->source.p, pattern.len, REGEX_MAX_MEMORY,
+                               message, sizeof message);
   if (!re->re2 && !message[0])
     return err_set(e, ERR_NOMEM);
   if (!re->re2)
@@ -50,16 +61,16 @@ int regex_compile(const struct regex **ret, struct slice pattern,
 
 void regex_pool_deinit(struct regex_pool *pool) {
   for (struct regex *re = pool->newest; re; re = re->older)
-    regex_re2_free(re->re2);
+    re->calls->re2_free(re->re2);
   pool->newest = NULL;
 }
 
 size_t regex_size(const struct regex *re) {
-  return regex_re2_size(re->re2);
+  return re->calls->re2_size(re->re2);
 }
 
 int regex_search(const struct regex *re, struct slice text) {
-  int rv = regex_re2_search(re->re2, text.len ? text.p : "", text.len);
+  int rv = re->calls->re2_search(re->re2, text.len ? text.p : "", text.len);
 
   return rv < 0 ? ERR_NOMEM : rv;
 }
@@ -70,14 +81,18 @@ bool regex_supported(void) {
   return false;
 }
 
+int regex_check(struct err *e) {
+  return err_setf(e, ERR_UNSUPPORTED,
+                  "regular expressions are not there: built without RE2");
+}
+
 int regex_compile(const struct regex **ret, struct slice pattern,
                   struct regex_pool *pool, struct arena *a, struct err *e) {
   (void)ret;
   (void)pattern;
   (void)pool;
   (void)a;
-  return err_setf(e, ERR_UNSUPPORTED,
-                  "regular expressions are not there: built without RE2");
+  return regex_check(e);
 }
 
 void regex_pool_deinit(struct regex_pool *pool) {

@@ -26,10 +26,12 @@ struct regex_pool {
 
 /* True if this build has RE2. */
 bool regex_supported(void);
+/* And if it can be loaded: 0, ERR_UNSUPPORTED or ERR_SYSTEM, with |e|. */
+int regex_check(struct err *e);
 
 /* Compiles |pattern|; |*ret| belongs to |pool|, its bookkeeping to |a|.  0;
  * ERR_SYNTAX with a message that says what is wrong; ERR_UNSUPPORTED ("built
- * without RE2"); ERR_NOMEM. */
+ * without RE2"); ERR_SYSTEM (RE2 cannot be loaded); ERR_NOMEM. */
 int regex_compile(const struct regex **ret, struct slice pattern,
                   struct regex_pool *pool, struct arena *a, struct err *e);
 /* Before the arena goes. */

@@ -10,6 +10,7 @@
 
 #include <lua.h>
 
+#include "policy/regex.h"
 #include "policy/tree.h"
 #include "runtime/api.h"
 #include "runtime/base/mem.h"
@@ -45,6 +46,10 @@ tell(const struct doctor *d, const char *group, const char *name,
 }
 
 /* ------------------------------------------------------------ isolation --- */
+
+static const char whole_advice[] =
+    "is cordon installed whole, with its helper program and the parts of its "
+    "library?";
 
 static const char *error_text(char out[128], int error) {
   return strerror_r(error, out, 128);
@@ -134,7 +139,7 @@ static int tell_isolation(const struct doctor *d, const char *worker_path,
     tell(d, "isolation", "worker process", CORDON_CHECK_FAIL,
          rv == ERR_UNSUPPORTED
              ? "build it again with libseccomp (libseccomp-dev)"
-             : "is cordon installed whole, with its helper program?",
+             : whole_advice,
          "%s", e->message);
   else {
     tell(d, "isolation", "worker process", CORDON_CHECK_OK, "", "starts");
@@ -149,7 +154,12 @@ static int tell_isolation(const struct doctor *d, const char *worker_path,
 
 static void tell_trust(const struct doctor *d) {
   struct about_trust trust;
-  about_trust(&trust);
+  struct err e;
+  if (about_trust(&trust, &e) != 0) {
+    tell(d, "trust", "certificates", CORDON_CHECK_FAIL, whole_advice, "%s",
+         e.message);
+    return;
+  }
   if (trust.in_file + trust.in_folder > 0) {
     if (trust.in_file > 0)
       tell(d, "trust", "certificates", CORDON_CHECK_OK, "", "%zu in %s",
@@ -231,18 +241,26 @@ static const struct {
 static void tell_versions(const struct doctor *d,
                           const struct worker_probe *probe) {
   char lua[16];
-  int release = lua_release(lua);
+  const char *openssl;
+  struct err e;
+  int release = lua_release(lua), rv;
   tell(d, "versions", "cordon", CORDON_CHECK_OK, "", "%s", cordon_version());
   tell(d, "versions", "Lua", CORDON_CHECK_OK, "", "%s", lua);
-  tell(d, "versions", "OpenSSL", CORDON_CHECK_OK, "", "%s", about_openssl());
+  openssl = about_openssl(&e);
+  tell(d, "versions", "OpenSSL", openssl ? CORDON_CHECK_OK : CORDON_CHECK_FAIL,
+       whole_advice, "%s", openssl ? openssl : e.message);
   tell(d, "versions", "c-ares", CORDON_CHECK_OK, "", "%s", about_cares());
   tell(d, "versions", "zlib", CORDON_CHECK_OK, "", "%s", about_zlib());
   tell(d, "versions", "libyaml", CORDON_CHECK_OK, "", "%s",
        tree_yaml_version());
-  tell(d, "versions", "RE2",
-       CORDON_HAVE_RE2 ? CORDON_CHECK_OK : CORDON_CHECK_WARN,
-       "policies with \"matches\" do not load: build it with libre2-dev", "%s",
-       CORDON_HAVE_RE2 ? "built in" : "not in this build");
+  rv = regex_check(&e);
+  if (rv == ERR_UNSUPPORTED)
+    tell(d, "versions", "RE2", CORDON_CHECK_WARN,
+         "policies with \"matches\" do not load: build it with libre2-dev",
+         "not in this build");
+  else
+    tell(d, "versions", "RE2", rv == 0 ? CORDON_CHECK_OK : CORDON_CHECK_FAIL,
+         whole_advice, "%s", rv == 0 ? "built in" : e.message);
   if (probe->seccomp_version[0])
     tell(d, "versions", "libseccomp", CORDON_CHECK_OK, "", "%s",
          probe->seccomp_version);

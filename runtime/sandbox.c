@@ -305,6 +305,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->services.authority = &authority_here;
   sb->services.lookup = &lookup_here;
   lookup_memory_init(&sb->services.lookup_memory, &host->mem);
+  sb->services.dialer = &dialer_here;
   sb->services.guard.mode = (enum guard_mode)config->mode;
   sb->services.guard.record = on_record;
   sb->services.guard.ud = sb;

@@ -1,4 +1,5 @@
 /* check_upgrade.c - the request's bytes; answers whole and byte by byte. */
+#include "runtime/base/sha1.h"
 #include "runtime/net/upgrade.h"
 
 #include "tests/unit.h"
@@ -239,6 +240,63 @@ END_TEST
 
 /* ------------------------------------------------------------ request --- */
 
+/* What ends just before, at and behind the end of a block and of its length.
+ * The first three are of RFC 3174 and FIPS 180; all agree with sha1sum(1). */
+START_TEST(digests) {
+  static const struct {
+    size_t len; /* of 'a's; 0: |text| */
+    const char *text;
+    const char *hex;
+  } cases[] = {
+      {0, "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+      {0, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+      {0, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+       "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+      {55, NULL, "c1c8bbdc22796e28c0e15163d20899b65621d65a"},
+      {56, NULL, "c2db330f6083854c99d4b5bfb6e8f29f201be699"},
+      {63, NULL, "03f09f5b158a7a8cdad920bddc29b81c18a551f5"},
+      {64, NULL, "0098ba824b5c16427bd7a1122a5a442a25ec644d"},
+      {65, NULL, "11655326c708d70319be2610e8a57d9a5b959d3b"},
+      {119, NULL, "ee971065aaa017e0632a8ca6c77bb3bf8b1dfc56"},
+      {120, NULL, "f34c1488385346a55709ba056ddd08280dd4c6d6"},
+      {128, NULL, "ad5b3fdbcb526778c2839d2f151ea753995e26a0"},
+      {256, NULL, "9c78512ad150c8b5d8918395ad0e5169397d2b62"},
+  };
+  static char many[256];
+  memset(many, 'a', sizeof many);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    uint8_t out[SHA1_BYTES];
+    char hex[2 * SHA1_BYTES + 1];
+    if (cases[i].len > 0)
+      sha1(many, cases[i].len, out);
+    else
+      sha1(cases[i].text, strlen(cases[i].text), out);
+    for (size_t k = 0; k < SHA1_BYTES; k++)
+      snprintf(hex + 2 * k, 3, "%02x", out[k]);
+    ck_assert_str_eq(hex, cases[i].hex);
+  }
+}
+END_TEST
+
+/* RFC 4648, section 10 */
+START_TEST(base64_of_the_rfc) {
+  static const char *const cases[][2] = {{"", ""},
+                                         {"f", "Zg=="},
+                                         {"fo", "Zm8="},
+                                         {"foo", "Zm9v"},
+                                         {"foob", "Zm9vYg=="},
+                                         {"fooba", "Zm9vYmE="},
+                                         {"foobar", "Zm9vYmFy"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    size_t len = strlen(cases[i][0]);
+    char out[16] = "";
+    base64((const uint8_t *)cases[i][0], len, out);
+    ck_assert_str_eq(out, cases[i][1]);
+    ck_assert_uint_eq(BASE64_LEN(len), strlen(out));
+  }
+}
+END_TEST
+
 START_TEST(accept_of_the_rfc) {
   char out[UPGRADE_ACCEPT_LEN];
   upgrade_accept(KEY, out);
@@ -383,6 +441,8 @@ END_TEST
 int main(void) {
   Suite *s = suite_create("upgrade");
   TCase *tc = tcase_create("upgrade");
+  tcase_add_test(tc, digests);
+  tcase_add_test(tc, base64_of_the_rfc);
   tcase_add_test(tc, accept_of_the_rfc);
   tcase_add_test(tc, keys_differ);
   tcase_add_test(tc, request_bytes);

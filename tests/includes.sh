@@ -24,7 +24,7 @@ bench/         cordon/                                                          
 TABLE
 }
 # Headers of the C library, of the compiler and of the kernel, by form.
-libc='^(cstring$|(assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|link|locale|malloc|math|netdb|poll|sched|setjmp|signal|tmmintrin|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$)'
+libc='^(cstring$|(assert|ctype|dirent|dlfcn|errno|fcntl|float|getopt|inttypes|limits|link|locale|malloc|math|netdb|poll|sched|setjmp|signal|tmmintrin|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd|pthread|grp|pwd|fnmatch|fts|glob|wchar|ucontext|(sys|net|netinet|arpa|linux|asm)/[a-z0-9_/-]+)\.h$)'
 
 sources() {
   for folder in runtime policy modules cli examples bench; do

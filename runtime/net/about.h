@@ -5,8 +5,11 @@
 
 #include <stddef.h>
 
-/* As they are linked, not as they were compiled; static, never NULL. */
-const char *about_openssl(void);
+#include "runtime/base/err.h"
+
+/* As they are linked, not as they were compiled; static.  Only OpenSSL may be
+ * missing: NULL, with |e|. */
+const char *about_openssl(struct err *e);
 const char *about_cares(void);
 const char *about_zlib(void);
 
@@ -17,6 +20,7 @@ struct about_trust {
   size_t in_file;
   size_t in_folder;
 };
-void about_trust(struct about_trust *ret);
+/* 0 or ERR_SYSTEM: OpenSSL is missing */
+int about_trust(struct about_trust *ret, struct err *e);
 
 #endif

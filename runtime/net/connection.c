@@ -12,6 +12,22 @@
  * go out; the others for a broker between. */
 #define FAIL_TURNS 4
 
+const char *connection_stage_name(enum connection_stage s) {
+  switch (s) {
+  case STAGE_RESOLVE:
+    return "resolve";
+  case STAGE_CONNECT:
+    return "connect";
+  case STAGE_TLS:
+    return "tls";
+  case STAGE_HANDSHAKE:
+    return "handshake";
+  case STAGE_TIMEOUT:
+    return "timeout";
+  }
+  return "unknown";
+}
+
 bool close_code_sendable(uint16_t code) {
   return close_code_valid(code);
 }
@@ -22,7 +38,8 @@ void conn_disconnect(struct connection *c) {
   c->state = CONN_DEAD;
   timer_stop(&c->timer);
   deferred_cancel(&c->kick);
-  opening_free(c->opening);
+  if (c->opening)
+    c->opening_free(c->opening);
   c->opening = NULL;
   stream_free(c->stream);
   c->stream = NULL;
@@ -113,11 +130,11 @@ int conn_arm(struct connection *c) {
   return timer_start_at(&c->timer, at);
 }
 
-static void enter(struct connection *c) {
+void conn_enter(struct connection *c) {
   c->depth++;
 }
 
-static void leave(struct connection *c) {
+void conn_leave(struct connection *c) {
   if (--c->depth > 0)
     return;
   if (!c->freed && c->state == CONN_DEAD && !c->h)
@@ -253,18 +270,18 @@ static void step_open(struct connection *c, unsigned events) {
 static void on_watch(struct watch *w, unsigned events, void *ud) {
   struct connection *c = ud;
   (void)w;
-  enter(c);
+  conn_enter(c);
   if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
     step_open(c, events);
   else if (c->state == CONN_DRAINING)
     conn_drain(c);
-  leave(c);
+  conn_leave(c);
 }
 
 static void on_kick(struct deferred *d, void *ud) {
   struct connection *c = ud;
   (void)d;
-  enter(c);
+  conn_enter(c);
   if (c->state == CONN_OPEN || c->state == CONN_CLOSING) {
     conn_pump(c);
     if (!c->freed && c->fail_turns > 0 && c->state <= CONN_CLOSING)
@@ -274,7 +291,7 @@ static void on_kick(struct deferred *d, void *ud) {
   } else if (c->state == CONN_DRAINING) {
     conn_drain(c);
   }
-  leave(c);
+  conn_leave(c);
 }
 
 static bool due(uint64_t at, uint64_t now) {
@@ -285,7 +302,7 @@ static void on_timer(struct timer *t, void *ud) {
   struct connection *c = ud;
   uint64_t now = loop_now_ns(c->loop);
   (void)t;
-  enter(c);
+  conn_enter(c);
   if (due(write_deadline(c), now))
     conn_lose(c);
   else if (due(c->close_at, now)) {
@@ -295,16 +312,13 @@ static void on_timer(struct timer *t, void *ud) {
       conn_lose(c);
   } else if (!c->paused && c->state == CONN_OPEN && due(c->read_at, now))
     conn_fail_open(c, CLOSE_GOING_AWAY, "no message within the read timeout");
-  leave(c);
+  conn_leave(c);
 }
 
 /* ------------------------------------------------------------ opening --- */
 
-/* From here on it is open, on |s|, which is the connection's when this returns
- * 0.  0, ERR_NOMEM or ERR_SYSTEM */
-static int open_up(struct connection *c, struct stream *s, struct slice rest,
-                   struct slice protocol,
-                   const struct deflate_params *deflate) {
+int conn_open_up(struct connection *c, struct stream *s, struct slice rest,
+                 struct slice protocol, const struct deflate_params *deflate) {
   int rv;
   if (!loop_scratch(c->loop))
     return ERR_NOMEM;
@@ -329,49 +343,11 @@ static int open_up(struct connection *c, struct stream *s, struct slice rest,
   return conn_arm(c);
 }
 
-static void on_opened(void *ud, const struct opened *o) {
-  struct connection *c = ud;
-  struct connection_failure f = {.stage = STAGE_HANDSHAKE};
-  enter(c);
-  f.code = open_up(c, o->stream, o->rest, o->protocol, &o->deflate);
-  if (f.code == 0) {
-    opening_free(c->opening);
-    c->opening = NULL;
-    c->h->opened(c->ud);
-  } else {
-    snprintf(f.reason, sizeof f.reason, "%s", err_text(f.code));
-    if (!c->stream)
-      stream_free(o->stream);
-    conn_disconnect(c);
-    c->h->failed(c->ud, &f);
-  }
-  leave(c);
-}
-
-static void on_failed(void *ud, const struct connection_failure *f) {
-  struct connection *c = ud;
-  enter(c);
-  conn_disconnect(c);
-  c->h->failed(c->ud, f);
-  leave(c);
-}
-
-static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
-  struct connection *c = ud;
-  int rv;
-  enter(c);
-  rv = c->h->judge(c->ud, ip, port);
-  leave(c);
-  return rv;
-}
-
 /* ------------------------------------------------------- for the owner --- */
 
-/* Closed but complete.  NULL: no memory */
-static struct connection *create(struct loop *lp,
-                                 const struct session_options *o,
-                                 const struct connection_handler *h, void *ud,
-                                 const struct mem *m) {
+struct connection *conn_create(struct loop *lp, const struct session_options *o,
+                               const struct connection_handler *h, void *ud,
+                               const struct mem *m) {
   struct connection *c = mem_zalloc(loop_mem(lp), sizeof *c);
   if (!c)
     return NULL;
@@ -393,27 +369,6 @@ static struct connection *create(struct loop *lp,
   return c;
 }
 
-int connection_new(struct connection **ret, struct loop *lp,
-                   struct resolver *rs, struct tls_context *tls,
-                   const struct connection_options *opts,
-                   const struct connection_handler *h, void *ud,
-                   const struct mem *m, struct err *e) {
-  static const struct opening_handler handler = {
-      .judge = on_judge, .opened = on_opened, .failed = on_failed};
-  struct connection *c = create(lp, &opts->session, h, ud, m);
-  int rv;
-  if (!c)
-    return err_set(e, ERR_NOMEM);
-  rv = opening_new(&c->opening, lp, rs, tls, &opts->opening, &handler, c,
-                   &c->mem, e);
-  if (rv != 0) {
-    connection_free(c);
-    return rv;
-  }
-  *ret = c;
-  return 0;
-}
-
 int connection_adopt(struct connection **ret, struct loop *lp, int fd,
                      struct slice rest, struct slice protocol,
                      const struct session_options *opts,
@@ -424,10 +379,10 @@ int connection_adopt(struct connection **ret, struct loop *lp, int fd,
   int rv;
   if (rest.len > OPENING_REST_MAX || !deflate_params_valid(&opts->deflate))
     return ERR_INVALID;
-  if (!(c = create(lp, opts, h, ud, m)))
+  if (!(c = conn_create(lp, opts, h, ud, m)))
     return ERR_NOMEM;
   if ((rv = stream_new(&s, lp, fd, POLLER_READ, on_watch, c)) != 0 ||
-      (rv = open_up(c, s, rest, protocol, &opts->deflate)) != 0)
+      (rv = conn_open_up(c, s, rest, protocol, &opts->deflate)) != 0)
     goto fail;
   *ret = c;
   return 0;
@@ -447,9 +402,9 @@ int connection_close(struct connection *c, uint16_t code, struct slice reason,
     return ERR_INVALID;
   if (c->state != CONN_OPEN || c->close_queued)
     return ERR_CLOSED;
-  enter(c);
+  conn_enter(c);
   conn_queue_close(c, code, reason, r);
-  leave(c);
+  conn_leave(c);
   return 0;
 }
 
@@ -457,7 +412,7 @@ void connection_pause(struct connection *c, bool paused) {
   if ((c->state != CONN_OPEN && c->state != CONN_CLOSING) ||
       c->paused == paused)
     return;
-  enter(c);
+  conn_enter(c);
   c->paused = paused;
   if (!paused) {
     if (c->read_timeout_ns) /* the pause was our doing, not the peer's */
@@ -465,7 +420,7 @@ void connection_pause(struct connection *c, bool paused) {
     c->more = true;
     conn_kick(c);
   }
-  leave(c);
+  conn_leave(c);
 }
 
 bool connection_is_open(const struct connection *c) {
@@ -532,7 +487,7 @@ void connection_release(struct connection *c, uint16_t code) {
     connection_free(c);
     return;
   }
-  enter(c);
+  conn_enter(c);
   c->paused = false;
   c->more = true;
   c->read_at = 0;
@@ -554,7 +509,7 @@ void connection_release(struct connection *c, uint16_t code) {
     connection_free(c);
   else
     conn_kick(c);
-  leave(c);
+  conn_leave(c);
 }
 
 size_t connections_released(struct loop *lp) {

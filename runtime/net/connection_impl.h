@@ -42,6 +42,7 @@ struct connection {
   bool freed;     /* the last of them frees the memory */
 
   struct opening *opening; /* until it is open, and */
+  void (*opening_free)(struct opening *); /* of connection_dial.c */
   struct stream *stream;   /* from then on */
   struct timer timer;
   struct deferred kick;
@@ -148,6 +149,18 @@ static inline bool conn_goodbye_over(const struct connection *c) {
     most += c->read_limit;
   return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES;
 }
+
+/* Between calls that may free it: the last one out does. */
+void conn_enter(struct connection *c);
+void conn_leave(struct connection *c);
+/* Closed but complete.  NULL: no memory */
+struct connection *conn_create(struct loop *lp, const struct session_options *o,
+                               const struct connection_handler *h, void *ud,
+                               const struct mem *m);
+/* From here on it is open, on |s|, which is the connection's when this returns
+ * 0.  0, ERR_NOMEM or ERR_SYSTEM */
+int conn_open_up(struct connection *c, struct stream *s, struct slice rest,
+                 struct slice protocol, const struct deflate_params *deflate);
 
 /* --------------------------------------------------- connection_in.c --- */
 

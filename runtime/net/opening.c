@@ -50,22 +50,6 @@ struct opening {
   size_t protocols_bytes;
 };
 
-const char *connection_stage_name(enum connection_stage s) {
-  switch (s) {
-  case STAGE_RESOLVE:
-    return "resolve";
-  case STAGE_CONNECT:
-    return "connect";
-  case STAGE_TLS:
-    return "tls";
-  case STAGE_HANDSHAKE:
-    return "handshake";
-  case STAGE_TIMEOUT:
-    return "timeout";
-  }
-  return "unknown";
-}
-
 /* --------------------------------------------------------------- life --- */
 
 /* Nothing is under way any more.  The upgrade and the owner's memory stay until
@@ -227,6 +211,7 @@ static void on_watch(struct watch *w, unsigned events, void *ud) {
 
 static void on_dialled(void *ud, int fd, const struct err *e) {
   struct opening *o = ud;
+  struct err why;
   int rv;
   enter(o);
   dial_free(o->dial);
@@ -237,13 +222,15 @@ static void on_dialled(void *ud, int fd, const struct err *e) {
     return;
   }
   rv = stream_new(&o->stream, o->loop, fd, POLLER_WRITE, on_watch, o);
-  if (rv != 0)
-    close(fd);
-  else if (o->tls)
-    rv = tls_session_new(&o->stream->tls, o->tls_context, fd,
-                         o->host_is_name ? o->host : NULL, &o->ip);
   if (rv != 0) {
-    fail(o, rv, o->stream ? STAGE_TLS : STAGE_CONNECT, err_text(rv));
+    err_set(&why, rv);
+    close(fd);
+  } else if (o->tls) {
+    rv = tls_session_new(&o->stream->tls, o->tls_context, fd,
+                         o->host_is_name ? o->host : NULL, &o->ip, &why);
+  }
+  if (rv != 0) {
+    fail_err(o, o->stream ? STAGE_TLS : STAGE_CONNECT, &why);
   } else if (o->tls) {
     o->state = OPENING_TLS;
     step_tls(o);

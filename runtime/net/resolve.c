@@ -99,8 +99,8 @@ static void on_socket_state(void *ud, ares_socket_t fd, int readable,
     (void)watch_start(unused, loop_poller(r->loop), fd, events);
 }
 
-int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
-                 const char *servers) {
+/* An ARES_ status.  |servers| NULL: the system's. */
+static int open_channel(struct resolver *r, const char *servers) {
   /* The environment (LOCALDOMAIN, RES_OPTIONS, HOSTALIASES) cannot change
    * which name is asked for: no search list, no aliases. */
   struct ares_options opts = {
@@ -110,7 +110,24 @@ int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
       .ndots = 0,
       .lookups = (char[]){"fb"}, /* hosts file, then DNS */
       .sock_state_cb = on_socket_state,
+      .sock_state_cb_data = r,
   };
+  int rv;
+  if (!r->library && (rv = ares_library_init(ARES_LIB_INIT_ALL)) != 0)
+    return rv;
+  r->library = true;
+  rv = ares_init_options(&r->channel, &opts,
+                         ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                             ARES_OPT_NDOTS | ARES_OPT_LOOKUPS |
+                             ARES_OPT_SOCK_STATE_CB);
+  if (rv != ARES_SUCCESS)
+    return rv;
+  r->channel_open = true;
+  return servers ? ares_set_servers_ports_csv(r->channel, servers) : rv;
+}
+
+int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
+                 const char *servers) {
   struct resolver *r = mem_zalloc(m, sizeof *r);
   int rv;
   if (!r)
@@ -121,25 +138,13 @@ int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
   timer_init(&r->timer, lp, on_timer, r);
   for (size_t i = 0; i < RESOLVE_MAX_SOCKETS; i++)
     watch_init(&r->watches[i], on_socket, r);
-  opts.sock_state_cb_data = r;
-  if ((rv = ares_library_init(ARES_LIB_INIT_ALL)) != ARES_SUCCESS)
-    goto fail;
-  r->library = true;
-  rv = ares_init_options(&r->channel, &opts,
-                         ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                             ARES_OPT_NDOTS | ARES_OPT_LOOKUPS |
-                             ARES_OPT_SOCK_STATE_CB);
-  if (rv != ARES_SUCCESS)
-    goto fail;
-  r->channel_open = true;
-  if (servers &&
-      (rv = ares_set_servers_ports_csv(r->channel, servers)) != ARES_SUCCESS)
-    goto fail;
+  /* The system's files are read when the first name is asked for. */
+  if (servers && (rv = open_channel(r, servers)) != ARES_SUCCESS) {
+    resolver_free(r);
+    return rv == ARES_ENOMEM ? ERR_NOMEM : ERR_SYSTEM;
+  }
   *ret = r;
   return 0;
-fail:
-  resolver_free(r);
-  return rv == ARES_ENOMEM ? ERR_NOMEM : ERR_SYSTEM;
 }
 
 static void query_free(struct resolve_query *q) {
@@ -277,6 +282,7 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
                                       .ai_flags = ARES_AI_NUMERICSERV};
   char text[RESOLVE_NAME_MAX + 1];
   struct resolve_query *q = mem_zalloc(&r->mem, sizeof *q);
+  int rv;
   if (!q)
     return ERR_NOMEM;
   q->resolver = r;
@@ -293,6 +299,9 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
   } else if (name.len == 0 || name.len > RESOLVE_NAME_MAX ||
              memchr(name.p, '\0', name.len)) {
     query_fail(q, ARES_EBADNAME);
+    deferred_schedule(r->loop, &q->answer);
+  } else if (!r->channel_open && (rv = open_channel(r, NULL)) != ARES_SUCCESS) {
+    query_fail(q, rv);
     deferred_schedule(r->loop, &q->answer);
   } else {
     memcpy(text, name.p, name.len);

@@ -1,6 +1,6 @@
 /* tls.c - OpenSSL 3, in a library context of its own: what the host process did
  * to the default one, or put into openssl.cnf, has no influence here. */
-#include "runtime/net/tls.h"
+#include "runtime/net/tls_calls.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/part.h"
 
 /* What a server gave us to come back with.  Each is bounded, and so is their
  * number; whom it was verified to be is part of it. */
@@ -28,8 +29,7 @@ struct ticket {
   uint64_t got_ns;
 };
 
-/* Empty until the first session, unless there is a CA file to check. */
-struct tls_context {
+struct tls_store {
   struct mem mem;
   OSSL_LIB_CTX *lib;
   BIO_METHOD *bio;
@@ -39,8 +39,9 @@ struct tls_context {
 };
 
 struct tls_session {
+  const struct tls_calls *calls; /* first: tls.h looks at it */
   struct mem mem;
-  struct tls_context *context;
+  struct tls_store *store;
   SSL *ssl;
   bool wants_write;
   bool dead;           /* after a fatal error OpenSSL must not be asked */
@@ -254,7 +255,7 @@ static void ticket_drop(struct ticket *t) {
 /* OpenSSL's: 1 when |session| is ours from now on. */
 static int on_ticket(SSL *ssl, SSL_SESSION *session) {
   struct tls_session *s = SSL_get_app_data(ssl);
-  struct tls_context *c = s->context;
+  struct tls_store *c = s->store;
   struct ticket *t = &c->tickets[c->next_ticket];
   const unsigned char *text;
   size_t len = 0;
@@ -281,7 +282,7 @@ static bool ticket_good(const struct ticket *t) {
 /* Offers the newest ticket of the same peer.  In TLS 1.3 each is used once (RFC
  * 8446, appendix C.4) and replaced; TLS 1.2 gives no new one. */
 static void resume(struct tls_session *s) {
-  struct tls_context *c = s->context;
+  struct tls_store *c = s->store;
   for (unsigned i = 0; i < TICKETS_MAX; i++) {
     unsigned at = (c->next_ticket + TICKETS_MAX - 1 - i) % TICKETS_MAX;
     struct ticket *t = &c->tickets[at];
@@ -338,7 +339,7 @@ static int load_ca_file(X509_STORE *store, OSSL_LIB_CTX *lib,
   return ERR_INVALID;
 }
 
-static int context_setup(struct tls_context *t) {
+static int store_setup(struct tls_store *t) {
   static const unsigned char alpn[] = "\x08http/1.1";
   X509_VERIFY_PARAM *param;
   if (!SSL_CTX_set_min_proto_version(t->ssl, TLS1_2_VERSION) ||
@@ -366,7 +367,7 @@ static int context_setup(struct tls_context *t) {
   return 0;
 }
 
-static void context_close(struct tls_context *t) {
+static void store_close(struct tls_store *t) {
   for (size_t i = 0; i < TICKETS_MAX; i++)
     ticket_drop(&t->tickets[i]);
   SSL_CTX_free(t->ssl);
@@ -378,12 +379,11 @@ static void context_close(struct tls_context *t) {
 }
 
 /* Makes what |t| needs to speak TLS.  On an error |t| is as before. */
-static int context_open(struct tls_context *t, const char *ca_file,
-                        struct err *e) {
+static int store_open(struct tls_store *t, const char *ca_file, struct err *e) {
   int rv;
   if (!(t->lib = OSSL_LIB_CTX_new()) || !(t->bio = bio_method_new()) ||
       !(t->ssl = SSL_CTX_new_ex(t->lib, NULL, TLS_client_method())) ||
-      context_setup(t) != 0) {
+      store_setup(t) != 0) {
     ERR_clear_error();
     rv = err_set(e, ERR_NOMEM);
     goto fail;
@@ -394,50 +394,48 @@ static int context_open(struct tls_context *t, const char *ca_file,
     goto fail;
   return 0;
 fail:
-  context_close(t);
+  store_close(t);
   return rv;
 }
 
-int tls_context_new(struct tls_context **ret, const struct mem *m,
-                    const char *ca_file, struct err *e) {
-  struct tls_context *t = mem_zalloc(m, sizeof *t);
+static int store_new(struct tls_store **ret, const struct mem *m,
+                     const char *ca_file, struct err *e) {
+  struct tls_store *t = mem_zalloc(m, sizeof *t);
   int rv;
   if (!t)
     return err_set(e, ERR_NOMEM);
   t->mem = *m;
-  /* Reading the system's store takes many times as long as everything else a
-   * host needs to start: most scripts never ask for it. */
-  if (ca_file && (rv = context_open(t, ca_file, e)) != 0) {
-    tls_context_free(t);
+  if ((rv = store_open(t, ca_file, e)) != 0) {
+    mem_free(m, t, sizeof *t);
     return rv;
   }
   *ret = t;
   return 0;
 }
 
-void tls_context_free(struct tls_context *t) {
-  if (!t)
-    return;
-  context_close(t);
+static void store_free(struct tls_store *t) {
+  store_close(t);
   mem_free(&t->mem, t, sizeof *t);
 }
 
 /* ------------------------------------------------------------ session --- */
 
-int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
-                    const char *host, const struct ip *ip) {
+static const struct tls_calls calls;
+
+static void session_free(struct tls_session *s);
+
+static int session_new(struct tls_session **ret, struct tls_store *t, int fd,
+                       const char *host, const struct ip *ip) {
   struct tls_session *s;
   BIO *bio;
   bool ok;
-  int rv;
   if (!host && (!ip || (ip->family != 4 && ip->family != 6)))
     return ERR_INVALID;
-  if (!t->ssl && (rv = context_open(t, NULL, NULL)) != 0)
-    return rv;
   if (!(s = mem_zalloc(&t->mem, sizeof *s)))
     return ERR_NOMEM;
+  s->calls = &calls;
   s->mem = t->mem;
-  s->context = t;
+  s->store = t;
   if (!(s->ssl = SSL_new(t->ssl)) || !(bio = BIO_new_ex(t->lib, t->bio)))
     goto nomem;
   BIO_set_data(bio, (void *)(intptr_t)fd);
@@ -460,19 +458,17 @@ int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
   return 0;
 nomem:
   ERR_clear_error();
-  tls_session_free(s);
+  session_free(s);
   return ERR_NOMEM;
 }
 
-void tls_session_free(struct tls_session *s) {
-  if (!s)
-    return;
+static void session_free(struct tls_session *s) {
   SSL_free(s->ssl);
   ERR_clear_error();
   mem_free(&s->mem, s, sizeof *s);
 }
 
-bool tls_wants_write(const struct tls_session *s) {
+static bool session_wants_write(const struct tls_session *s) {
   return s->wants_write;
 }
 
@@ -510,7 +506,7 @@ static int session_error(struct tls_session *s, int code, int sys_errno,
                   why ? why : "no reason given");
 }
 
-int tls_handshake(struct tls_session *s, struct err *e) {
+static int session_handshake(struct tls_session *s, struct err *e) {
   const unsigned char *alpn;
   unsigned alpn_len;
   int rv, code;
@@ -546,7 +542,8 @@ int tls_handshake(struct tls_session *s, struct err *e) {
   return 0;
 }
 
-int tls_read(struct tls_session *s, void *p, size_t len, size_t *ret_n) {
+static int session_read(struct tls_session *s, void *p, size_t len,
+                        size_t *ret_n) {
   int rv, code, sys_errno;
   if (s->dead)
     return ERR_CLOSED;
@@ -566,7 +563,8 @@ int tls_read(struct tls_session *s, void *p, size_t len, size_t *ret_n) {
   return rv;
 }
 
-int tls_write(struct tls_session *s, const void *p, size_t len, size_t *ret_n) {
+static int session_write(struct tls_session *s, const void *p, size_t len,
+                         size_t *ret_n) {
   int rv, code, sys_errno;
   if (s->dead)
     return ERR_CLOSED;
@@ -582,10 +580,25 @@ int tls_write(struct tls_session *s, const void *p, size_t len, size_t *ret_n) {
   return rv;
 }
 
-void tls_shutdown(struct tls_session *s) {
+static void session_shutdown(struct tls_session *s) {
   if (s->dead || !SSL_is_init_finished(s->ssl))
     return;
   ERR_clear_error();
   (void)SSL_shutdown(s->ssl);
   ERR_clear_error();
 }
+
+static const struct tls_calls calls = {.store_new = store_new,
+                                       .store_free = store_free,
+                                       .session_new = session_new,
+                                       .session_free = session_free,
+                                       .handshake = session_handshake,
+                                       .read = session_read,
+                                       .write = session_write,
+                                       .wants_write = session_wants_write,
+                                       .shutdown = session_shutdown,
+                                       .version = tls_about_version,
+                                       .trust = tls_about_trust};
+
+PART_EXPORT extern const struct part cordon_part_tls;
+const struct part cordon_part_tls = {PART_VERSION, &calls};

@@ -2,12 +2,7 @@
 #ifndef RUNTIME_NET_TLS_H
 #define RUNTIME_NET_TLS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "runtime/base/err.h"
-#include "runtime/base/ip.h"
-#include "runtime/base/mem.h"
+#include "runtime/net/tls_calls.h"
 
 struct tls_context;
 
@@ -17,8 +12,12 @@ struct tls_context;
  * environment must not choose whom it trusts.  Lists of revoked certificates
  * (CRLs) in |ca_file| are asked for each certificate of a chain; an authority
  * without one has revoked nothing, an expired list refuses.  Sessions are
- * resumed, within an hour and as long as the certificate is valid.  0,
- * ERR_NOMEM, ERR_SYSTEM or ERR_INVALID (|e| says which file and why). */
+ * resumed, within an hour and as long as the certificate is valid.
+ *
+ * Without |ca_file| nothing is loaded before the first session: OpenSSL and the
+ * system's store take many times as long as everything else a host needs to
+ * start, and most scripts never ask for them.  0, ERR_NOMEM, ERR_SYSTEM or
+ * ERR_INVALID (|e| says which file and why). */
 int tls_context_new(struct tls_context **ret, const struct mem *m,
                     const char *ca_file, struct err *e);
 /* After the last session.  NULL is harmless. */
@@ -29,24 +28,50 @@ void tls_context_free(struct tls_context *t);
 struct tls_session;
 
 /* The peer must prove to be |host| (NUL-terminated; sent as SNI), or, when
- * |host| is NULL, |ip|.  0, ERR_NOMEM or ERR_INVALID */
+ * |host| is NULL, |ip|.  0, ERR_NOMEM, ERR_INVALID or ERR_SYSTEM, with |e| */
 int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
-                    const char *host, const struct ip *ip);
-void tls_session_free(struct tls_session *s); /* NULL is harmless */
+                    const char *host, const struct ip *ip, struct err *e);
+
+/* The session's calls are its first member. */
+static inline const struct tls_calls *
+tls_calls_of(const struct tls_session *s) {
+  return *(const struct tls_calls *const *)(const void *)s;
+}
+
+static inline void tls_session_free(struct tls_session *s) {
+  if (s)
+    tls_calls_of(s)->session_free(s);
+}
 
 /* 0: done and verified; ERR_AGAIN (see tls_wants_write); else |e| says which
  * check failed, for whom, until when. */
-int tls_handshake(struct tls_session *s, struct err *e);
+static inline int tls_handshake(struct tls_session *s, struct err *e) {
+  return tls_calls_of(s)->handshake(s, e);
+}
+
 /* 0 with |*ret_n| > 0, or 0 at an orderly end (close_notify); ERR_AGAIN;
  * ERR_CLOSED: cut off without close_notify; ERR_SYSTEM; ERR_PROTOCOL */
-int tls_read(struct tls_session *s, void *p, size_t len, size_t *ret_n);
+static inline int tls_read(struct tls_session *s, void *p, size_t len,
+                           size_t *ret_n) {
+  return tls_calls_of(s)->read(s, p, len, ret_n);
+}
+
 /* 0 with |*ret_n| > 0; ERR_AGAIN: call again with at least the same bytes (they
  * may have moved); ERR_SYSTEM, ERR_PROTOCOL: nothing more can be written. */
-int tls_write(struct tls_session *s, const void *p, size_t len, size_t *ret_n);
+static inline int tls_write(struct tls_session *s, const void *p, size_t len,
+                            size_t *ret_n) {
+  return tls_calls_of(s)->write(s, p, len, ret_n);
+}
+
 /* After ERR_AGAIN: the session waits for the socket to take bytes, not to have
  * some. */
-bool tls_wants_write(const struct tls_session *s);
+static inline bool tls_wants_write(const struct tls_session *s) {
+  return tls_calls_of(s)->wants_write(s);
+}
+
 /* Sends close_notify, as far as the socket takes it now. */
-void tls_shutdown(struct tls_session *s);
+static inline void tls_shutdown(struct tls_session *s) {
+  tls_calls_of(s)->shutdown(s);
+}
 
 #endif

@@ -3,13 +3,10 @@
  * headers are all refused, since servers and proxies disagree about them. */
 #include "runtime/net/upgrade.h"
 
-/* The one-shot calls that replace these need a library context and memory. */
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <string.h>
 
 #include "runtime/base/random.h"
+#include "runtime/base/sha1.h"
 
 /* ------------------------------------------------------------ request --- */
 
@@ -63,28 +60,24 @@ int upgrade_check_protocols(const struct slice *protocols, size_t n,
 }
 
 int upgrade_make_key(char out[UPGRADE_KEY_LEN]) {
-  unsigned char raw[16];
-  unsigned char text[UPGRADE_KEY_LEN + 1];
+  uint8_t raw[16];
   int rv = random_bytes(raw, sizeof raw);
-  if (rv != 0)
-    return rv;
-  EVP_EncodeBlock(text, raw, sizeof raw);
-  memcpy(out, text, UPGRADE_KEY_LEN);
-  return 0;
+  _Static_assert(BASE64_LEN(sizeof raw) == UPGRADE_KEY_LEN, "RFC 6455");
+  if (rv == 0)
+    base64(raw, sizeof raw, out);
+  return rv;
 }
 
 void upgrade_accept(const char key[UPGRADE_KEY_LEN],
                     char out[UPGRADE_ACCEPT_LEN]) {
   static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  unsigned char digest[SHA_DIGEST_LENGTH];
-  unsigned char text[UPGRADE_ACCEPT_LEN + 1];
-  SHA_CTX sha;
-  SHA1_Init(&sha);
-  SHA1_Update(&sha, key, UPGRADE_KEY_LEN);
-  SHA1_Update(&sha, guid, sizeof guid - 1);
-  SHA1_Final(digest, &sha);
-  EVP_EncodeBlock(text, digest, sizeof digest);
-  memcpy(out, text, UPGRADE_ACCEPT_LEN);
+  char text[UPGRADE_KEY_LEN + sizeof guid - 1];
+  uint8_t digest[SHA1_BYTES];
+  _Static_assert(BASE64_LEN(SHA1_BYTES) == UPGRADE_ACCEPT_LEN, "RFC 6455");
+  memcpy(text, key, UPGRADE_KEY_LEN);
+  memcpy(text + UPGRADE_KEY_LEN, guid, sizeof guid - 1);
+  sha1(text, sizeof text, digest);
+  base64(digest, sizeof digest, out);
 }
 
 /* Sums up the errors of a chain of appends: the first one stays. */

@@ -1,0 +1,63 @@
+/* part_apart.c - parts that are shared objects of their own, in a folder beside
+ * the library's. */
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/part.h"
+
+static const struct {
+  const char *file;
+  const char *symbol;
+} parts[] = {
+    [PART_TLS] = {"cordon-tls.so", "cordon_part_tls"},
+    [PART_REGEX] = {"cordon-regex.so", "cordon_part_regex"},
+};
+
+/* Where the library itself was loaded from is where it was installed: it may
+ * have been moved since it was built.  Only what lies there is loaded, whatever
+ * LD_LIBRARY_PATH says of it. */
+static void part_path(char *out, size_t cap, const char *file) {
+#ifdef PIC
+  Dl_info info;
+  const char *slash;
+  if (dladdr((void *)(uintptr_t)&parts, &info) && info.dli_fname &&
+      (slash = strrchr(info.dli_fname, '/')) != NULL) {
+    int len = (int)(slash - info.dli_fname);
+    bool build_tree = len >= 6 && memcmp(slash - 6, "/.libs", 6) == 0;
+    snprintf(out, cap, "%.*s/%s%s", len, info.dli_fname,
+             build_tree ? "" : "cordon/", file);
+    return;
+  }
+#endif
+  snprintf(out, cap, "%s/%s", CORDON_PARTS_PATH, file);
+}
+
+const void *part_get(enum part_name name, struct err *e) {
+  static _Atomic(const void *) known[sizeof parts / sizeof *parts];
+  const void *calls = atomic_load(&known[name]);
+  const struct part *part = NULL;
+  char path[PATH_MAX];
+  const char *why = NULL;
+  void *handle;
+  if (calls)
+    return calls;
+  part_path(path, sizeof path, parts[name].file);
+  handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (handle)
+    part = dlsym(handle, parts[name].symbol);
+  if (!part)
+    why = dlerror();
+  if (part && strcmp(part->version, PART_VERSION) == 0) {
+    atomic_store(&known[name], part->calls);
+    return part->calls;
+  }
+  err_setf(e, ERR_SYSTEM, "a part of the library cannot be loaded: %s",
+           part  ? "it is of another version"
+           : why ? why
+                 : path);
+  return NULL;
+}
