@@ -733,7 +733,7 @@ typedef struct cordon_host_config {
   size_t struct_size;     /* set by cordon_host_config_init */
   cordon_allocator alloc; /* zeros: malloc */
   const char *ca_file; /* PEM certificates trusted beside the system's, and
-                          lists of revoked ones; NULL */
+                          lists of revoked ones; NULL.  It is read once. */
   const char *dns_servers; /* "ip:port,..."; NULL: the system's */
   int preempt_signal;      /* ends time slices of scripts; 0: SIGRTMAX - 3.
                               Its handler belongs to the library from the first

@@ -11,8 +11,10 @@ struct tls_context;
  * SSL_CERT_DIR and OPENSSL_CONF are ignored: whoever sets a script's
  * environment must not choose whom it trusts.  Lists of revoked certificates
  * (CRLs) in |ca_file| are asked for each certificate of a chain; an authority
- * without one has revoked nothing, an expired list refuses.  Sessions are
- * resumed, within an hour and as long as the certificate is valid.
+ * without one has revoked nothing, an expired list refuses.  Files are read
+ * once: later changes of them are for the next context.  Sessions are resumed,
+ * within an hour and as long as the certificate is valid, and are not verified
+ * again: the lists that judged them are the ones there still are.
  *
  * Without |ca_file| nothing is loaded before the first session: OpenSSL and the
  * system's store take many times as long as everything else a host needs to
