@@ -131,22 +131,29 @@ static struct op *op_new(lua_State *L, int n, const char *what) {
   return op;
 }
 
+/* Waiters are the script's memory, but they hang in queues of objects that
+ * outlive it: what is counted must be linked. */
 static void op_add(struct op *op, struct channel *ch, bool sends) {
-  struct waiter *w = &op->waiters[op->n++];
+  struct waiter *w = &op->waiters[op->n];
+  gate_enter();
+  op->n++;
   w->ch = ch;
   w->op = op;
   w->index = op->n;
   w->sends = sends;
   op->nhost += ch->is_host;
   list_add_tail(sends ? &ch->sendq : &ch->recvq, &w->node);
+  gate_leave();
 }
 
 static void op_complete(struct waiter *w, bool ok) {
   struct op *op = w->op;
+  gate_enter();
   op->won = w->index;
   op->ok = ok;
   op_unlink(op);
   wait_wake(&op->wait);
+  gate_leave();
 }
 
 static struct waiter *first_waiter(struct list *queue) {

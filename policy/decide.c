@@ -2,6 +2,7 @@
 #include "policy/decide.h"
 
 #include "policy/index.h"
+#include "runtime/base/gate.h"
 
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
@@ -409,6 +410,7 @@ struct decision policy_decide(const struct policy_set *set,
                               const struct decision *url_decision) {
   struct among among = {.scope = scope};
 
+  gate_check();
   (void)set; /* the scope holds what is in force */
   if (request->actor && !scope)
     return (struct decision){.verdict = VERDICT_DENY, .reason = "no scope"};

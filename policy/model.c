@@ -6,6 +6,7 @@
 
 #include "policy/index.h"
 #include "policy/parse.h"
+#include "runtime/base/gate.h"
 
 struct policy_set {
   struct mem mem;
@@ -67,6 +68,7 @@ bool policy_set_is_compat(const struct policy_set *set) {
 }
 
 struct policy_set *policy_set_ref(struct policy_set *set) {
+  gate_check();
   /* whoever holds one reference may pass on another: no order is needed */
   atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
   return set;
@@ -74,6 +76,7 @@ struct policy_set *policy_set_ref(struct policy_set *set) {
 
 void policy_set_unref(struct policy_set *set) {
   struct mem mem;
+  gate_check();
 
   /* what other threads did with the set happens before it is freed */
   if (!set ||

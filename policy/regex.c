@@ -3,6 +3,7 @@
 
 #if CORDON_HAVE_RE2
 #include "policy/regex_re2.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/part.h"
 #endif
 
@@ -70,8 +71,10 @@ size_t regex_size(const struct regex *re) {
 }
 
 int regex_search(const struct regex *re, struct slice text) {
-  int rv = re->calls->re2_search(re->re2, text.len ? text.p : "", text.len);
+  int rv;
 
+  gate_check(); /* the library locks */
+  rv = re->calls->re2_search(re->re2, text.len ? text.p : "", text.len);
   return rv < 0 ? ERR_NOMEM : rv;
 }
 

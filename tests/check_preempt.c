@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include "cordon/cordon.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/host.h"
 #include "tests/unit.h"
@@ -41,6 +42,7 @@ static struct {
   long at;               /* ANYWHERE: at this one, counted from 1 */
   volatile long at_open; /* instructions with an open gate */
   volatile long shots;
+  uint64_t until_ns;
   uintptr_t begin, end; /* of the linker's code */
 } plan;
 
@@ -80,8 +82,11 @@ static void on_step(int sig, siginfo_t *info, void *context) {
     if (code >= plan.begin && code < plan.end)
       shoot(at);
     return;
-  case IN_HANDLER: /* the program's, of SIGUSR1: that is blocked in there */
-    if (plan.at_open % 64 == 0) {
+  case IN_HANDLER: /* the program's, of SIGUSR1: that is blocked in there; no
+                      handler runs for a second */
+    if (plan.shots == 0)
+      plan.until_ns = clock_mono_ns() + 300000000;
+    if (plan.at_open % 64 == 0 && clock_mono_ns() < plan.until_ns) {
       memcpy(&other, at, sizeof other);
       sigaddset(&other.uc_sigmask, SIGUSR1);
       shoot(&other);
@@ -116,7 +121,7 @@ static int run_stepped(cordon_host *host) {
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_OK);
   ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
   ck_assert_int_eq(cordon_host_dispatch(host, &err), CORDON_OK); /* compiles */
-  preempt_abandon_after(host->preempt, SLICE_NS - 1);
+  preempt_abandon_after(host->preempt, NULL, SLICE_NS - 1);
   plan.at_open = plan.shots = 0;
   for (int i = 0; i < 1000 && rv == CORDON_AGAIN; i++) {
     set_stepping(true);
@@ -125,7 +130,7 @@ static int run_stepped(cordon_host *host) {
     ck_assert_int_eq(rv, CORDON_OK);
     rv = cordon_sandbox_result(sb, NULL);
   }
-  preempt_abandon_after(host->preempt, UINT64_MAX);
+  preempt_abandon_after(host->preempt, NULL, UINT64_MAX);
   cordon_sandbox_free(sb);
   return rv;
 }

@@ -1,16 +1,22 @@
 #!/usr/bin/python3
 """Runs every test against one or more builds and adds up the results.
 
-usage: run.py [--only GROUP]... LABEL=BUILD-FOLDER...
+usage: run.py [--only GROUP]... [--slowest N] LABEL=BUILD-FOLDER...
 
 A label that starts with "valgrind" runs the unit tests of that build under
-valgrind and nothing else.  One line a group; what failed is shown in full.
-The last line is "N passed, M failed"; the exit status is 0 if M is 0.
+valgrind and nothing else.  One line a group, with the time that its programs
+took together; what failed is shown in full.  --slowest names the N programs
+that took longest, with their processor time.  The last line is "N passed, M
+failed"; the exit status is 0 if M is 0.
+
+All groups of all builds share the lanes, and what takes long begins first: no
+lane is idle while another one still has work.
 """
 
 import concurrent.futures
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +28,11 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"  # the one that Debian's python3-websockets is for
 LIMIT_S = 300
 VALGRIND_LIMIT_S = 120  # for one program; what takes longer is left out
+# One more than the machine of the tests has cores: some of them mostly wait.
+LANES = 3
+# Programs that take long, to begin with them; a guess does no harm.
+SECONDS = {
+}
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|runtime error:|DEADLYSIGNAL")
 
@@ -35,6 +46,7 @@ class Result:
         self.failed = failed
         self.skipped = skipped
         self.output = output
+        self.seconds = 0.0
 
 
 def run(command, env, limit_s=LIMIT_S, cwd=None):
@@ -223,46 +235,112 @@ def environment(build):
     return env
 
 
+def weight(work):
+    """About how long it takes, to begin with what is long: in seconds."""
+    function, arguments = work
+    word = arguments[0] if isinstance(arguments[0], str) else arguments[2]
+    name = os.path.basename(word)
+    known = SECONDS.get(name, 1.0)
+    if function is check_program and len(arguments) > 2:  # valgrind
+        return 10 * known
+    return known
+
+
+class Group:
+    """The programs of one line of the report."""
+
+    def __init__(self, label, name, work):
+        self.label = label
+        self.name = name
+        self.work = work
+        self.results = [None] * len(work)
+        self.left = len(work)
+
+    def report(self):
+        """Prints it, and returns how many passed, failed, were skipped."""
+        results = self.results
+        good = sum(r.passed for r in results)
+        bad = sum(r.failed for r in results)
+        skips = sum(r.skipped for r in results)
+        print("%-9s %-8s %5d passed%s%s  (%.0f s)" % (
+            self.label, self.name, good, ", %d failed" % bad if bad else "",
+            ", %d skipped" % skips if skips else "",
+            sum(r.seconds for r in results)))
+        for r in results:
+            if r.skipped and not r.failed and not r.passed:
+                print("  %s %s: %s" % (
+                    self.label, r.name, r.output.strip().splitlines()[-1:]))
+            if r.failed:
+                print("  %s %s failed:" % (self.label, r.name))
+                for line in r.output.rstrip().splitlines()[-60:]:
+                    print("    " + line)
+        sys.stdout.flush()
+        return good, bad, skips
+
+
+def timed(function, arguments):
+    begin = time.monotonic()
+    result = function(*arguments)
+    result.seconds = time.monotonic() - begin
+    return result
+
+
+def run_all(all_groups):
+    """Runs them side by side; reports each group when it and those before it
+    are through.  Numbers of passed, failed, skipped."""
+    jobs = [(weight(work), group, i)
+            for group in all_groups for i, work in enumerate(group.work)]
+    jobs.sort(key=lambda job: -job[0])
+    totals = [0, 0, 0]
+    waiting = list(all_groups)
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        futures = {pool.submit(timed, *group.work[i]): (group, i)
+                   for _, group, i in jobs}
+        for future in concurrent.futures.as_completed(futures):
+            group, i = futures[future]
+            group.results[i] = future.result()
+            group.left -= 1
+            while waiting and waiting[0].left == 0:
+                for n, more in enumerate(waiting.pop(0).report()):
+                    totals[n] += more
+    return totals
+
+
 def main(arguments):
+    # a shell ignores it for what it starts in the background, and so would all
+    # that is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     only = []
     builds = []
+    slowest = 0
     while arguments:
         word = arguments.pop(0)
         if word == "--only" and arguments:
             only.append(arguments.pop(0))
+        elif word == "--slowest" and arguments and arguments[0].isdigit():
+            slowest = int(arguments.pop(0))
         elif "=" in word:
             label, folder = word.split("=", 1)
             builds.append((label, os.path.abspath(folder)))
         else:
             print(__doc__, file=sys.stderr)
             return 2
-    passed = failed = skipped = 0
-    for label, build in builds:
-        for group, work in groups(label, build, environment(build)):
-            if not work or (only and group not in only):
-                continue
-            begin = time.monotonic()
-            with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                results = list(pool.map(lambda w: w[0](*w[1]), work))
-            good = sum(r.passed for r in results)
-            bad = sum(r.failed for r in results)
-            skips = sum(r.skipped for r in results)
-            print("%-9s %-8s %5d passed%s%s  (%.0f s)" % (
-                label, group, good, ", %d failed" % bad if bad else "",
-                ", %d skipped" % skips if skips else "",
-                time.monotonic() - begin), flush=True)
-            for r in results:
-                if r.skipped and not r.failed and not r.passed:
-                    print("  %s %s: %s" % (
-                        label, r.name, r.output.strip().splitlines()[-1:]))
-                if r.failed:
-                    lines = r.output.rstrip().splitlines()
-                    print("  %s %s failed:" % (label, r.name))
-                    for line in lines[-60:]:
-                        print("    " + line)
-                    sys.stdout.flush()
-            passed, failed, skipped = (passed + good, failed + bad,
-                                       skipped + skips)
+    all_groups = [
+        Group(label, name, work)
+        for label, build in builds
+        for name, work in groups(label, build, environment(build))
+        if work and (not only or name in only)]
+    begin = time.monotonic()
+    passed, failed, _ = run_all(all_groups)
+    done = sorted(((r.seconds, group.label, r.name)
+                   for group in all_groups for r in group.results),
+                  reverse=True)
+    for line in done[:slowest]:
+        print("%7.1f s  %s %s" % line)
+    if slowest:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print("%7.1f s in all, %.1f s of processor time" % (
+            time.monotonic() - begin, usage.ru_utime + usage.ru_stime))
     if passed == 0 and failed == 0:
         print("no test ran", file=sys.stderr)
         failed = 1

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/base/gate.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 
@@ -51,6 +52,7 @@ static inline void *failing_mem_fn(void *ud, void *ptr, size_t old_size,
   struct failing_mem *f = (struct failing_mem *)ud;
   union unit_header *h = NULL;
   union unit_header *moved;
+  gate_check();
   if (ptr) {
     h = (union unit_header *)ptr - 1;
     ck_assert_msg(h->size == old_size, "block of %zu bytes given back as %zu",

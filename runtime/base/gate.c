@@ -72,7 +72,10 @@ void gate_abandon(const void *owner, const sigset_t *mask) {
 }
 
 #ifdef GATE_CHECKED
+void __sanitizer_print_stack_trace(void);
+
 void gate_broken(void) {
+  __sanitizer_print_stack_trace();
   abort();
 }
 #endif

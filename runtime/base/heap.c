@@ -2,6 +2,7 @@
 #include "runtime/base/heap.h"
 
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 
 void heap_init(struct heap *h, const struct mem *m) {
   *h = (struct heap){.mem = *m};
@@ -56,6 +57,7 @@ static void sift_down(struct heap *h, size_t i, struct heap_node *n) {
 
 int heap_insert(struct heap *h, struct heap_node *n, uint64_t key) {
   int rv = heap_reserve(h, h->len + 1);
+  gate_check();
   if (rv != 0)
     return rv;
   n->key = key;
@@ -66,6 +68,7 @@ int heap_insert(struct heap *h, struct heap_node *n, uint64_t key) {
 void heap_remove(struct heap *h, struct heap_node *n) {
   struct heap_node *last;
   size_t i;
+  gate_check();
   if (n->place == 0)
     return;
   i = n->place - 1;

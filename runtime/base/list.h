@@ -1,9 +1,12 @@
-/* list.h - intrusive doubly linked list.  A node is in one list at most. */
+/* list.h - intrusive doubly linked list.  A node is in one list at most.  Lists
+ * are the host's: what changes one is not left half-way (gate.h). */
 #ifndef RUNTIME_BASE_LIST_H
 #define RUNTIME_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "runtime/base/gate.h"
 
 struct list {
   struct list *prev;
@@ -21,6 +24,7 @@ static inline bool list_empty(const struct list *l) {
   return l->next == l;
 }
 static inline void list_insert_after(struct list *at, struct list *node) {
+  gate_check();
   node->prev = at;
   node->next = at->next;
   at->next->prev = node;
@@ -34,6 +38,7 @@ static inline void list_add_head(struct list *head, struct list *node) {
 }
 /* Harmless on a node that is in no list. */
 static inline void list_remove(struct list *node) {
+  gate_check();
   node->prev->next = node->next;
   node->next->prev = node->prev;
   list_init(node);
@@ -49,6 +54,7 @@ static inline struct list *list_pop(struct list *head) {
 static inline void list_splice_tail(struct list *to, struct list *from) {
   if (list_empty(from))
     return;
+  gate_check();
   from->next->prev = to->prev;
   to->prev->next = from->next;
   from->prev->next = to;

@@ -24,7 +24,7 @@ void *mem_alloc(const struct mem *m, size_t n) {
 }
 
 void *mem_zalloc(const struct mem *m, size_t n) {
-  void *p = m->fn(m->ud, NULL, 0, n);
+  void *p = mem_alloc(m, n);
   if (p)
     memset(p, 0, n);
   return p;
@@ -77,6 +77,7 @@ void *mem_grow(const struct mem *m, void *arr, size_t *cap, size_t need,
 static void *account_fn(void *ud, void *ptr, size_t old_size, size_t new_size) {
   struct account *a = ud;
   void *p;
+  gate_check(); /* what is counted is held by somebody, or given back */
   if (!ptr)
     old_size = 0; /* Lua passes a type tag here */
   if (new_size > old_size && !account_allows(a, new_size - old_size)) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/gate.h"
 #include "runtime/base/part.h"
 
 static const struct {
@@ -43,6 +44,7 @@ const void *part_get(enum part_name name, struct err *e) {
   char path[PATH_MAX];
   const char *why = NULL;
   void *handle;
+  gate_check();
   if (calls)
     return calls;
   part_path(path, sizeof path, parts[name].file);

@@ -5,9 +5,11 @@
 #include <sys/random.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 
 int random_bytes(void *p, size_t len) {
   unsigned char *to = p;
+  gate_check();
   while (len > 0) {
     ssize_t n = getrandom(to, len, 0);
     if (n < 0) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/connection_impl.h"
 #include "runtime/net/poller.h"
 
@@ -62,6 +63,7 @@ static void destroy(struct connection *c) {
 }
 
 void connection_free(struct connection *c) {
+  gate_check();
   if (!c || c->freed)
     return;
   conn_drop_requests(c);
@@ -76,6 +78,7 @@ void connection_free(struct connection *c) {
 }
 
 void conn_kick(struct connection *c) {
+  gate_check();
   if (c->state != CONN_DEAD)
     deferred_schedule(c->loop, &c->kick);
 }
@@ -125,6 +128,7 @@ static uint64_t deadline(const struct connection *c) {
  * moving it with every message.  0 or ERR_NOMEM */
 int conn_arm(struct connection *c) {
   uint64_t at = deadline(c);
+  gate_check();
   if (at == 0 || (timer_active(&c->timer) && c->timer.node.key <= at))
     return 0;
   return timer_start_at(&c->timer, at);
@@ -377,6 +381,7 @@ int connection_adopt(struct connection **ret, struct loop *lp, int fd,
   struct connection *c;
   struct stream *s = NULL;
   int rv;
+  gate_check();
   if (rest.len > OPENING_REST_MAX || !deflate_params_valid(&opts->deflate))
     return ERR_INVALID;
   if (!(c = conn_create(lp, opts, h, ud, m)))
@@ -397,6 +402,7 @@ fail:
 
 int connection_close(struct connection *c, uint16_t code, struct slice reason,
                      struct send_request *r) {
+  gate_check();
   if (!close_code_sendable(code) || reason.len > CLOSE_REASON_MAX ||
       !utf8_valid(reason))
     return ERR_INVALID;
@@ -409,6 +415,7 @@ int connection_close(struct connection *c, uint16_t code, struct slice reason,
 }
 
 void connection_pause(struct connection *c, bool paused) {
+  gate_check();
   if ((c->state != CONN_OPEN && c->state != CONN_CLOSING) ||
       c->paused == paused)
     return;
@@ -479,6 +486,7 @@ static int leave_owner(struct connection *c) {
 
 void connection_release(struct connection *c, uint16_t code) {
   bool cut;
+  gate_check();
   if (!c || c->freed || !c->h)
     return;
   cut = c->state < CONN_OPEN || c->state == CONN_DEAD ||

@@ -3,6 +3,7 @@
  * without resolver and TLS. */
 #include <stdio.h>
 
+#include "runtime/base/gate.h"
 #include "runtime/net/connection_impl.h"
 
 static void on_opened(void *ud, const struct opened *o) {
@@ -50,6 +51,7 @@ int connection_new(struct connection **ret, struct loop *lp,
       .judge = on_judge, .opened = on_opened, .failed = on_failed};
   struct connection *c = conn_create(lp, &opts->session, h, ud, m);
   int rv;
+  gate_check();
   if (!c)
     return err_set(e, ERR_NOMEM);
   c->opening_free = opening_free;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/connection_impl.h"
 
 /* One connection's share of a turn. */
@@ -281,6 +282,7 @@ void conn_pump(struct connection *c) {
 /* ------------------------------------------------------- for the owner --- */
 
 int connection_send(struct connection *c, struct send_request *r) {
+  gate_check();
   if (r->opcode != WS_TEXT && r->opcode != WS_BINARY &&
       (r->opcode != WS_PING || r->data.len > FRAMES_CONTROL_MAX))
     return ERR_INVALID;
@@ -303,6 +305,7 @@ static void replace_request(struct send_request *r, struct send_request *with) {
 
 void connection_send_abandon(struct connection *c, struct send_request *r) {
   size_t left = r->data.len - r->sent;
+  gate_check();
   if (r->opcode == WS_CLOSE) {
     /* The frame has its own copy of what it needs. */
     c->close_request = (struct send_request){.opcode = WS_CLOSE,

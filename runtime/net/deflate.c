@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 
 /* 22 KiB instead of zlib's 268: together with a window of 32 KiB for what the
  * server sends, a connection stays below 64 KiB.  What is lost is a few per
@@ -170,6 +171,7 @@ struct inflater {
 int inflater_new(struct inflater **ret, const struct mem *m,
                  const struct deflate_params *p) {
   struct inflater *z = mem_zalloc(m, sizeof *z);
+  gate_check();
   if (!z)
     return ERR_NOMEM;
   z->mem = *m;
@@ -187,6 +189,7 @@ int inflater_new(struct inflater **ret, const struct mem *m,
 
 void inflater_free(struct inflater *z) {
   struct mem m;
+  gate_check();
   if (!z)
     return;
   inflateEnd(&z->z);
@@ -232,6 +235,7 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
                  size_t cap, size_t *ret_n) {
   size_t used;
   int rv = 0;
+  gate_check();
   if (!z->in_message && !z->takeover)
     (void)inflateReset(&z->z);
   z->in_message = true;
@@ -279,6 +283,7 @@ int deflater_new(struct deflater **ret, const struct mem *m,
                  const struct deflate_params *p) {
   struct deflater *z = mem_zalloc(m, sizeof *z);
   int bits = p->out_bits < DEFLATE_BITS ? p->out_bits : DEFLATE_BITS;
+  gate_check();
   if (!z)
     return ERR_NOMEM;
   z->mem = *m;
@@ -297,6 +302,7 @@ int deflater_new(struct deflater **ret, const struct mem *m,
 
 void deflater_free(struct deflater *z) {
   struct mem m;
+  gate_check();
   if (!z)
     return;
   (void)deflateEnd(&z->z);
@@ -310,6 +316,7 @@ int deflater_run(struct deflater *z, struct slice *in, bool last, void *out,
   size_t len;
   uInt given;
   int rv;
+  gate_check();
   if (!z->in_message && !z->takeover)
     (void)deflateReset(&z->z);
   z->in_message = true;

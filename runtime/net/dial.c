@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/poller.h"
 #include "runtime/net/resolve.h"
 
@@ -204,6 +205,7 @@ int dial_new(struct dial **ret, struct loop *lp, const struct mem *m,
              const struct ip *addresses, size_t n, uint16_t port,
              const struct dial_handler *h, void *ud) {
   struct dial *d;
+  gate_check();
   if (n == 0)
     return ERR_INVALID;
   for (size_t i = 0; i < n; i++)
@@ -231,6 +233,7 @@ int dial_new(struct dial **ret, struct loop *lp, const struct mem *m,
 }
 
 void dial_free(struct dial *d) {
+  gate_check();
   if (!d)
     return;
   timer_stop(&d->stagger);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 
 int poller_init(struct poller *p) {
   p->batch = NULL;
@@ -62,6 +63,7 @@ void watch_init(struct watch *w, watch_fn *fn, void *ud) {
 
 static int watch_control(const struct watch *w, struct poller *p, int op) {
   struct epoll_event ev = {.events = to_epoll(w->events)};
+  gate_check();
   ev.data.ptr = (void *)(uintptr_t)w;
   if (epoll_ctl(p->fd, op, w->fd, &ev) == 0)
     return 0;

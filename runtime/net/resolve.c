@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/list.h"
 #include "runtime/net/poller.h"
 
@@ -283,6 +284,7 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
   char text[RESOLVE_NAME_MAX + 1];
   struct resolve_query *q = mem_zalloc(&r->mem, sizeof *q);
   int rv;
+  gate_check();
   if (!q)
     return ERR_NOMEM;
   q->resolver = r;
@@ -314,6 +316,7 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
 }
 
 void resolve_cancel(struct resolve_query *q) {
+  gate_check();
   if (!q)
     return;
   q->fn = NULL;

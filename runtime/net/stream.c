@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/gate.h"
 #include "runtime/net/tls.h"
 
 int stream_new(struct stream **ret, struct loop *lp, int fd, unsigned events,
                watch_fn *fn, void *ud) {
   struct stream *s = mem_zalloc(loop_mem(lp), sizeof *s);
   int rv;
+  gate_check();
   if (!s)
     return ERR_NOMEM;
   s->loop = lp;
@@ -26,6 +28,7 @@ int stream_new(struct stream **ret, struct loop *lp, int fd, unsigned events,
 }
 
 void stream_free(struct stream *s) {
+  gate_check();
   if (!s)
     return;
   watch_stop(&s->watch);
@@ -57,6 +60,7 @@ static int again_or_lost(void) {
 int stream_read(struct stream *s, void *p, size_t len, size_t *ret_n) {
   ssize_t n;
   int rv;
+  gate_check();
   if (s->tls) {
     rv = tls_read(s->tls, p, len, ret_n);
     s->read_wants_write = rv == ERR_AGAIN && tls_wants_write(s->tls);
@@ -74,6 +78,7 @@ int stream_read(struct stream *s, void *p, size_t len, size_t *ret_n) {
 int stream_write(struct stream *s, const void *p, size_t len, size_t *ret_n) {
   ssize_t n;
   int rv;
+  gate_check();
   if (s->tls) {
     rv = tls_write(s->tls, p, len, ret_n);
     s->write_wants_read = rv == ERR_AGAIN && !tls_wants_write(s->tls);
@@ -89,6 +94,7 @@ int stream_write(struct stream *s, const void *p, size_t len, size_t *ret_n) {
 }
 
 void stream_end(struct stream *s) {
+  gate_check();
   if (s->tls)
     tls_shutdown(s->tls);
   (void)shutdown(s->fd, SHUT_WR);

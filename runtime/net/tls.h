@@ -2,6 +2,7 @@
 #ifndef RUNTIME_NET_TLS_H
 #define RUNTIME_NET_TLS_H
 
+#include "runtime/base/gate.h"
 #include "runtime/net/tls_calls.h"
 
 struct tls_context;
@@ -37,6 +38,7 @@ int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
 /* The session's calls are its first member. */
 static inline const struct tls_calls *
 tls_calls_of(const struct tls_session *s) {
+  gate_check();
   return *(const struct tls_calls *const *)(const void *)s;
 }
 

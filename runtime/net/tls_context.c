@@ -1,4 +1,5 @@
 /* tls_context.c - TLS from when it is first needed. */
+#include "runtime/base/gate.h"
 #include "runtime/base/part.h"
 #include "runtime/net/tls.h"
 
@@ -43,6 +44,7 @@ void tls_context_free(struct tls_context *t) {
 int tls_session_new(struct tls_session **ret, struct tls_context *t, int fd,
                     const char *host, const struct ip *ip, struct err *e) {
   int rv;
+  gate_check();
   if (!t->store && (rv = context_open(t, NULL, NULL)) != 0) {
     /* scripts are told: no paths of this machine */
     return rv == ERR_NOMEM ? err_set(e, rv)

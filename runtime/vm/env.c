@@ -232,11 +232,20 @@ static bool require_live(const struct wait *w) {
   return false;
 }
 
+static bool wake_waiter(struct loading *ld) {
+  struct list *node;
+  gate_enter();
+  node = list_pop(&ld->waiters);
+  if (node)
+    wait_wake(&list_entry(node, struct require_wait, node)->wait);
+  gate_leave();
+  return node != NULL;
+}
+
 /* Pops the new value of the module whose name is at 1; whoever waits for it
  * looks again. */
 static void set_loaded(lua_State *L) {
   struct loading *ld;
-  struct list *node;
   int value = lua_gettop(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
   lua_pushvalue(L, 1);
@@ -245,8 +254,8 @@ static void set_loaded(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, value);
   lua_rawset(L, -4);
-  while (ld && (node = list_pop(&ld->waiters)))
-    wait_wake(&list_entry(node, struct require_wait, node)->wait);
+  while (ld && wake_waiter(ld))
+    ;
   lua_settop(L, value - 1);
 }
 
@@ -313,7 +322,9 @@ static int require_wait(lua_State *L, struct loading *ld, const char *name) {
   w->wait.cancel = require_cancel;
   w->wait.live = require_live;
   w->loader = ld->loader;
+  gate_enter();
   list_add_tail(&ld->waiters, &w->node);
+  gate_leave();
   return task_wait(L, &w->wait, 0, require_again);
 }
 

@@ -36,6 +36,7 @@ struct preempt {
   int signal; /* -1: counting */
   timer_t timer;
   pid_t tid;                /* the thread the timer signals; 0: no timer yet */
+  uint64_t thread;          /* the same as thread_number tells it */
   volatile uint64_t due_ns; /* when the last shot of the timer is due */
   struct state *volatile running;
   struct preempt *outer; /* whose script called the host that runs this one */
@@ -43,7 +44,8 @@ struct preempt {
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
   volatile unsigned over_shots; /* of the timer since then */
   uint64_t test_ns;             /* see preempt_abandon_after */
-  sigset_t mask;                /* of the thread, outside of all handlers */
+  const struct state *test_state;
+  sigset_t mask; /* of the thread, outside of all handlers */
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -62,20 +64,25 @@ static void arm(struct preempt *p, uint64_t now_ns, uint64_t after_ns) {
   timer_settime(p->timer, 0, &its, NULL);
 }
 
+static bool is_test(const struct preempt *p) {
+  return p->test_ns != UINT64_MAX &&
+         (!p->test_state || p->test_state == p->running);
+}
+
 /* Must the script be left now?  Not for time alone: a thread that the system
  * did not run meanwhile had no chance to be polite.  Shots come at most one a
  * slice, and only where it runs. */
 static bool is_overdue(struct preempt *p, const struct state *st,
                        uint64_t now_ns) {
   if (p->over_ns == 0) {
-    if (p->test_ns == UINT64_MAX && !state_over(st))
+    if (!is_test(p) && !state_over(st))
       return false;
     p->over_ns = now_ns;
     p->over_shots = 0;
   }
   p->over_shots = p->over_shots + 1;
-  return p->test_ns != UINT64_MAX || (now_ns - p->over_ns >= GRACE_NS &&
-                                      p->over_shots > GRACE_NS / SLICE_NS);
+  return is_test(p) || (now_ns - p->over_ns >= GRACE_NS &&
+                        p->over_shots > GRACE_NS / SLICE_NS);
 }
 
 /* ---------------------------------------------- what was interrupted --- */
@@ -163,11 +170,23 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
   errno = saved;
 }
 
+/* Of the calling thread, never that of another: the system gives the id of a
+ * thread that is gone to a new one, which its timer does not signal. */
+static uint64_t thread_number(void) {
+  static atomic_uint_least64_t last;
+  static _Thread_local uint64_t number;
+  if (number == 0)
+    number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+  return number;
+}
+
 static int make_timer(struct preempt *p) {
   struct sigevent ev;
   sigset_t ours;
+  /* both: after a fork the number is as before, and the timer is not there */
   pid_t tid = (pid_t)syscall(SYS_gettid);
-  if (p->tid == tid)
+  uint64_t thread = thread_number();
+  if (p->tid == tid && p->thread == thread)
     return 0;
   /* programs with a thread for signals block them all in the others; no limit
    * would hold here then */
@@ -190,7 +209,24 @@ static int make_timer(struct preempt *p) {
   if (timer_create(CLOCK_MONOTONIC, &ev, &p->timer) != 0)
     return ERR_SYSTEM;
   p->tid = tid;
+  p->thread = thread;
   return 0;
+}
+
+/* Must handlers use the signal stack of the thread?  Where threads have such
+ * (Go's do), they must.  Elsewhere the flag would change nothing, but valgrind
+ * then does not grow the stack it puts the handler's frame on. */
+static int stack_flag(void) {
+#ifdef GATE_CHECKED
+  /* AddressSanitizer's own, for reports of a stack that is used up: to jump off
+   * it, it reads /proc/self/maps, which a worker cannot open */
+  return 0;
+#else
+  stack_t stack;
+  return sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE)
+             ? SA_ONSTACK
+             : 0;
+#endif
 }
 
 int preempt_new(struct preempt **ret, const struct mem *m, int signal,
@@ -198,7 +234,6 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct preempt *p;
   struct sigaction sa, before;
-  stack_t stack;
   if (signal == 0)
     signal = SIGRTMAX - 3;
   if (signal != -1 && (signal < 1 || signal > SIGRTMAX || signal == SIGKILL ||
@@ -214,12 +249,7 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
     pthread_once(&once, look_for_linker);
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_signal;
-    /* Where threads have signal stacks (Go's do), a handler must use them.
-     * Elsewhere the flag would change nothing, but valgrind then does not grow
-     * the stack it puts the handler's frame on. */
-    sa.sa_flags = SA_SIGINFO | SA_RESTART;
-    if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
-      sa.sa_flags |= SA_ONSTACK;
+    sa.sa_flags = SA_SIGINFO | SA_RESTART | stack_flag();
     /* nor may a host that another thread makes take it away */
     if (sigaction(signal, NULL, &before) == 0 &&
         (before.sa_flags & SA_SIGINFO) && before.sa_sigaction == on_signal)
@@ -261,7 +291,7 @@ int preempt_enter(struct preempt *p, struct state *st) {
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
   p->slice_end_ns = now_ns + SLICE_NS;
-  if (p->signal != -1 && p->test_ns != UINT64_MAX)
+  if (p->signal != -1 && is_test(p))
     arm(p, now_ns, p->test_ns);
   else if (p->signal != -1 && now_ns >= p->due_ns)
     arm(p, now_ns, SLICE_NS);
@@ -281,7 +311,9 @@ void preempt_leave(struct preempt *p) {
   }
 }
 
-void preempt_abandon_after(struct preempt *p, uint64_t ns) {
+void preempt_abandon_after(struct preempt *p, const struct state *st,
+                           uint64_t ns) {
+  p->test_state = st;
   p->test_ns = ns;
 }
 

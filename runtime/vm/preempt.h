@@ -30,10 +30,11 @@ void preempt_leave(struct preempt *p);
 /* Has the slice that began with preempt_enter ended? */
 bool preempt_slice_over(const struct preempt *p);
 
-/* For tests: every run of a script is abandoned |ns| after its begin, at the
- * first instruction at which that may be; UINT64_MAX: as usual.  Less than
- * SLICE_NS. */
-void preempt_abandon_after(struct preempt *p, uint64_t ns);
+/* For tests: every run of the script of |st| (NULL: of every script) is
+ * abandoned |ns| after its begin, at the first instruction at which that may
+ * be; UINT64_MAX: as usual.  Less than SLICE_NS. */
+void preempt_abandon_after(struct preempt *p, const struct state *st,
+                           uint64_t ns);
 
 /* New threads of |L| in counting mode need their hook. */
 void preempt_prepare(struct preempt *p, lua_State *L);
