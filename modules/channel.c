@@ -52,6 +52,8 @@ struct channel {
   bool is_host;
   bool detached;
   struct channel_host host;
+  bool is_sink; /* |len| counts what the host has not taken */
+  struct channel_sink sink;
   struct list items;  /* of struct channel_item; len counts them */
   struct list handed; /* on their way to a script */
 };
@@ -96,9 +98,16 @@ static void op_unlink(struct op *op) {
     list_remove(&op->waiters[i].node);
 }
 
+static void sink_serve(struct channel *ch);
+
 static void op_cancel(struct wait *w) {
   struct op *op = list_entry(w, struct op, wait);
+  struct channel *ch = op->won > 0 ? op->waiters[op->won - 1].ch : NULL;
   op_unlink(op);
+  if (ch && ch->is_sink && op->ok) { /* its place was kept for it */
+    ch->len--;
+    sink_serve(ch);
+  }
   if (op->item) {
     list_remove(&op->item->node);
     op->item->drop(op->item);
@@ -112,7 +121,9 @@ static bool op_live(const struct wait *w) {
    * is told at a glance */
   for (int i = 0, left = op->nhost; left > 0; i++) {
     const struct channel *ch = op->waiters[i].ch;
-    left -= ch->is_host;
+    left -= ch->is_host || ch->is_sink;
+    if (ch->is_sink)
+      return true;
     if (ch->is_host && !ch->detached && ch->host.live(ch->host.ud))
       return true;
   }
@@ -141,7 +152,7 @@ static void op_add(struct op *op, struct channel *ch, bool sends) {
   w->op = op;
   w->index = op->n;
   w->sends = sends;
-  op->nhost += ch->is_host;
+  op->nhost += ch->is_host || ch->is_sink;
   list_add_tail(sends ? &ch->sendq : &ch->recvq, &w->node);
   gate_leave();
 }
@@ -186,7 +197,7 @@ static void give_to_receiver(lua_State *L, int value, struct waiter *w) {
 /* ------------------------------------------------------- the operations --- */
 
 static bool can_receive(const struct channel *ch) {
-  return ch->len > 0 || ch->closed || !list_empty(&ch->sendq);
+  return (ch->len > 0 && !ch->is_sink) || ch->closed || !list_empty(&ch->sendq);
 }
 
 static bool can_send(const struct channel *ch) {
@@ -245,10 +256,35 @@ static void refuse_host(lua_State *L, const struct channel *ch) {
                   "from");
 }
 
+static void refuse_sink(lua_State *L, const struct channel *ch) {
+  if (ch->is_sink)
+    luaL_error(L, "this channel goes to the host: it can only be sent into");
+}
+
+/* Who waited longest for room in a sink has a place from now on. */
+static void sink_serve(struct channel *ch) {
+  struct waiter *w;
+  while (ch->len < ch->capacity && (w = first_waiter(&ch->sendq)) != NULL) {
+    ch->len++;
+    op_complete(w, true);
+  }
+}
+
+/* Into a sink with room. */
+static void sink_send(lua_State *L, struct channel *ch, int value) {
+  if (!ch->sink.send(L, value, ch->sink.ud)) {
+    sink_serve(ch);
+    lua_error(L);
+  }
+  ch->len++;
+}
+
 /* Only if can_send and not closed. */
 static void send_now(lua_State *L, int idx, struct channel *ch, int value) {
   struct waiter *receiver = first_waiter(&ch->recvq);
-  if (receiver)
+  if (ch->is_sink)
+    sink_send(L, ch, value);
+  else if (receiver)
     give_to_receiver(L, value, receiver);
   else
     ring_put(L, idx, ch, value);
@@ -305,6 +341,7 @@ static int receive_done(lua_State *L, int status, lua_KContext ctx) {
 static int channel_receive(lua_State *L) {
   struct channel *ch = arg_channel(L, 1);
   struct op *op;
+  refuse_sink(L, ch);
   if (can_receive(ch)) {
     bool ok = receive_now(L, 1, ch);
     lua_pushboolean(L, ok);
@@ -318,9 +355,14 @@ static int channel_receive(lua_State *L) {
 
 static int send_done(lua_State *L, int status, lua_KContext ctx) {
   struct op *op = (struct op *)ctx;
+  struct channel *ch = op->waiters[0].ch;
   (void)status;
   if (!op->ok)
     return closed_error(L);
+  if (ch->is_sink) {
+    ch->len--; /* the place that was kept */
+    sink_send(L, ch, 2);
+  }
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -356,6 +398,11 @@ static void close_now(struct channel *ch) {
 static int channel_close(lua_State *L) {
   struct channel *ch = arg_channel(L, 1);
   refuse_host(L, ch);
+  if (ch->is_sink && !ch->closed) {
+    gate_enter();
+    ch->sink.shut(ch->sink.ud);
+    gate_leave();
+  }
   close_now(ch);
   return 0;
 }
@@ -382,6 +429,8 @@ static void channel_release(struct object *o) {
   drop_items(&ch->handed);
   if (ch->is_host && !ch->detached)
     ch->host.gone(ch->host.ud);
+  if (ch->is_sink)
+    ch->sink.gone(ch->sink.ud);
 }
 
 /* --------------------------------------------------------------- select --- */
@@ -400,7 +449,7 @@ static int new_case(lua_State *L, bool sends) {
 }
 
 static int channel_case_receive(lua_State *L) {
-  arg_channel(L, 1);
+  refuse_sink(L, arg_channel(L, 1));
   return new_case(L, false);
 }
 
@@ -454,7 +503,13 @@ static int select_done(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   if (sent && !ok)
     return closed_error(L);
-  if (op->item) {
+  if (won->ch->is_sink) {
+    won->ch->len--; /* the place that was kept */
+    lua_rawgeti(L, 2, index);
+    lua_getiuservalue(L, -1, USER_VALUE);
+    sink_send(L, won->ch, lua_gettop(L));
+    lua_settop(L, 2);
+  } else if (op->item) {
     struct channel_item *it = op->item;
     op->item = NULL;
     push_item(L, it);
@@ -539,13 +594,17 @@ static int channel_select(lua_State *L) {
 
 static void open_metas(lua_State *L);
 
-static struct channel *new_channel(lua_State *L, size_t capacity) {
-  struct channel *ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
+static void channel_init(struct channel *ch, size_t capacity) {
   ch->capacity = capacity;
   list_init(&ch->recvq);
   list_init(&ch->sendq);
   list_init(&ch->items);
   list_init(&ch->handed);
+}
+
+static struct channel *new_channel(lua_State *L, size_t capacity) {
+  struct channel *ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
+  channel_init(ch, capacity);
   object_ready(&ch->object, channel_release);
   return ch;
 }
@@ -568,6 +627,30 @@ struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
     lua_setiuservalue(L, -2, USER_OWNER);
   }
   return ch;
+}
+
+struct channel *channel_new_sink(lua_State *L, size_t capacity, size_t used,
+                                 const struct channel_sink *s) {
+  struct channel *ch;
+  if (luaL_getmetatable(L, CHANNEL_META) == LUA_TNIL)
+    open_metas(L);
+  lua_pop(L, 1);
+  ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
+  channel_init(ch, capacity);
+  ch->is_sink = true;
+  ch->sink = *s;
+  ch->len = used;
+  object_ready(&ch->object, channel_release);
+  return ch;
+}
+
+void channel_sink_room(struct channel *ch, size_t n) {
+  ch->len -= n;
+  sink_serve(ch);
+}
+
+void channel_sink_close(struct channel *ch) {
+  close_now(ch);
 }
 
 void channel_host_put(struct channel *ch, struct channel_item *it) {

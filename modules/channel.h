@@ -33,6 +33,26 @@ struct channel_host {
 struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
                                  const struct channel_host *h);
 
+/* The host's side of a channel that only scripts send into. */
+struct channel_sink {
+  /* Takes the value at |idx|, for which there is room.  True: it is the host's,
+   * and nothing was pushed.  False: pushes an error to be raised.  May raise.
+   */
+  bool (*send)(lua_State *L, int idx, void *ud);
+  void (*shut)(void *ud); /* the script has closed it */
+  void (*gone)(void *ud); /* the channel is no more */
+  void *ud;
+};
+
+/* Pushes a new channel of |capacity| >= 1, |used| places of which are taken,
+ * that scripts can send into and close, but not receive from. */
+struct channel *channel_new_sink(lua_State *L, size_t capacity, size_t used,
+                                 const struct channel_sink *s);
+/* |n| values have left it: who waits for room may go on. */
+void channel_sink_room(struct channel *ch, size_t n);
+/* Nothing is taken any more: senders get an error. */
+void channel_sink_close(struct channel *ch);
+
 /* Hands |it| to the first waiting receiver or appends it.  Never allocates and
  * never refuses: the producer looks at channel_host_room first.  From loop
  * callbacks and tasks alike. */

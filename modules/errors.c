@@ -490,23 +490,33 @@ const char *error_kind(lua_State *L, int idx) {
 
 /* Opening */
 
+static const struct {
+  const char *name, *kind;
+} kinds[] = {
+    {"UNKNOWN", KIND_UNKNOWN},
+    {"INVALID", KIND_INVALID},
+    {"NOT_FOUND", KIND_NOT_FOUND},
+    {"ALREADY_EXISTS", KIND_ALREADY_EXISTS},
+    {"PERMISSION_DENIED", KIND_PERMISSION_DENIED},
+    {"UNAVAILABLE", KIND_UNAVAILABLE},
+    {"INTERNAL", KIND_INTERNAL},
+    {"CANCELED", KIND_CANCELED},
+    {"CONFLICT", KIND_CONFLICT},
+    {"TIMEOUT", KIND_TIMEOUT},
+    {"RATE_LIMITED", KIND_RATE_LIMITED},
+};
+
+#define NKINDS (sizeof kinds / sizeof *kinds)
+
+bool error_kind_known(const char *kind) {
+  for (size_t i = 0; i < NKINDS; i++)
+    if (strcmp(kinds[i].kind, kind) == 0)
+      return true;
+  return false;
+}
+
 static void fill_kinds(lua_State *L) {
-  static const struct {
-    const char *name, *kind;
-  } kinds[] = {
-      {"UNKNOWN", KIND_UNKNOWN},
-      {"INVALID", KIND_INVALID},
-      {"NOT_FOUND", KIND_NOT_FOUND},
-      {"ALREADY_EXISTS", KIND_ALREADY_EXISTS},
-      {"PERMISSION_DENIED", KIND_PERMISSION_DENIED},
-      {"UNAVAILABLE", KIND_UNAVAILABLE},
-      {"INTERNAL", KIND_INTERNAL},
-      {"CANCELED", KIND_CANCELED},
-      {"CONFLICT", KIND_CONFLICT},
-      {"TIMEOUT", KIND_TIMEOUT},
-      {"RATE_LIMITED", KIND_RATE_LIMITED},
-  };
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+  for (size_t i = 0; i < NKINDS; i++) {
     lua_pushstring(L, kinds[i].kind);
     lua_setfield(L, -2, kinds[i].name);
   }

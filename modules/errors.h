@@ -18,6 +18,9 @@
 #define KIND_TIMEOUT "Timeout"
 #define KIND_RATE_LIMITED "RateLimited"
 
+/* Is |kind| one of these? */
+bool error_kind_known(const char *kind);
+
 /* Pushes an error object with the stack of |L| where it is made.  |details|:
  * the index of a table, or 0.  The message is escaped as err_setf does. */
 void error_push(lua_State *L, const char *kind, bool retryable, int details,

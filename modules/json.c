@@ -47,7 +47,7 @@ bool json_is_null(lua_State *L, int idx) {
 bool json_is_empty_object(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key) != LUA_TTABLE) {
-    lua_pop(L, 1); /* nobody has opened the library */
+    lua_pop(L, 1); /* nobody was marked */
     return false;
   }
   lua_pushvalue(L, idx);
@@ -66,11 +66,23 @@ static bool is_empty(lua_State *L) {
   return false;
 }
 
-void json_mark_empty_object(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key) != LUA_TTABLE) {
-    lua_pop(L, 1); /* nobody has opened the library */
+/* The weak table of them: also values of the host are marked, for which nobody
+ * need have opened the library. */
+static void push_empty_objects(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_objects_key) == LUA_TTABLE)
     return;
-  }
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &empty_objects_key);
+}
+
+void json_mark_empty_object(lua_State *L) {
+  push_empty_objects(L);
   lua_pushvalue(L, -2);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
@@ -573,12 +585,6 @@ int luaopen_json(lua_State *L) {
     lua_newuserdatauv(L, 0, 0);
     luaL_setmetatable(L, NULL_META);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &empty_objects_key);
   }
   lua_pop(L, 1);
   lib_new(L, "json", library, fill);

@@ -3,6 +3,7 @@
 #define MODULES_MODULES_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 int luaopen_channel(lua_State *L);
 int luaopen_errors(lua_State *L);
@@ -10,6 +11,9 @@ int luaopen_json(lua_State *L);
 int luaopen_security(lua_State *L);
 int luaopen_time(lua_State *L);
 int luaopen_websocket(lua_State *L);
+
+/* Is it one of these? */
+bool module_is_builtin(const char *name);
 
 /* Registers them all for require, and channel and errors as globals.  Runs in
  * protected mode. */

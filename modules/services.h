@@ -59,8 +59,11 @@ struct dialer {
 /* admission.h and connection_new. */
 extern const struct dialer dialer_here;
 
+struct bridge;
+
 struct services {
   struct guard guard;
+  struct bridge *bridge; /* what the host has for the script, and the other way */
   const struct authority *authority;
   const struct lookup *lookup;
   struct lookup_memory lookup_memory; /* of lookup_here */

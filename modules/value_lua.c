@@ -22,9 +22,25 @@ struct step {
   size_t index;
 };
 
+struct bounds {
+  size_t depth; /* at most VALUE_MAX_DEPTH */
+  size_t values;
+  size_t bytes;
+};
+
+static const struct bounds of_tables = {
+    VALUE_LUA_MAX_DEPTH, VALUE_LUA_MAX_VALUES, VALUE_LUA_MAX_BYTES};
+static const struct bounds of_crossing = {VALUE_CROSS_DEPTH, VALUE_CROSS_VALUES,
+                                          VALUE_CROSS_BYTES};
+/* They are in a list. */
+static const struct bounds of_args = {
+    VALUE_CROSS_DEPTH - 1, VALUE_CROSS_VALUES - 1, VALUE_CROSS_BYTES};
+
 struct copier {
   lua_State *L;
-  int anchors; /* index of a table: the blocks of the arena */
+  const struct bounds *max;
+  bool map_only; /* the outermost value */
+  int anchors;   /* index of a table: the blocks of the arena */
   lua_Integer nanchors;
   struct arena arena;
   unsigned steps; /* for json_step */
@@ -33,7 +49,7 @@ struct copier {
   size_t depth;
   const char *name;
   struct err *e;
-  struct step path[VALUE_LUA_MAX_DEPTH];
+  struct step path[VALUE_MAX_DEPTH];
 };
 
 /* A block of the arena is a userdata: no error of Lua can leak it, garbage
@@ -75,9 +91,9 @@ static bool refuse(struct copier *c, const char *what) {
 
 static bool count_value(struct copier *c) {
   json_step(c->L, &c->steps);
-  if (++c->values > VALUE_LUA_MAX_VALUES) {
-    err_setf(c->e, ERR_INVALID, "%s has more than %d values", c->name,
-             VALUE_LUA_MAX_VALUES);
+  if (++c->values > c->max->values) {
+    err_setf(c->e, ERR_INVALID, "%s has more than %zu values", c->name,
+             c->max->values);
     return false;
   }
   return true;
@@ -87,9 +103,9 @@ static bool count_value(struct copier *c) {
 static bool copy_string(struct copier *c, int idx, struct slice *ret) {
   struct slice s;
   value_slice(c->L, idx, &s);
-  if (s.len > VALUE_LUA_MAX_BYTES - c->bytes) {
-    err_setf(c->e, ERR_INVALID, "%s has more than %d bytes of strings", c->name,
-             VALUE_LUA_MAX_BYTES);
+  if (s.len > c->max->bytes - c->bytes) {
+    err_setf(c->e, ERR_INVALID, "%s has more than %zu bytes of strings",
+             c->name, c->max->bytes);
     return false;
   }
   c->bytes += s.len;
@@ -149,14 +165,14 @@ static bool copy_map(struct copier *c, size_t n, struct value *ret) {
 /* The table on top. */
 static bool copy_table(struct copier *c, struct value *ret) {
   const void *self = lua_topointer(c->L, -1);
-  bool outermost = c->depth == 0;
+  bool outermost = c->depth == 0 && c->map_only;
   size_t n;
   for (size_t i = 0; i < c->depth; i++)
     if (c->path[i].table == self)
       return refuse(c, "contains itself");
-  if (c->depth == VALUE_LUA_MAX_DEPTH) {
-    err_setf(c->e, ERR_INVALID, "%s is nested deeper than %d levels", c->name,
-             VALUE_LUA_MAX_DEPTH);
+  if (c->depth == c->max->depth) {
+    err_setf(c->e, ERR_INVALID, "%s is nested deeper than %zu levels", c->name,
+             c->max->depth);
     return false;
   }
   luaL_checkstack(c->L, 8, NULL);
@@ -169,12 +185,12 @@ static bool copy_table(struct copier *c, struct value *ret) {
   case JSON_SHAPE_ARRAY:
     if (outermost)
       return refuse(c, "is a list, expected keys that are strings");
-    if (n > VALUE_LUA_MAX_VALUES - c->values)
-      n = VALUE_LUA_MAX_VALUES - c->values + 1; /* enough to be refused */
+    if (n > c->max->values - c->values)
+      n = c->max->values - c->values + 1; /* enough to be refused */
     return copy_list(c, n, ret);
   case JSON_SHAPE_OBJECT:
-    if (n > VALUE_LUA_MAX_VALUES - c->values) {
-      c->values = VALUE_LUA_MAX_VALUES;
+    if (n > c->max->values - c->values) {
+      c->values = c->max->values;
       return count_value(c);
     }
     return copy_map(c, n, ret);
@@ -222,21 +238,55 @@ static bool copy_value(struct copier *c, struct value *ret) {
   return refuse(c, what);
 }
 
-bool value_from_table(lua_State *L, int idx, const char *name,
-                      struct value *ret, struct err *e) {
-  struct copier c = {.L = L, .name = name, .e = e};
-  const struct mem m = {new_block, &c};
-  idx = lua_absindex(L, idx);
-  luaL_checkstack(L, 4, NULL);
-  lua_newtable(L);
-  c.anchors = lua_gettop(L);
-  arena_init(&c.arena, &m, SIZE_MAX);
-  lua_pushvalue(L, idx);
-  if (!copy_value(&c, ret)) {
-    lua_settop(L, c.anchors - 1);
+/* Leaves a table on the stack, which keeps what is copied. */
+static void copier_init(struct copier *c) {
+  const struct mem m = {new_block, c};
+  luaL_checkstack(c->L, 4, NULL);
+  lua_newtable(c->L);
+  c->anchors = lua_gettop(c->L);
+  arena_init(&c->arena, &m, SIZE_MAX);
+}
+
+static bool copy_at(struct copier *c, int idx, struct value *ret) {
+  lua_pushvalue(c->L, idx);
+  if (!copy_value(c, ret)) {
+    lua_settop(c->L, c->anchors - 1);
     return false;
   }
-  lua_settop(L, c.anchors);
+  lua_settop(c->L, c->anchors);
+  return true;
+}
+
+bool value_from_table(lua_State *L, int idx, const char *name,
+                      struct value *ret, struct err *e) {
+  struct copier c = {
+      .L = L, .max = &of_tables, .map_only = true, .name = name, .e = e};
+  idx = lua_absindex(L, idx);
+  copier_init(&c);
+  return copy_at(&c, idx, ret);
+}
+
+bool value_from_lua(lua_State *L, int idx, const char *name, struct value *ret,
+                    struct err *e) {
+  struct copier c = {.L = L, .max = &of_crossing, .name = name, .e = e};
+  idx = lua_absindex(L, idx);
+  copier_init(&c);
+  return copy_at(&c, idx, ret);
+}
+
+bool value_from_args(lua_State *L, int first, int n, struct value *ret,
+                     struct err *e) {
+  char name[32];
+  struct copier c = {.L = L, .max = &of_args, .name = name, .e = e};
+  struct value *items;
+  copier_init(&c);
+  items = arena_array(&c.arena, (size_t)n, sizeof *items);
+  for (int i = 0; i < n; i++) {
+    snprintf(name, sizeof name, "argument %d", i + 1);
+    if (!copy_at(&c, first + i, &items[i]))
+      return false;
+  }
+  *ret = (struct value){.type = VALUE_LIST, .as.list = {items, (size_t)n}};
   return true;
 }
 

@@ -8,7 +8,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-/* Of one table of a script.  Policies look at it condition by condition, in C
+/* Of value_from_table.  Policies look at it condition by condition, in C
  * code that cannot be stopped: small enough that a hundred thousand of them
  * still answer soon. */
 #define VALUE_LUA_MAX_DEPTH 32
@@ -23,6 +23,14 @@
  * names what cannot be and where, as "|name|.a.b". */
 bool value_from_table(lua_State *L, int idx, const char *name,
                       struct value *ret, struct err *e);
+
+/* What crosses between a script and its host (modules/bridge.h). */
+bool value_from_lua(lua_State *L, int idx, const char *name, struct value *ret,
+                    struct err *e);
+/* The same for |n| values from |first| on, to a list; each is named
+ * "argument 1" and so on. */
+bool value_from_args(lua_State *L, int first, int n, struct value *ret,
+                     struct err *e);
 
 /* Pushes a copy of |v|; null is nil.  |v| NULL: an empty table. */
 void value_push(lua_State *L, const struct value *v);

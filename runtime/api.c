@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "modules/errors.h"
-#include "policy/tree.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/json.h"
 #include "runtime/net/connection.h"
@@ -18,7 +17,6 @@
 #define ACTION_URL "websocket.connect.url"
 #define ACTION_ADDRESS "websocket.connect.address"
 #define EXPLANATION_MAX (64 * 1024)
-#define JSON_MAX_BYTES (256u << 20)
 
 #define STRING_OF(x) #x
 #define VERSION_TEXT(a, b, c) STRING_OF(a) "." STRING_OF(b) "." STRING_OF(c)
@@ -34,23 +32,25 @@ static const struct {
   int public_code;
   int internal; /* the first that fits is the way back */
   const char *text;
-} codes[] = {{CORDON_OK, 0, "done"},
-             {CORDON_AGAIN, ERR_AGAIN, "not finished"},
-             {CORDON_E_NOMEM, ERR_NOMEM, "out of memory"},
-             {CORDON_E_INVALID, ERR_INVALID, "invalid argument"},
-             {CORDON_E_BUSY, ERR_BUSY, "called from inside a callback"},
-             {CORDON_E_SYNTAX, ERR_SYNTAX, "syntax error"},
-             {CORDON_E_SCRIPT, ERR_SCRIPT, "the script failed"},
-             {CORDON_E_LIMIT, ERR_LIMIT, "a limit is reached"},
-             {CORDON_E_CANCELLED, ERR_CANCELED, "canceled"},
-             {CORDON_E_UNSUPPORTED, ERR_UNSUPPORTED, "not supported"},
-             {CORDON_E_SYSTEM, ERR_SYSTEM, "system error"},
-             {CORDON_E_NOT_FOUND, ERR_NOT_FOUND, "not found"},
-             {CORDON_E_ISOLATION, ERR_ISOLATION, "isolation could not be set up"},
-             {CORDON_E_WORKER, ERR_WORKER, "the worker process is gone"},
-             {CORDON_E_POLICY, ERR_SYNTAX, "the policy is wrong"},
-             {CORDON_E_URL, ERR_INVALID, "not an acceptable WebSocket URL"},
-             {CORDON_E_LIMIT, ERR_FULL, ""}};
+} codes[] = {
+    {CORDON_OK, 0, "done"},
+    {CORDON_AGAIN, ERR_AGAIN, "not finished"},
+    {CORDON_E_NOMEM, ERR_NOMEM, "out of memory"},
+    {CORDON_E_INVALID, ERR_INVALID, "invalid argument"},
+    {CORDON_E_BUSY, ERR_BUSY, "called from inside a callback"},
+    {CORDON_E_SYNTAX, ERR_SYNTAX, "syntax error"},
+    {CORDON_E_SCRIPT, ERR_SCRIPT, "the script failed"},
+    {CORDON_E_LIMIT, ERR_LIMIT, "a limit is reached"},
+    {CORDON_E_CANCELLED, ERR_CANCELED, "canceled"},
+    {CORDON_E_UNSUPPORTED, ERR_UNSUPPORTED, "not supported"},
+    {CORDON_E_SYSTEM, ERR_SYSTEM, "system error"},
+    {CORDON_E_NOT_FOUND, ERR_NOT_FOUND, "not found"},
+    {CORDON_E_ISOLATION, ERR_ISOLATION, "isolation could not be set up"},
+    {CORDON_E_WORKER, ERR_WORKER, "the worker process is gone"},
+    {CORDON_E_CLOSED, ERR_CLOSED, "closed"},
+    {CORDON_E_POLICY, ERR_SYNTAX, "the policy is wrong"},
+    {CORDON_E_URL, ERR_INVALID, "not an acceptable WebSocket URL"},
+    {CORDON_E_LIMIT, ERR_FULL, ""}};
 
 #define NCODES (sizeof codes / sizeof *codes)
 
@@ -90,15 +90,13 @@ int api_error(cordon_error *out, const struct err *e) {
   return code;
 }
 
-/* A broken argument: |what| says which. */
-static int invalid(cordon_error *out, const char *what) {
+int api_invalid(cordon_error *out, const char *what) {
   struct err e;
   err_setf(&e, ERR_INVALID, "%s", what);
   return api_error(out, &e);
 }
 
-/* |internal| as |public_code|, with |e|'s words. */
-static int fail_as(int public_code, cordon_error *out, const struct err *e) {
+int api_fail_as(int public_code, cordon_error *out, const struct err *e) {
   api_error(out, e);
   if (out)
     out->code = public_code;
@@ -112,185 +110,15 @@ size_t cordon_escape(char *out, size_t cap_bytes, const char *text,
   return str_escape(out, cap_bytes, (struct slice){text, len_bytes});
 }
 
-static struct mem mem_of(const cordon_allocator *alloc) {
+struct mem api_mem(const cordon_allocator *alloc) {
   return alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
 }
 
-/* -------------------------------------------------------------- values --- */
-
-struct cordon_value {
-  struct value value; /* first: parts are plain struct values */
-  struct arena arena;
-};
-
-const struct value *api_value(const cordon_value *v) {
-  return (const struct value *)(const void *)v;
-}
-
-static const cordon_value *part(const struct value *v) {
-  return (const cordon_value *)(const void *)v;
-}
-
-static int value_new(cordon_value **ret, const cordon_allocator *alloc) {
-  struct mem m = mem_of(alloc);
-  cordon_value *v = mem_zalloc(&m, sizeof *v);
-  if (!v)
-    return ERR_NOMEM;
-  arena_init(&v->arena, &m, JSON_MAX_BYTES);
-  *ret = v;
-  return 0;
-}
-
-int cordon_value_from_json(cordon_value **ret_value, const char *text,
-                           size_t len_bytes, const cordon_allocator *alloc,
-                           cordon_error *reterr) {
-  cordon_value *v = NULL;
-  struct err e;
-  int rv;
-  if (!ret_value || (!text && len_bytes > 0))
-    return invalid(reterr, "ret_value and text are required");
-  err_set(&e, ERR_NOMEM);
-  if ((rv = value_new(&v, alloc)) != 0 ||
-      (rv = json_parse(&v->value, (struct slice){text, len_bytes}, &v->arena,
-                       &e)) != 0) {
-    cordon_value_free(v);
-    if (rv == ERR_NOMEM)
-      err_set(&e, ERR_NOMEM);
-    return api_error(reterr, &e);
-  }
-  *ret_value = v;
-  return CORDON_OK;
-}
-
-int cordon_value_from_yaml(cordon_value **ret_value, const char *text,
-                           size_t len_bytes, const cordon_allocator *alloc,
-                           cordon_error *reterr) {
-  cordon_value *v = NULL;
-  struct tree_node *tree;
-  struct err e;
-  int rv;
-  if (!ret_value || (!text && len_bytes > 0))
-    return invalid(reterr, "ret_value and text are required");
-  err_set(&e, ERR_NOMEM);
-  if ((rv = value_new(&v, alloc)) != 0 ||
-      (rv = tree_parse(&tree, (struct slice){text, len_bytes},
-                       &tree_limits_default, &v->arena, &e)) != 0 ||
-      (rv = tree_to_value(&v->value, tree, &v->arena, &e)) != 0) {
-    cordon_value_free(v);
-    if (rv == ERR_NOMEM)
-      err_set(&e, ERR_NOMEM);
-    return api_error(reterr, &e);
-  }
-  *ret_value = v;
-  return CORDON_OK;
-}
-
-void cordon_value_free(cordon_value *value) {
-  struct mem m;
-  if (!value)
-    return;
-  m = value->arena.mem;
-  arena_deinit(&value->arena);
-  mem_free(&m, value, sizeof *value);
-}
-
-cordon_type cordon_value_type(const cordon_value *value) {
-  _Static_assert(
-      (int)CORDON_NULL == VALUE_NULL && (int)CORDON_BOOLEAN == VALUE_BOOL &&
-          (int)CORDON_INTEGER == VALUE_INT &&
-          (int)CORDON_NUMBER == VALUE_FLOAT &&
-          (int)CORDON_STRING == VALUE_STRING &&
-          (int)CORDON_LIST == VALUE_LIST && (int)CORDON_MAP == VALUE_MAP,
-      "one order of types");
-  return value ? (cordon_type)api_value(value)->type : CORDON_NULL;
-}
-
-const cordon_value *cordon_value_get(const cordon_value *value,
-                                     const char *key) {
-  if (!value || !key || api_value(value)->type != VALUE_MAP)
-    return NULL;
-  return part(value_get(api_value(value), slice_of(key)));
-}
-
-size_t cordon_value_len(const cordon_value *value) {
-  const struct value *v = api_value(value);
-  if (!v)
-    return 0;
-  return v->type == VALUE_LIST  ? v->as.list.len
-         : v->type == VALUE_MAP ? v->as.map.len
-                                : 0;
-}
-
-const cordon_value *cordon_value_at(const cordon_value *value, size_t i,
-                                    const char **ret_key,
-                                    size_t *ret_key_len_bytes) {
-  const struct value *v = api_value(value);
-  if (i >= cordon_value_len(value))
-    return NULL;
-  if (v->type == VALUE_LIST)
-    return part(&v->as.list.items[i]);
-  if (ret_key)
-    *ret_key = v->as.map.members[i].key.p;
-  if (ret_key_len_bytes)
-    *ret_key_len_bytes = v->as.map.members[i].key.len;
-  return part(&v->as.map.members[i].value);
-}
-
-const char *cordon_value_string(const cordon_value *value,
-                                size_t *ret_len_bytes) {
-  const struct value *v = api_value(value);
-  if (!v || v->type != VALUE_STRING)
-    return NULL;
-  if (ret_len_bytes)
-    *ret_len_bytes = v->as.string.len;
-  return v->as.string.p ? v->as.string.p : "";
-}
-
-int cordon_value_boolean(const cordon_value *value) {
-  const struct value *v = api_value(value);
-  return v && v->type == VALUE_BOOL && v->as.boolean;
-}
-
-int64_t cordon_value_integer(const cordon_value *value) {
-  const struct value *v = api_value(value);
-  return v && v->type == VALUE_INT ? v->as.integer : 0;
-}
-
-double cordon_value_number(const cordon_value *value) {
-  const struct value *v = api_value(value);
-  if (!v)
-    return 0;
-  return v->type == VALUE_FLOAT ? v->as.number
-         : v->type == VALUE_INT ? (double)v->as.integer
-                                : 0;
-}
-
-static int write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud) {
+int api_write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud) {
   if (rv == 0)
     write(ud, (const char *)buf_bytes(b), b->len);
   buf_deinit(b);
   return rv == 0 ? CORDON_OK : CORDON_E_NOMEM;
-}
-
-int cordon_value_write_json(const cordon_value *value, cordon_write_fn *write,
-                            void *ud) {
-  static const struct value null = {.type = VALUE_NULL};
-  struct buf b;
-  if (!write)
-    return CORDON_E_INVALID;
-  buf_init(&b, &mem_libc, SIZE_MAX / 4);
-  return write_out(&b, value_write_json(value ? api_value(value) : &null, &b),
-                   write, ud);
-}
-
-int cordon_write_json_string(const char *text, size_t len_bytes,
-                             cordon_write_fn *write, void *ud) {
-  struct buf b;
-  if (!write || (!text && len_bytes > 0))
-    return CORDON_E_INVALID;
-  buf_init(&b, &mem_libc, SIZE_MAX / 4);
-  return write_out(&b, json_write_string(&b, (struct slice){text, len_bytes}),
-                   write, ud);
 }
 
 /* -------------------------------------------------------------- policy --- */
@@ -311,7 +139,7 @@ static void on_mistake(void *ud, const struct err *mistake) {
   if (m->first.code == 0)
     m->first = *mistake;
   if (m->fn) {
-    fail_as(CORDON_E_POLICY, &out, mistake);
+    api_fail_as(CORDON_E_POLICY, &out, mistake);
     m->fn(m->ud, &out);
   }
 }
@@ -327,17 +155,17 @@ static int policy_result(int rv, struct mistakes *m, cordon_error *reterr) {
   }
   if (m->first.code == 0)
     err_setf(&m->first, rv, "an earlier policy text has a mistake");
-  return fail_as(CORDON_E_POLICY, reterr, &m->first);
+  return api_fail_as(CORDON_E_POLICY, reterr, &m->first);
 }
 
 int cordon_policy_new(cordon_policy **ret_policy, const cordon_allocator *alloc,
                       cordon_error *reterr) {
-  struct mem m = mem_of(alloc);
+  struct mem m = api_mem(alloc);
   struct policy_set *set;
   struct err e;
   int rv;
   if (!ret_policy)
-    return invalid(reterr, "ret_policy is required");
+    return api_invalid(reterr, "ret_policy is required");
   if ((rv = policy_set_new(&set, &m)) != 0) {
     err_set(&e, rv);
     return api_error(reterr, &e);
@@ -350,7 +178,7 @@ int cordon_policy_add(cordon_policy *policy, const cordon_source *source,
                       cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
   struct mistakes m = {.fn = fn, .ud = ud};
   if (!policy || !source || (!source->text && source->len_bytes > 0))
-    return invalid(reterr, "policy and source are required");
+    return api_invalid(reterr, "policy and source are required");
   return policy_result(
       policy_set_add(set_of(policy), source->name ? source->name : "?",
                      (struct slice){source->text, source->len_bytes},
@@ -364,7 +192,7 @@ int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
   struct err e;
   int rv;
   if (!policy || !url_pattern)
-    return invalid(reterr, "policy and url_pattern are required");
+    return api_invalid(reterr, "policy and url_pattern are required");
   rv = policy_set_add_allow(set_of(policy), slice_of(url_pattern), &e);
   if (rv == ERR_SYNTAX)
     m.first = e;
@@ -375,7 +203,7 @@ int cordon_policy_finish(cordon_policy *policy, cordon_mistake_fn *fn, void *ud,
                          cordon_error *reterr) {
   struct mistakes m = {.fn = fn, .ud = ud};
   if (!policy)
-    return invalid(reterr, "policy is required");
+    return api_invalid(reterr, "policy is required");
   return policy_result(policy_set_finish(set_of(policy), on_mistake, &m), &m,
                        reterr);
 }
@@ -399,13 +227,13 @@ size_t cordon_policy_count(const cordon_policy *policy) {
 int cordon_scope_new(cordon_scope **ret_scope, cordon_policy *policy,
                      const char *const *names, size_t n,
                      const cordon_allocator *alloc, cordon_error *reterr) {
-  struct mem m = mem_of(alloc);
+  struct mem m = api_mem(alloc);
   struct slice *slices = NULL;
   cordon_scope *s;
   struct err e;
   int rv = ERR_NOMEM;
   if (!ret_scope || !policy || (!names && n > 0))
-    return invalid(reterr, "ret_scope, policy and names are required");
+    return api_invalid(reterr, "ret_scope, policy and names are required");
   err_set(&e, ERR_NOMEM);
   s = mem_zalloc(&m, sizeof *s);
   if (!s || n > SIZE_MAX / sizeof *slices)
@@ -550,7 +378,7 @@ int cordon_decide(const cordon_scope *scope, const cordon_request *request,
   struct err e;
   int rv;
   if (!ret_decision)
-    return invalid(reterr, "ret_decision is required");
+    return api_invalid(reterr, "ret_decision is required");
   ret_decision->verdict = CORDON_DENY;
   ret_decision->policy_id = ret_decision->file = NULL;
   ret_decision->line = ret_decision->errors = 0;
@@ -559,11 +387,12 @@ int cordon_decide(const cordon_scope *scope, const cordon_request *request,
   /* the rest of the two thousand bytes would cost as much as a decision */
   ret_decision->canonical[0] = ret_decision->canonical_reason[0] = '\0';
   if (!api_request_ok(request))
-    return invalid(reterr,
-                   "action, resource and maps of metadata are required");
+    return api_invalid(reterr,
+                       "action, resource and maps of metadata are required");
   if ((rv = api_question_init(&q, scope, request, ret_decision, &e)) != 0)
-    return ret_decision->canonical_reason[0] ? fail_as(CORDON_E_URL, reterr, &e)
-                                             : api_error(reterr, &e);
+    return ret_decision->canonical_reason[0]
+               ? api_fail_as(CORDON_E_URL, reterr, &e)
+               : api_error(reterr, &e);
   d = api_question_decide(&q, scope);
   api_decision(ret_decision, &d, q.rq.url);
   return CORDON_OK;
@@ -583,17 +412,18 @@ int cordon_explain(const cordon_scope *scope, const cordon_request *request,
     return CORDON_OK;
   buf_init(&b, &mem_libc, EXPLANATION_MAX);
   if (api_question_init(&q, scope, request, &scratch, &e) != 0)
-    return write_out(&b, buf_addf(&b, "  %s\n", e.message), write, ud);
+    return api_write_out(&b, buf_addf(&b, "  %s\n", e.message), write, ud);
   if (slice_is(q.rq.action, ACTION_CONNECT) && !q.rq.url &&
       decision->canonical[0])
     api_question_url(&q, decision->canonical);
   d = api_question_decide(&q, scope);
   if (d.verdict == VERDICT_ALLOW) /* what refused it was not the policy */
-    return write_out(&b, buf_addf(&b, "  %s\n", decision->reason), write, ud);
-  return write_out(&b,
-                   policy_explain_refusal(scope_set(scope), scope_scope(scope),
-                                          &q.rq, &d, &b),
-                   write, ud);
+    return api_write_out(&b, buf_addf(&b, "  %s\n", decision->reason), write,
+                         ud);
+  return api_write_out(&b,
+                       policy_explain_refusal(
+                           scope_set(scope), scope_scope(scope), &q.rq, &d, &b),
+                       write, ud);
 }
 
 struct error_lines {
@@ -625,7 +455,7 @@ int cordon_explain_errors(const cordon_scope *scope,
   buf_init(&b, &mem_libc, EXPLANATION_MAX);
   policy_each_error(scope_scope(scope), &q.rq, add_error_line, &lines);
   /* more of them than there is room for: the first ones */
-  return write_out(&b, lines.rv == ERR_FULL ? 0 : lines.rv, write, ud);
+  return api_write_out(&b, lines.rv == ERR_FULL ? 0 : lines.rv, write, ud);
 }
 
 /* ---------------------------------------------------------------- host --- */
@@ -658,9 +488,9 @@ int cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
   struct mem m;
   struct err e;
   if (!ret_host)
-    return invalid(reterr, "ret_host is required");
+    return api_invalid(reterr, "ret_host is required");
   TAKE_CONFIG(cfg, config, cordon_host_config_init);
-  m = mem_of(&cfg.alloc);
+  m = api_mem(&cfg.alloc);
   hc = (struct host_config){.ca_file = cfg.ca_file,
                             .dns_servers = cfg.dns_servers,
                             .worker_path = cfg.worker_path,
@@ -685,7 +515,7 @@ int cordon_host_timeout_ms(const cordon_host *host) {
 int cordon_host_dispatch(cordon_host *host, cordon_error *reterr) {
   struct err e;
   if (!host)
-    return invalid(reterr, "host is required");
+    return api_invalid(reterr, "host is required");
   if (host_dispatch(host, 0, &e) != 0)
     return api_error(reterr, &e);
   return CORDON_OK;
@@ -707,7 +537,7 @@ int cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
   cordon_sandbox_config cfg;
   struct err e;
   if (!ret_sandbox || !host || !config)
-    return invalid(reterr, "ret_sandbox, host and config are required");
+    return api_invalid(reterr, "ret_sandbox, host and config are required");
   TAKE_CONFIG(cfg, config, cordon_sandbox_config_init);
   if (sandbox_new(ret_sandbox, host, &cfg, &e) != 0)
     return api_error(reterr, &e);
@@ -722,134 +552,10 @@ int cordon_sandbox_set_policy(cordon_sandbox *sandbox, cordon_policy *policy,
                               cordon_error *reterr) {
   struct err e;
   if (!sandbox || !policy)
-    return invalid(reterr, "sandbox and policy are required");
+    return api_invalid(reterr, "sandbox and policy are required");
   if (sandbox_set_policy(sandbox, policy, &e) != 0)
     return api_error(reterr, &e);
   return CORDON_OK;
-}
-
-struct add_module {
-  const char *name;
-  cordon_lua_fn *open;
-  void *ud;
-  bool taken;
-};
-
-static int add_module_protected(lua_State *L) {
-  struct add_module *a = lua_touserdata(L, 1);
-  a->taken = env_has_module(L, a->name);
-  if (!a->taken)
-    env_add_host_module(L, a->name, a->open, a->ud);
-  return 0;
-}
-
-int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
-                              cordon_lua_fn *open, void *ud,
-                              cordon_error *reterr) {
-  struct add_module a = {name, open, ud, false};
-  struct err e;
-  lua_State *L;
-  if (!sandbox || !name || !*name || !open)
-    return invalid(reterr, "sandbox, name and open are required");
-  if (sandbox->remote) {
-    err_setf(&e, ERR_UNSUPPORTED,
-             "a worker process cannot run the host's functions: host modules "
-             "need CORDON_ISOLATION_INPROCESS");
-    return api_error(reterr, &e);
-  }
-  if (sandbox->loaded || !sandbox->st->L)
-    return invalid(reterr, "a script is loaded already");
-  if (sandbox->host->busy) {
-    err_setf(&e, ERR_BUSY, "called from inside a callback");
-    return api_error(reterr, &e);
-  }
-  L = sandbox->st->L;
-  lua_settop(L, 0);
-  lua_pushcfunction(L, add_module_protected);
-  lua_pushlightuserdata(L, &a);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_settop(L, 0);
-    err_set(&e, ERR_NOMEM);
-    return api_error(reterr, &e);
-  }
-  if (a.taken) {
-    err_setf(&e, ERR_INVALID, "the module name '%s' is taken", name);
-    return api_error(reterr, &e);
-  }
-  return CORDON_OK;
-}
-
-cordon_sandbox *cordon_sandbox_of(struct lua_State *L) {
-  struct services *sv = services_of(L);
-  return list_entry(sv, struct cordon_sandbox, services);
-}
-
-cordon_verdict cordon_sandbox_guard(struct lua_State *L, const char *action,
-                                    const char *resource,
-                                    size_t resource_len_bytes,
-                                    const cordon_value *meta) {
-  struct request rq = {.action = slice_of(action),
-                       .resource = {resource, resource_len_bytes},
-                       .meta = api_value(meta)};
-  struct guard_place where;
-  struct refusal refusal;
-  struct decision d;
-  guard_here(L, &where);
-  if (!guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d)) {
-    refusal_of(&refusal, &rq, &d);
-    guard_push_refusal(L, &refusal);
-  }
-  return (cordon_verdict)d.verdict;
-}
-
-/* ------------------------------------------------------------- waiting --- */
-
-/* A userdata on the waiting thread's stack. */
-struct cordon_wait {
-  struct wait wait;
-  void (*gone)(void *ud);
-  void *ud;
-  cordon_lua_fn *finish;
-  bool ended; /* before it was yielded */
-};
-
-static void wait_gone(struct wait *w) {
-  cordon_wait *cw = list_entry(w, cordon_wait, wait);
-  if (cw->gone)
-    cw->gone(cw->ud);
-}
-
-cordon_wait *cordon_wait_begin(struct lua_State *L, const char *what) {
-  cordon_wait *w;
-  task_check_wait(L, what);
-  w = lua_newuserdatauv(L, sizeof *w, 0);
-  memset(w, 0, sizeof *w);
-  w->wait.what = what;
-  w->wait.cancel = wait_gone;
-  return w;
-}
-
-void cordon_wait_on_gone(cordon_wait *wait, void (*gone)(void *ud), void *ud) {
-  wait->gone = gone;
-  wait->ud = ud;
-}
-
-static int wait_finished(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  return ((cordon_wait *)ctx)->finish(L);
-}
-
-int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
-                      cordon_lua_fn *finish) {
-  wait->finish = finish;
-  if (wait->ended)
-    return finish(L);
-  return task_wait(L, &wait->wait, (lua_KContext)wait, wait_finished);
-}
-
-void cordon_wait_end(cordon_wait *wait) {
-  wait->ended = true;
-  wait_wake(&wait->wait);
 }
 
 /* -------------------------------------------------------- load and run --- */
@@ -860,7 +566,7 @@ int cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
   struct err e;
   if (!sandbox || !source || (!source->text && source->len_bytes > 0) ||
       (!args && nargs > 0))
-    return invalid(reterr, "sandbox, source and args are required");
+    return api_invalid(reterr, "sandbox, source and args are required");
   if (sandbox_load(
           sandbox, source->name ? source->name : "?",
           (struct slice){source->text ? source->text : "", source->len_bytes},
@@ -872,7 +578,7 @@ int cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
 int cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr) {
   const struct script_result *r;
   if (!sandbox)
-    return invalid(reterr, "sandbox is required");
+    return api_invalid(reterr, "sandbox is required");
   if (!sandbox_ended(sandbox))
     return CORDON_AGAIN;
   r = sandbox_result(sandbox);
@@ -908,7 +614,7 @@ int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
   struct err e;
   int rv = 0;
   if (!sandbox || !sandbox->loaded)
-    return invalid(reterr, "a sandbox with a loaded script is required");
+    return api_invalid(reterr, "a sandbox with a loaded script is required");
   while (rv == 0 && !sandbox_ended(sandbox))
     rv = host_dispatch(sandbox->host, -1, &e);
   if (rv == 0 && linger_ms > 0)

@@ -5,6 +5,7 @@
 
 #include "cordon/cordon.h"
 #include "policy/decide.h"
+#include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 #include "runtime/base/url.h"
 #include "runtime/base/value.h"
@@ -15,12 +16,34 @@ int api_internal_code(int public_code); /* and back */
  * mapped code. */
 int api_error(cordon_error *out, const struct err *e);
 
+/* A broken argument: |what| says which. */
+int api_invalid(cordon_error *out, const char *what);
+/* As |public_code|, with |e|'s words. */
+int api_fail_as(int public_code, cordon_error *out, const struct err *e);
+
+struct mem api_mem(const cordon_allocator *alloc); /* may be NULL */
+/* Writes |b|, which came to |rv|, and lets it go. */
+int api_write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud);
+
+struct cordon_value {
+  struct value value; /* first: parts are plain struct values */
+  struct arena arena;
+};
+
+/* 0 or ERR_NOMEM */
+int api_value_copy(cordon_value **ret, const struct mem *m,
+                   const struct value *from);
+const cordon_value *api_public_value(const struct value *v);
 /* A value or a part of one; NULL stays NULL. */
 const struct value *api_value(const cordon_value *v);
 
 /* |url|: the canonical URL of the request, or NULL. */
 void api_decision(cordon_decision *out, const struct decision *d,
                   const struct url *url);
+
+/* Has a script in this process a module of that name, or is there no memory to
+ * find out? */
+bool api_lua_has_module(const cordon_sandbox *sandbox, const char *name);
 
 /* A request in the words of the inside.  Points into itself. */
 struct api_question {

@@ -2,12 +2,6 @@
 #include "policy/lint.h"
 #include "runtime/api.h"
 
-static int invalid(cordon_error *out, const char *what) {
-  struct err e;
-  err_setf(&e, ERR_INVALID, "%s", what);
-  return api_error(out, &e);
-}
-
 void cordon_lint_config_init_sized(cordon_lint_config *cfg,
                                    size_t struct_size) {
   if (!cfg)
@@ -55,16 +49,16 @@ int cordon_policy_lint(const cordon_policy *policy,
     memcpy(&cfg, config,
            config->struct_size < sizeof cfg ? config->struct_size : sizeof cfg);
   if (!policy || !fn || (!cfg.suites && cfg.nsuites > 0))
-    return invalid(reterr, "policy, fn and suites are required");
+    return api_invalid(reterr, "policy, fn and suites are required");
   if (!policy_set_is_finished(set))
-    return invalid(reterr, "the policy set is not finished");
+    return api_invalid(reterr, "the policy set is not finished");
   o = (struct lint_options){
       .catalogue = api_value(cfg.catalogue),
       .suites = (const struct suite *const *)(const void *)cfg.suites,
       .nsuites = cfg.nsuites};
   for (size_t i = 0; i < o.nsuites; i++)
     if (!o.suites[i] || suite_set(o.suites[i]) != set)
-      return invalid(reterr, "the suites must be bound to the policy");
+      return api_invalid(reterr, "the suites must be bound to the policy");
   if (o.catalogue && lint_check_catalogue(o.catalogue, &e) != 0)
     return api_error(reterr, &e);
   if ((rv = policy_lint(set, &o, policy_set_mem(set), on_finding, &out)) != 0) {
@@ -76,7 +70,7 @@ int cordon_policy_lint(const cordon_policy *policy,
 
 int cordon_policy_compat(cordon_policy *policy, cordon_error *reterr) {
   if (!policy)
-    return invalid(reterr, "policy is required");
+    return api_invalid(reterr, "policy is required");
   policy_set_compat((struct policy_set *)(void *)policy);
   return CORDON_OK;
 }

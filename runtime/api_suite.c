@@ -9,12 +9,6 @@ static struct suite *inside(const cordon_suite *suite) {
   return (struct suite *)(void *)(uintptr_t)suite;
 }
 
-static int invalid(cordon_error *out, const char *what) {
-  struct err e;
-  err_setf(&e, ERR_INVALID, "%s", what);
-  return api_error(out, &e);
-}
-
 static int fail(cordon_error *out, int rv) {
   struct err e;
   err_set(&e, rv);
@@ -57,7 +51,7 @@ int cordon_suite_new(cordon_suite **ret_suite, const cordon_source *source,
   struct suite *s;
   int rv;
   if (!ret_suite || !source || (!source->text && source->len_bytes > 0))
-    return invalid(reterr, "ret_suite and source are required");
+    return api_invalid(reterr, "ret_suite and source are required");
   rv = suite_new(&s, source->name ? source->name : "?",
                  (struct slice){source->text, source->len_bytes},
                  &tree_limits_default, &m, on_mistake, &out);
@@ -103,7 +97,7 @@ int cordon_suite_bind(cordon_suite *suite, cordon_policy *policy,
                       cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
   struct mistakes_out out = {.fn = fn, .ud = ud};
   if (!suite || !policy)
-    return invalid(reterr, "suite and policy are required");
+    return api_invalid(reterr, "suite and policy are required");
   return result(suite_bind(inside(suite), (struct policy_set *)(void *)policy,
                            on_mistake, &out),
                 &out, reterr);
@@ -117,7 +111,8 @@ int cordon_suite_run(cordon_suite *suite, size_t i, size_t *ret_asked,
   struct buf why;
   int rv;
   if (!s || !suite_set(s) || i >= suite_len(s))
-    return invalid(reterr, "a bound suite and one of its tests are required");
+    return api_invalid(reterr,
+                       "a bound suite and one of its tests are required");
   buf_init(&why, suite_mem(s), WHY_MAX_BYTES);
   rv = suite_run(s, i, &failed, &why);
   if (rv == 0 && write && why.len > 0)
@@ -167,7 +162,7 @@ int cordon_suite_coverage(const cordon_suite *suite,
   struct cover_out out = {fn, ud};
   int rv;
   if (!suite || !fn || !suite_set(inside(suite)))
-    return invalid(reterr, "a bound suite and fn are required");
+    return api_invalid(reterr, "a bound suite and fn are required");
   rv = suite_coverage(inside(suite), on_cover, &out);
   return rv == 0 ? CORDON_OK : fail(reterr, rv);
 }
@@ -195,7 +190,7 @@ int cordon_suite_mutate(cordon_suite *suite,
   struct mutant_out out = {fn, ud};
   int rv;
   if (!suite || !fn || !suite_set(inside(suite)))
-    return invalid(reterr, "a bound suite and fn are required");
+    return api_invalid(reterr, "a bound suite and fn are required");
   rv = suite_mutate(inside(suite), on_mutant, &out);
   return rv == 0 ? CORDON_OK : fail(reterr, rv);
 }

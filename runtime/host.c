@@ -21,6 +21,7 @@ int host_new(struct cordon_host **ret, const struct mem *m,
   list_init(&h->sandboxes);
   list_init(&h->departing);
   list_init(&h->relays);
+  list_init(&h->orphans);
   if (config->worker_path &&
       !(h->worker_path =
             mem_strndup(m, config->worker_path, strlen(config->worker_path)))) {
@@ -53,6 +54,7 @@ void host_free(struct cordon_host *h) {
   /* Sandboxes point into the host: going on would be worse than ending. */
   if (!list_empty(&h->sandboxes) || h->busy)
     abort();
+  exchange_drop_orphans(h);
   remotes_cut(h);
   relays_cut(&h->relays);
   watch_stop(&h->workers_watch);

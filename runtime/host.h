@@ -30,6 +30,7 @@ struct cordon_host {
   char *worker_path; /* NULL: where it was installed */
   struct list departing;
   struct list relays;
+  struct list orphans;      /* calls of scripts that outlive their sandbox */
   bool busy;                /* inside dispatch: callbacks may not re-enter */
   atomic_bool cancel_asked; /* of some sandbox */
 };

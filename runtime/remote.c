@@ -40,6 +40,8 @@ void remote_end(struct remote *r, int code, const struct err *e) {
   if (e)
     r->result.error = *e;
   remote_serve_end(r);
+  if (r->sb)
+    exchange_ended(&r->sb->exchange, code, e);
 }
 
 void remote_kill(struct remote *r) {
@@ -479,8 +481,9 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
       e->sys_errno = why.sys_errno;
     return ERR_ISOLATION;
   }
-  wire_init(&r->wire, worker_fd(r->worker), &r->mem, PROTOCOL_FROM_WORKER_MAX,
-            SIZE_MAX / 2);
+  sb->exchange.script = &script_there;
+  wire_init(&r->wire, worker_fd(r->worker), &r->mem,
+            protocol_from_worker_max(0), SIZE_MAX / 2);
   if ((rv = tell_setup(r)) != 0 ||
       (rv = watch_start(&r->watch, loop_poller(host->loop),
                         worker_fd(r->worker), POLLER_READ)) != 0) {
@@ -543,6 +546,7 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   struct packet m = {.kind = MSG_LOAD};
   struct msg_text *t = &m.as.load.source;
   struct slice *list = NULL;
+  struct arena a;
   int rv;
   if (r->phase == REMOTE_ENDED)
     return 0; /* there is no worker: the result says why */
@@ -557,7 +561,11 @@ int remote_load(struct remote *r, const char *name, struct slice text,
     t->text.len = 0;
   m.as.load.args = list;
   m.as.load.nargs = (uint32_t)nargs;
-  rv = wire_put(&r->wire, &m, -1);
+  arena_init(&a, &r->mem, SIZE_MAX / 2);
+  rv = remote_load_offers(r, &m.as.load, &a);
+  if (rv == 0)
+    rv = wire_put(&r->wire, &m, -1);
+  arena_deinit(&a);
   mem_free(&r->mem, list, nargs * sizeof *list);
   if (rv != 0)
     return err_set(e, ERR_NOMEM);

@@ -92,7 +92,21 @@ void remote_over_output(struct remote *r);
 /* Sends what was told outside of remote_handle. */
 void remote_flush(struct remote *r);
 
+/* remote_exchange.c */
+
+/* What the host has for the script, in |a|, into a LOAD.  0 or ERR_NOMEM */
+int remote_load_offers(const struct remote *r, struct msg_load *m,
+                       struct arena *a);
+/* One message about values.  False: |m| is no such message. */
+bool remote_handle_exchange(struct remote *r, const struct packet *m);
+/* What RESULT says main returned. */
+void remote_take_value(struct remote *r, const struct msg_result *m);
+extern const struct script_ops script_there;
+
 /* remote_serve.c */
+
+struct guard_place place_of(const struct msg_place *m);
+struct msg_refusal refusal_to(const struct refusal *r);
 
 /* Does what one message says.  |last|: nothing came behind it. */
 void remote_handle(struct remote *r, const struct packet *m, bool last);

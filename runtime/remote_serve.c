@@ -13,13 +13,13 @@
 
 #define MODULE_NAME_MAX 255
 
-static struct guard_place place_of(const struct msg_place *m) {
+struct guard_place place_of(const struct msg_place *m) {
   struct guard_place where = {.line = m->line};
   str_escape(where.script, sizeof where.script, m->script);
   return where;
 }
 
-static struct msg_refusal refusal_to(const struct refusal *r) {
+struct msg_refusal refusal_to(const struct refusal *r) {
   bool by_policy = r->policy.p != NULL;
   return (struct msg_refusal){.action = r->action,
                               .resource = r->resource,
@@ -653,6 +653,9 @@ static void on_result(struct remote *r, const struct msg_result *m) {
   take_usage(r, &m->usage);
   r->stop = (enum stop_reason)m->stop;
   fault_to_err(&e, &m->fault);
+  remote_take_value(r, m);
+  if (r->phase == REMOTE_ENDED)
+    return; /* it was no value */
   sandbox_keep_traceback(r->sb, m->traceback);
   remote_end(r, m->fault.code, &e);
 }
@@ -689,6 +692,8 @@ void remote_handle(struct remote *r, const struct packet *m, bool last) {
     on_question(r, m, last);
     return;
   }
+  if (remote_handle_exchange(r, m))
+    return;
   switch (m->kind) {
   case MSG_LOADED:
     on_loaded(r, &m->as.result);

@@ -106,8 +106,21 @@ void sandbox_keep_traceback(struct cordon_sandbox *sb, struct slice rest) {
 
 static void on_ended(void *ud) {
   struct cordon_sandbox *sb = ud;
+  const struct script_result *r = &sb->st->result;
   sandbox_keep_traceback(sb, buf_slice(&sb->st->traceback));
   websocket_end(&sb->services);
+  bridge_end(&sb->bridge);
+  exchange_ended(&sb->exchange, r->code, &r->error);
+}
+
+static int on_arguments(void *ud, lua_State *L) {
+  struct cordon_sandbox *sb = ud;
+  return bridge_arguments(&sb->bridge, L);
+}
+
+static int on_returned(void *ud, lua_State *L, int table, int first) {
+  struct cordon_sandbox *sb = ud;
+  return bridge_returned(&sb->bridge, L, table, first);
 }
 
 /* --------------------------------------------------- asked by the guard --- */
@@ -198,6 +211,21 @@ static int take_actor(struct cordon_sandbox *sb,
   return 0;
 }
 
+static int take_input(struct cordon_sandbox *sb,
+                      const struct cordon_sandbox_config *config,
+                      struct err *e) {
+  struct exchange *x = &sb->exchange;
+  size_t cost;
+  x->keeps = config->keep != 0;
+  if (!config->input)
+    return 0;
+  if (!value_may_cross(api_value(config->input), &cost))
+    return err_setf(e, ERR_INVALID, "input is too large");
+  if (api_value_copy(&x->input, &sb->host->mem, api_value(config->input)) != 0)
+    return err_set(e, ERR_NOMEM);
+  return 0;
+}
+
 static int take_scope_names(struct cordon_sandbox *sb,
                             const struct cordon_sandbox_config *config,
                             struct err *e) {
@@ -268,6 +296,8 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   const struct state_host callbacks = {.output = on_output,
                                        .require = on_require,
                                        .error_kind = error_kind,
+                                       .arguments = on_arguments,
+                                       .returned = on_returned,
                                        .ended = on_ended};
   struct state_host vm_host = callbacks;
   int rv;
@@ -289,6 +319,9 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->escaped_traceback = no_text;
   list_init(&sb->node);
   list_init(&sb->services.clients);
+  exchange_init(&sb->exchange, sb);
+  bridge_init(&sb->bridge, &exchange_bridge_ops, &sb->exchange);
+  sb->services.bridge = &sb->bridge;
   arena_init(&sb->arena, &host->mem, ACTOR_MAX_BYTES);
   sb->output = config->output;
   sb->audit = config->audit;
@@ -311,6 +344,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->services.guard.ud = sb;
   vm_host.ud = sb;
   if ((rv = take_actor(sb, config, e)) != 0 ||
+      (rv = take_input(sb, config, e)) != 0 ||
       (rv = take_policy(sb, config, e)) != 0)
     goto fail;
   if (config->isolation == CORDON_ISOLATION_PROCESS) {
@@ -340,11 +374,17 @@ void sandbox_free(struct cordon_sandbox *sb) {
   host = sb->host;
   if (host->busy)
     abort(); /* frames below still use it: see cordon.h */
+  host->busy = true;
+  exchange_close(&sb->exchange);
+  host->busy = false;
   list_remove(&sb->node);
   drop_pending(sb);
   remote_free(sb->remote);
   websocket_end(&sb->services);
+  bridge_end(&sb->bridge);
   state_free(sb->st);
+  bridge_deinit(&sb->bridge);
+  exchange_deinit(&sb->exchange);
   lookup_memory_deinit(&sb->services.lookup_memory);
   cordon_scope_free(sb->scope);
   cordon_value_free(sb->actor_meta);
@@ -441,6 +481,20 @@ static int load_later(struct cordon_sandbox *sb, const char *name,
   return 0;
 }
 
+/* What the host has can be required from now on. */
+static int start_bridge(struct cordon_sandbox *sb, struct err *e) {
+  struct exchange *x = &sb->exchange;
+  struct bridge *b = &sb->bridge;
+  if (b->st || !sb->st->L)
+    return 0; /* a second try, which will fail */
+  b->offers = x->offers;
+  b->noffers = x->noffers;
+  b->input = x->input ? &x->input->value : NULL;
+  b->keeps = x->keeps;
+  x->script = &script_here;
+  return bridge_start(b, sb->st) == 0 ? 0 : err_set(e, ERR_NOMEM);
+}
+
 int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
                  const char *const *args, size_t nargs, struct err *e) {
   int rv;
@@ -452,7 +506,7 @@ int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
     return err_setf(e, ERR_INVALID, "a script is loaded already");
   if (sb->remote)
     rv = remote_load(sb->remote, name, text, args, nargs, e);
-  else
+  else if ((rv = start_bridge(sb, e)) == 0)
     rv = load_later(sb, name, text, args, nargs, e);
   if (rv == 0)
     sb->loaded = true;

@@ -3,9 +3,11 @@
 #define RUNTIME_SANDBOX_H
 
 #include "cordon/cordon.h"
+#include "modules/bridge.h"
 #include "modules/services.h"
-#include "runtime/remote.h"
+#include "runtime/exchange.h"
 #include "runtime/host.h"
+#include "runtime/remote.h"
 #include "runtime/vm/state.h"
 
 /* The public handle of a scope. */
@@ -22,6 +24,8 @@ struct cordon_sandbox {
   struct state *st;
   struct remote *remote;
   struct services services;
+  struct exchange exchange;
+  struct bridge bridge;       /* of |st| */
   struct cordon_scope *scope; /* NULL: no policy */
   struct arena arena;         /* actor, method, meta */
   struct actor actor;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/worker_bridge.h"
 
 #define RECEIVE_BYTES (16u * 1024)
 #define FLUSH_BYTES (32u * 1024)  /* sent before the turn ends */
@@ -118,7 +119,7 @@ void worker_link_output(void *ud, const char *data, size_t len) {
 
 /* ------------------------------------------------------------- hearing --- */
 
-static struct refusal refusal_from(const struct msg_refusal *m) {
+struct refusal refusal_from(const struct msg_refusal *m) {
   struct refusal r = {.action = m->action, .resource = m->resource};
   if (m->by_policy)
     r.policy = m->why;
@@ -185,7 +186,8 @@ static void handle(struct worker_link *k, struct slice whole) {
     on_dialed(k, &m.as.dialed);
     break;
   default:
-    give_up();
+    if (!worker_bridge_handle(k->services.bridge, &m))
+      give_up();
   }
   arena_deinit(&a);
 }
@@ -199,19 +201,11 @@ static void handle_stashed(struct worker_link *k) {
   }
 }
 
-static void on_later(struct deferred *d, void *ud) {
-  (void)d;
-  handle_stashed(ud);
-}
-
-static void on_socket(struct watch *w, unsigned events, void *ud) {
-  struct worker_link *k = ud;
+/* All that has come, in its order. */
+static void handle_all(struct worker_link *k) {
   enum packet_kind kind;
   struct slice whole;
   int rv;
-  (void)w;
-  if (events & (POLLER_READ | POLLER_ERROR))
-    receive(k);
   handle_stashed(k);
   while ((rv = wire_next(&k->wire, &kind, &whole)) == 0) {
     handle(k, whole);
@@ -219,6 +213,19 @@ static void on_socket(struct watch *w, unsigned events, void *ud) {
   }
   if (rv != ERR_AGAIN)
     give_up();
+}
+
+static void on_later(struct deferred *d, void *ud) {
+  (void)d;
+  handle_all(ud);
+}
+
+static void on_socket(struct watch *w, unsigned events, void *ud) {
+  struct worker_link *k = ud;
+  (void)w;
+  if (events & (POLLER_READ | POLLER_ERROR))
+    receive(k);
+  handle_all(k);
   if (events & POLLER_WRITE)
     worker_link_flush(k, false);
 }
@@ -272,6 +279,8 @@ void worker_link_expect(struct worker_link *k, enum packet_kind want,
   if (buf_add(&k->reply_text, whole.p, whole.len) != 0)
     give_up();
   wire_drop(&k->wire, whole);
+  if (k->loop && k->wire.in.len > 0) /* no poller tells of it any more */
+    deferred_schedule(k->loop, &k->later);
   if (packet_read(ret, buf_slice(&k->reply_text), &k->reply_arena) != 0)
     give_up();
 }

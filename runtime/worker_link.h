@@ -65,6 +65,9 @@ void worker_link_flush(struct worker_link *k, bool wait);
 /* Tells how much was used, if that has changed, and not too often. */
 void worker_link_usage(struct worker_link *k, bool now);
 
+/* Points into |m|. */
+struct refusal refusal_from(const struct msg_refusal *m);
+
 /* For struct state_host. */
 void worker_link_output(void *ud, const char *data, size_t len);
 int worker_link_require(void *ud, const char *name, const char **ret_name,

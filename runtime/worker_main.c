@@ -9,6 +9,7 @@
 #include "runtime/net/connection.h"
 #include "runtime/vm/preempt.h"
 #include "runtime/worker/worker.h"
+#include "runtime/worker_bridge.h"
 #include "runtime/worker_link.h"
 
 /* The goodbyes of connections take 5 s at most (connection.h). */
@@ -16,6 +17,7 @@
 
 struct script {
   struct worker_link link;
+  struct worker_bridge bridge;
   struct loop *loop;
   struct preempt *preempt;
   struct state *st;
@@ -39,6 +41,10 @@ static void tell_result(struct script *s, enum packet_kind kind,
     r->traceback = buf_slice(&s->st->traceback);
     r->usage = worker_link_used(&s->link);
   }
+  if (s->bridge.has_result)
+    r->value = &s->bridge.result;
+  if (s->bridge.no_result.code != 0)
+    r->no_value = fault_of(&s->bridge.no_result);
   worker_link_tell(&s->link, &m);
 }
 
@@ -47,9 +53,20 @@ static void on_ended(void *ud) {
   const struct script_result *r = &s->st->result;
   struct err ok = {.code = 0};
   websocket_end(&s->link.services);
+  bridge_end(&s->bridge.bridge);
   tell_result(s, MSG_RESULT, r->code == 0 ? &ok : &r->error);
   s->ended = true;
   s->ended_ns = clock_mono_ns();
+}
+
+static int on_arguments(void *ud, lua_State *L) {
+  struct script *s = list_entry(ud, struct script, link);
+  return bridge_arguments(&s->bridge.bridge, L);
+}
+
+static int on_returned(void *ud, lua_State *L, int table, int first) {
+  struct script *s = list_entry(ud, struct script, link);
+  return bridge_returned(&s->bridge.bridge, L, table, first);
 }
 
 /* The message outlives the next one: its texts are the script's actor. */
@@ -83,6 +100,8 @@ static int make_state(struct script *s, struct err *e) {
   struct state_host host = {.output = worker_link_output,
                             .require = worker_link_require,
                             .error_kind = error_kind,
+                            .arguments = on_arguments,
+                            .returned = on_returned,
                             .ended = on_ended,
                             .ud = &s->link};
   int rv;
@@ -93,6 +112,7 @@ static int make_state(struct script *s, struct err *e) {
   if ((rv = preempt_new(&s->preempt, &mem_libc, 0, e)) != 0)
     return rv;
   worker_link_serve(&s->link, m);
+  worker_bridge_init(&s->bridge, &s->link);
   rv = state_new(&s->st, s->loop, s->preempt, &mem_libc, &limits, &host,
                  &s->link.services, modules_open);
   if (rv != 0)
@@ -119,6 +139,8 @@ static int load(struct script *s, struct err *e) {
       args = NULL;
   }
   if (name && args)
+    rv = worker_bridge_load(&s->bridge, &m.as.load, s->st);
+  if (rv == 0)
     rv = state_load(s->st, name, (struct slice){t->text.p, (size_t)t->len},
                     s->method, args, m.as.load.nargs, e);
   else

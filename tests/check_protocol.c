@@ -18,6 +18,8 @@ static size_t samples(struct packet *out, struct arena *a) {
   static struct msg_header headers[] = {{{"X-A", 3}, {"b", 1}}};
   static struct slice protocols[] = {{"chat", 4}};
   static struct value meta;
+  static struct msg_offer offers[] = {{0, {"h", 1}, {"f", 1}, 0},
+                                      {2, {"h", 1}, {"out", 3}, 7}};
   struct msg_fault fault = {.code = ERR_SCRIPT,
                             .sys_errno = 5,
                             .line = 7,
@@ -33,7 +35,7 @@ static size_t samples(struct packet *out, struct arena *a) {
                                     "\"b\":{\"c\":-9223372036854775808}}"),
                               a, NULL),
                    0);
-  memset(out, 0, 21 * sizeof *out);
+  memset(out, 0, 34 * sizeof *out);
   m->kind = MSG_SETUP;
   m++->as.setup = (struct msg_setup){.version = 1,
                                      .memory_bytes = UINT64_MAX,
@@ -42,8 +44,8 @@ static size_t samples(struct packet *out, struct arena *a) {
                                      .method = SLICE("main"),
                                      .actor = {true, SLICE("bot"), &meta}};
   m->kind = MSG_LOAD;
-  m++->as.load =
-      (struct msg_load){{SLICE("a.lua"), 9, SLICE("return 1")}, args, 2};
+  m++->as.load = (struct msg_load){
+      {SLICE("a.lua"), 9, SLICE("return 1")}, args, 2, offers, 2, &meta, true};
   m++->kind = MSG_CANCEL;
   m->kind = MSG_REPLY;
   m++->as.reply = (struct msg_reply){.code = ERR_DENIED,
@@ -66,7 +68,8 @@ static size_t samples(struct packet *out, struct arena *a) {
                                        .protocol = SLICE("chat"),
                                        .rest = SLICE("\x81\x01x")};
   m->kind = MSG_LOADED;
-  m++->as.result = (struct msg_result){fault, 0, SLICE(""), usage};
+  m++->as.result = (struct msg_result){
+      .fault = fault, .traceback = SLICE(""), .usage = usage};
   m->kind = MSG_OUTPUT;
   m++->as.text = SLICE("hello\n");
   m->kind = MSG_ASK;
@@ -109,11 +112,43 @@ static size_t samples(struct packet *out, struct arena *a) {
   m->kind = MSG_USAGE;
   m++->as.usage = usage;
   m->kind = MSG_RESULT;
-  m++->as.result = (struct msg_result){fault, 2, SLICE("stack"), usage};
+  m++->as.result =
+      (struct msg_result){fault, 2, SLICE("stack"), usage, &meta, fault};
+  m->kind = MSG_ANSWER;
+  m++->as.answer = (struct msg_answer){.id = 7, .ok = true, .value = &meta};
+  m->kind = MSG_ANSWER;
+  m++->as.answer = (struct msg_answer){.id = 8,
+                                       .kind = SLICE("NotFound"),
+                                       .message = SLICE("no"),
+                                       .retryable = true,
+                                       .refused = true,
+                                       .refusal = refusal};
+  m->kind = MSG_INVOKE;
+  m++->as.invoke = (struct msg_invoke){9, SLICE("run"), NULL};
+  m->kind = MSG_ABORT;
+  m++->as.number = 9;
+  m->kind = MSG_FEED;
+  m++->as.item = (struct msg_item){3, &meta};
+  m->kind = MSG_ROOM;
+  m++->as.room = (struct msg_room){3, 2};
+  m->kind = MSG_SHUT;
+  m++->as.number = 3;
+  m->kind = MSG_CALL;
+  m++->as.call = (struct msg_call){4, 1, {SLICE("a.lua"), 3}, &meta};
+  m->kind = MSG_FORGET;
+  m++->as.number = 4;
+  m->kind = MSG_RETURNED;
+  m++->as.returned = (struct msg_returned){5, &meta, fault};
+  m->kind = MSG_SENT;
+  m++->as.item = (struct msg_item){2, &meta};
+  m->kind = MSG_TAKEN;
+  m++->as.number = 1;
+  m->kind = MSG_CLOSING;
+  m++->as.number = 2;
   return (size_t)(m - out);
 }
 
-#define NSAMPLES 21
+#define NSAMPLES 34
 
 START_TEST(every_message_reads_back) {
   struct packet m[NSAMPLES], got;
@@ -229,7 +264,7 @@ static const struct {
     {"\1\0\0\0\3", 5, 0},            /* CANCEL */
     {"\0\0\0\0\3", 5, ERR_PROTOCOL}, /* no room for a kind */
     {"\1\0\0\0\0", 5, ERR_PROTOCOL}, /* no such kinds */
-    {"\1\0\0\0\6", 5, ERR_PROTOCOL},
+    {"\1\0\0\0\14", 5, ERR_PROTOCOL},
     {"\1\0\0\0\77", 5, ERR_PROTOCOL},
     {"\1\0\0\0\377", 5, ERR_PROTOCOL},
     {"\0\4\0\0\101", 5, 0},            /* as long as may be */

@@ -108,7 +108,12 @@ static void server_stop(struct server *s) {
 
 struct seen {
   size_t opened, closed;
+  cordon_channel *in, *out;
 };
+
+/* Calls of all sandboxes: they outlive them. */
+static cordon_call *kept[64];
+static size_t nkept, calls_made, calls_done, values_seen;
 
 static size_t open_fds(void) {
   DIR *d = opendir("/proc/self/fd");
@@ -125,7 +130,7 @@ static int on_audit(void *ud, const cordon_audit_event *ev) {
       "websocket.connect",         "websocket.connect.url",
       "websocket.connect.address", "security.actor.create",
       "security.scope.create",     "security.policy.get",
-      "security.policy_group.get"};
+      "security.policy_group.get", "host.call"};
   const cordon_request *q = ev->request;
   size_t found = 0;
   (void)ud;
@@ -143,6 +148,82 @@ static void on_connection(void *ud, const cordon_connection_event *ev) {
   else
     seen->closed++;
   ck_assert(seen->closed <= seen->opened);
+}
+
+static void look_at(void *ud, const char *data, size_t len) {
+  (void)ud;
+  (void)data;
+  values_seen += len;
+}
+
+static void fn_at_once(void *ud, cordon_call *call) {
+  (void)ud;
+  ck_assert_int_eq(cordon_value_type(cordon_call_args(call)), CORDON_LIST);
+  ck_assert_int_eq(
+      cordon_value_write_json(cordon_call_args(call), look_at, NULL),
+      CORDON_OK);
+  if (cordon_call_guard(call, "host.call", "p1", 2, NULL) == CORDON_ALLOW)
+    ck_assert_int_eq(cordon_call_return(call, cordon_call_args(call)),
+                     CORDON_OK);
+}
+
+static void on_gone(void *ud) {
+  ck_assert_ptr_nonnull(ud);
+}
+
+static void fn_keep(void *ud, cordon_call *call) {
+  cordon_call_on_gone(call, on_gone, ud);
+  if (nkept == unit_len(kept))
+    ck_assert_int_eq(cordon_call_fail(kept[--nkept], "Timeout", "late", 1),
+                     CORDON_OK);
+  kept[nkept++] = call;
+}
+
+static int on_receive(void *ud, cordon_channel *ch, const cordon_value *v) {
+  struct seen *seen = ud;
+  ck_assert_ptr_eq(ch, seen->out);
+  ck_assert_int_eq(cordon_value_write_json(v, look_at, NULL), CORDON_OK);
+  return values_seen % 7 == 0 ? CORDON_AGAIN : CORDON_OK;
+}
+
+static void on_done(void *ud, int result, const cordon_value *v,
+                    const cordon_error *e) {
+  (void)ud;
+  calls_done++;
+  ck_assert(result == CORDON_OK ? !e : e && !v);
+  ck_assert_int_eq(cordon_value_write_json(v, look_at, NULL), CORDON_OK);
+}
+
+/* Whatever hosts do with a sandbox whose worker lies. */
+static void use(cordon_sandbox *sb, struct seen *seen, int what) {
+  static cordon_value *v;
+  if (!v)
+    ck_assert_int_eq(cordon_value_from_json(&v, "[1,\"x\",{}]", 10, NULL, NULL),
+                     CORDON_OK);
+  switch (what) {
+  case 0:
+    (void)!cordon_channel_send(seen->in, v, NULL);
+    break;
+  case 1:
+    cordon_channel_resume(seen->out);
+    break;
+  case 2:
+    calls_made +=
+        cordon_sandbox_call(sb, "f", v, 3, on_done, NULL, NULL) == CORDON_OK;
+    break;
+  case 3:
+    calls_made +=
+        cordon_sandbox_call(sb, "f", NULL, 0, on_done, NULL, NULL) == CORDON_OK;
+    break;
+  case 4:
+    if (nkept > 0)
+      ck_assert_int_eq(cordon_call_return(kept[--nkept], v), CORDON_OK);
+    break;
+  case 5:
+    if (rand() % 50 == 0)
+      cordon_channel_close(rand() % 2 ? seen->in : seen->out);
+    break;
+  }
 }
 
 static int on_require(void *ud, const char *name, cordon_source *ret) {
@@ -207,7 +288,16 @@ static cordon_sandbox *sandbox_new(cordon_host *host, cordon_policy *policy,
   cfg.limits.cpu_ms = 200;
   cfg.limits.deadline_ms = 20000;
   cfg.limits.connects_per_minute = 100000;
-  if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK)
+  cfg.keep = 1;
+  if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK ||
+      cordon_sandbox_add_function(sb, "h", "f", fn_at_once, seen, &err) !=
+          CORDON_OK ||
+      cordon_sandbox_add_function(sb, "h", "keep", fn_keep, seen, &err) !=
+          CORDON_OK ||
+      cordon_sandbox_add_inlet(sb, "h", "in", 4, NULL, seen, &seen->in, &err) !=
+          CORDON_OK ||
+      cordon_sandbox_add_outlet(sb, "h", "out", 100, on_receive, seen,
+                                &seen->out, &err) != CORDON_OK)
     ck_abort_msg("%s", err.message);
   return sb;
 }
@@ -260,6 +350,8 @@ static void storm(const char *what, unsigned seed) {
     for (int turns = rand() % 40; turns > 0; turns--) {
       turn(host, 2);
       k = (unsigned)rand() % 4;
+      if (sb[k])
+        use(sb[k], &seen[k], rand() % 8);
       if (sb[k] && rand() % 100 == 0)
         cordon_sandbox_cancel(sb[k]);
       if (sb[k] && rand() % 50 == 0)
@@ -268,7 +360,9 @@ static void storm(const char *what, unsigned seed) {
   }
   for (unsigned k = 0; k < 4; k++)
     cordon_sandbox_free(sb[k]);
-  cordon_host_free(host);
+  ck_assert_uint_eq(calls_done, calls_made);
+  cordon_host_free(host); /* and with it the calls nobody has answered */
+  nkept = 0;
   cordon_policy_unref(policy);
   server_stop(&server);
   ck_assert_uint_eq(open_fds(), before);
@@ -287,7 +381,7 @@ END_TEST
 /* Connections it says are closed, and has not even taken, are still ours. */
 START_TEST(what_is_not_taken_counts) {
   struct server server;
-  struct seen seen = {0, 0};
+  struct seen seen = {.opened = 0};
   size_t before, last = 0;
   cordon_policy *policy;
   cordon_sandbox *sb;
@@ -321,7 +415,7 @@ END_TEST
 
 /* Reading what it sends is paid for by its script. */
 START_TEST(our_time_is_limited) {
-  struct seen seen = {0, 0};
+  struct seen seen = {.opened = 0};
   cordon_host *host = host_new();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   cordon_error err;
@@ -341,7 +435,7 @@ START_TEST(loading_holds_nobody_up) {
   static const char *const hangs[] = {"silent", "halt"};
   cordon_host *host = host_new();
   unit_each(what, hangs) {
-    struct seen seen = {0, 0};
+    struct seen seen = {.opened = 0};
     cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
     cordon_sandbox *other = sandbox_new(host, NULL, &seen);
     cordon_error err;
@@ -359,7 +453,7 @@ START_TEST(loading_holds_nobody_up) {
 END_TEST
 
 START_TEST(lies_are_worker_errors) {
-  struct seen seen = {0, 0};
+  struct seen seen = {.opened = 0};
   cordon_host *host = host_new();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   cordon_error err;

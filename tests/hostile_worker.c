@@ -107,6 +107,28 @@ static struct slice words(void) {
   return slice_of(some[any(sizeof some / sizeof *some)]);
 }
 
+/* What crosses: mostly as an honest worker would send it. */
+static const struct value *args(void) {
+  static struct value items[5], list;
+  static struct value_member members[2];
+  for (size_t i = 0; i < 5; i++)
+    items[i] = (struct value){.type = VALUE_INT, .as.integer = any(1000)};
+  items[1].type = VALUE_STRING;
+  items[1].as.string = words();
+  items[2] = (struct value){.type = VALUE_MAP};
+  items[2].as.map.members = members;
+  items[2].as.map.len = any(3);
+  members[0].key = slice_of(any(40) ? "a" : "b");
+  members[1].key = slice_of("b");
+  members[0].value.type = members[1].value.type = VALUE_NULL;
+  list = (struct value){.type = any(40) ? VALUE_LIST : VALUE_NULL};
+  list.as.list.items = items;
+  list.as.list.len = any(6);
+  return &list;
+}
+
+static uint32_t returned;
+
 static void random_packet(struct packet *m, const char *url) {
   static struct msg_header headers[64];
   static struct slice protocols[64];
@@ -114,9 +136,11 @@ static void random_packet(struct packet *m, const char *url) {
   static struct value_member members[8];
   static struct value map;
   static const uint8_t kinds[] = {
-      MSG_OUTPUT, MSG_ASK,     MSG_POLICY, MSG_GROUP, MSG_SCOPE,   MSG_EVALUATE,
-      MSG_CAN,    MSG_REQUIRE, MSG_ZONE,   MSG_MATCH, MSG_CONNECT, MSG_CONNECT,
-      MSG_CLOSED, MSG_DROP,    MSG_USAGE,  MSG_CLOSED};
+      MSG_OUTPUT,   MSG_ASK,     MSG_POLICY,  MSG_GROUP, MSG_SCOPE,
+      MSG_EVALUATE, MSG_CAN,     MSG_REQUIRE, MSG_ZONE,  MSG_MATCH,
+      MSG_CONNECT,  MSG_CONNECT, MSG_CLOSED,  MSG_DROP,  MSG_USAGE,
+      MSG_CLOSED,   MSG_CALL,    MSG_CALL,    MSG_CALL,  MSG_FORGET,
+      MSG_RETURNED, MSG_SENT,    MSG_SENT,    MSG_TAKEN, MSG_CLOSING};
   struct msg_place where = {words(), any(UINT16_MAX)};
   memset(m, 0, sizeof *m);
   m->kind = (enum packet_kind)kinds[any(sizeof kinds)];
@@ -172,6 +196,34 @@ static void random_packet(struct packet *m, const char *url) {
     break;
   case MSG_CLOSED:
     m->as.closed = (struct msg_closed){any(40), (uint16_t)any(65536), any(2)};
+    break;
+  /* functions 0 and 1, an inlet 2, an outlet 3: most of it could be true */
+  case MSG_CALL:
+    m->as.call =
+        (struct msg_call){any(9), any(40) ? any(2) : any(9), where, args()};
+    break;
+  case MSG_FORGET:
+    m->as.number = any(9);
+    break;
+  case MSG_RETURNED:
+    m->as.returned.id = any(9) ? ++returned : any(9);
+    m->as.returned.value = any(4) ? args() : NULL;
+    if (any(2))
+      m->as.returned.fault =
+          (struct msg_fault){.code = any(9) ? ERR_SCRIPT : -(int)any(20),
+                             .line = any(9),
+                             .source = slice_of("x.lua"),
+                             .message = slice_of("boom")};
+    break;
+  case MSG_SENT:
+    m->as.item = (struct msg_item){any(40) ? 3 : any(9), args()};
+    break;
+  case MSG_TAKEN:
+    m->as.number = any(9) ? 2 : any(9);
+    break;
+  case MSG_CLOSING:
+    m->kind = any(30) ? MSG_USAGE : MSG_CLOSING;
+    m->as.number = 3;
     break;
   case MSG_DROP:
     m->as.set = any(4);

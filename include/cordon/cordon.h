@@ -121,7 +121,8 @@ enum {
   CORDON_E_URL = -12,        /* the text is no acceptable WebSocket URL */
   CORDON_E_ISOLATION = -13,  /* a worker process could not be set up: the
                                 message names the step */
-  CORDON_E_WORKER = -14      /* the worker process died, or broke its word */
+  CORDON_E_WORKER = -14,     /* the worker process died, or broke its word */
+  CORDON_E_CLOSED = -15 /* the channel is closed, or the script has ended */
 };
 
 /*
@@ -450,11 +451,11 @@ typedef enum cordon_explanation_kind {
                              the address; |text| is the decision's reason */
   CORDON_EXPLAIN_APPLIES, /* a policy that applies, the deciding one first;
                              |parts|: the conditions that hold */
-  CORDON_EXPLAIN_ERROR,   /* a policy that could not be evaluated; |text|: why */
-  CORDON_EXPLAIN_MISS,    /* an allow that does not apply, the nearest first;
-                             |parts|: what keeps it from applying */
-  CORDON_EXPLAIN_ADVICE   /* the least that would allow it; one, behind a
-                             refusal */
+  CORDON_EXPLAIN_ERROR, /* a policy that could not be evaluated; |text|: why */
+  CORDON_EXPLAIN_MISS,  /* an allow that does not apply, the nearest first;
+                           |parts|: what keeps it from applying */
+  CORDON_EXPLAIN_ADVICE /* the least that would allow it; one, behind a
+                           refusal */
 } cordon_explanation_kind;
 
 /* Texts are never NULL, "" where there is nothing to say, safe to print. */
@@ -471,8 +472,8 @@ typedef struct cordon_explanation_part {
 /*
  * Borrowed for the call, but for |policy_id| and |file|, which live as long as
  * the policy set.  Texts are NULL where there is nothing to say, and safe to
- * print but for |policy_id|, |file| and |groups|.  Later versions add members at
- * the end: |struct_size| says which are there.
+ * print but for |policy_id|, |file| and |groups|.  Later versions add members
+ * at the end: |struct_size| says which are there.
  */
 typedef struct cordon_explanation {
   size_t struct_size;
@@ -480,13 +481,13 @@ typedef struct cordon_explanation {
   const char *policy_id; /* NULL: it is about no policy */
   const char *file;
   uint32_t line;
-  int deny;             /* 1: the policy's effect is deny */
-  int decides;          /* 1: it is the deciding policy */
-  int in_scope;         /* 0: the policy exists but is not in force */
-  uint32_t rule;        /* of "rules", from 1; 0: it has only one */
-  uint32_t rule_line;   /* 0: none */
-  const char *pattern;  /* the resource pattern, as written */
-  const char *text;     /* the item in one line */
+  int deny;            /* 1: the policy's effect is deny */
+  int decides;         /* 1: it is the deciding policy */
+  int in_scope;        /* 0: the policy exists but is not in force */
+  uint32_t rule;       /* of "rules", from 1; 0: it has only one */
+  uint32_t rule_line;  /* 0: none */
+  const char *pattern; /* the resource pattern, as written */
+  const char *text;    /* the item in one line */
   const cordon_explanation_part *const *parts;
   size_t nparts;
   const char *const *groups; /* the policy's */
@@ -730,10 +731,10 @@ typedef struct cordon_host cordon_host;
 
 /* Fill with cordon_host_config_init, then set what differs. */
 typedef struct cordon_host_config {
-  size_t struct_size;     /* set by cordon_host_config_init */
-  cordon_allocator alloc; /* zeros: malloc */
-  const char *ca_file; /* PEM certificates trusted beside the system's, and
-                          lists of revoked ones; NULL.  It is read once. */
+  size_t struct_size;      /* set by cordon_host_config_init */
+  cordon_allocator alloc;  /* zeros: malloc */
+  const char *ca_file;     /* PEM certificates trusted beside the system's, and
+                              lists of revoked ones; NULL.  It is read once. */
   const char *dns_servers; /* "ip:port,..."; NULL: the system's */
   int preempt_signal;      /* ends time slices of scripts; 0: SIGRTMAX - 3.
                               Its handler belongs to the library from the first
@@ -910,6 +911,12 @@ typedef struct cordon_sandbox_config {
   void *ud;                    /* for the functions above and below */
   cordon_mode mode;
   cordon_connection_fn *connection; /* NULL: nobody is told */
+  const cordon_value *input; /* copied: the first argument of the script and of
+                                its main, before those of cordon_sandbox_load;
+                                NULL: there is none */
+  int keep; /* 1: the table that the script returns stays when its main has
+               returned, for cordon_sandbox_call; it lives until it fails, is
+               stopped or is freed.  0: it ends with its main. */
 } cordon_sandbox_config;
 
 #define cordon_sandbox_config_init(cfg)                                        \
@@ -935,7 +942,9 @@ cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
 /*
  * Ends everything at once and frees it: connections are cut (an ended script
  * has closed them with 1001 before), to-be-closed variables of the script do
- * not run. No callback is called any more, except the allocator.
+ * not run.  Who still waits for it is told before it returns (cordon_done_fn,
+ * cordon_call_on_gone); after that no callback is called any more, except the
+ * allocator.
  *
  * Calling it from inside a callback of the same host aborts the process: it
  * cannot be reported and must not be survived.
@@ -955,22 +964,179 @@ CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_set_policy(cordon_sandbox *sandbox, cordon_policy *policy,
                           cordon_error *reterr);
 
+/* ------------------------------------------------------ host functions --- */
+
+/*
+ * What a script and its host tell each other crosses as plain values, in either
+ * isolation: null, booleans, numbers, strings (any bytes), lists and maps; at
+ * most 100 levels deep, 65 536 values and 4 MiB of strings in one piece.  In
+ * Lua null is nil, a list a table with keys 1..n, a map a table with string
+ * keys.
+ */
+
+/* One call of a script to a function of the host. */
+typedef struct cordon_call cordon_call;
+
+/*
+ * Does what the script asks for: answers |call| before it returns, or keeps it
+ * and answers later, from any callback or code on the host's thread.  Meanwhile
+ * the task of the script that called waits, and others run.
+ *
+ * The call is the host's until it is answered, exactly once, by
+ * cordon_call_return, cordon_call_fail or a refusing cordon_call_guard; nothing
+ * may be done with it after that.  (Only inside of this callback a second
+ * answer is noticed: CORDON_E_INVALID.)  A script that has ended, and a sandbox
+ * that is freed, make no exception: the answer is then thrown away.  What is
+ * not answered at all is memory of the host until cordon_host_free.
+ */
+typedef void cordon_function(void *ud, cordon_call *call);
+
+/*
+ * Offers |fn| to the script as require(|module|).|name|.  The function returns
+ * the value it is answered with; or nil and an error object.  A module can have
+ * many functions and channels.  |module| is made of letters, digits, "_", "-"
+ * and single inner dots, |name| of letters, digits and "_"; neither begins with
+ * a digit.
+ *
+ * A script has at most 1000 calls under way, with 16 MiB in all; it gets an
+ * error of kind RateLimited for more.  Time of the host's function is not the
+ * script's.
+ *
+ * To be called before cordon_sandbox_load.
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken or no name, or a
+ * script is loaded), CORDON_E_LIMIT (more than 1000 functions and channels),
+ * CORDON_E_BUSY.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_add_function(cordon_sandbox *sandbox, const char *module,
+                            const char *name, cordon_function *fn, void *ud,
+                            cordon_error *reterr);
+
+/* The arguments, a list; lives as long as the call.  [in callbacks] */
+CORDON_API const cordon_value *cordon_call_args(const cordon_call *call);
+
+/* The sandbox whose script calls; NULL: it was freed.  [in callbacks] */
+CORDON_API cordon_sandbox *cordon_call_sandbox(const cordon_call *call);
+
+/*
+ * Asks the policies whether the sandbox's actor may do |action| to |resource|
+ * in its scope, and records the answer.  Anything but CORDON_ALLOW: the call
+ * has been answered, with an error of kind PermissionDenied.  To be asked
+ * first, before the world is touched.  |meta| is a map or NULL.  [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK cordon_verdict
+cordon_call_guard(cordon_call *call, const char *action, const char *resource,
+                  size_t resource_len_bytes, const cordon_value *meta);
+
+/*
+ * Answers with |value|, which is copied; NULL: null.
+ * Errors: CORDON_E_INVALID (it is too large, and the call not answered).
+ * [in callbacks]
+ */
+CORDON_API int cordon_call_return(cordon_call *call, const cordon_value *value);
+
+/*
+ * Answers with an error.  |kind| is one of the kinds of the errors module
+ * ("NotFound", "Unavailable" ...); NULL or "": none of them.
+ * Errors: CORDON_E_INVALID (no such kind, and the call is not answered).
+ * [in callbacks]
+ */
+CORDON_API int cordon_call_fail(cordon_call *call, const char *kind,
+                                const char *message, int retryable);
+
+/*
+ * |gone| is called once if the script ends, or the sandbox is freed, before the
+ * call is answered, so that what was begun can be stopped.  The call is still
+ * to be answered, there or later.  [in callbacks]
+ */
+CORDON_API void cordon_call_on_gone(cordon_call *call, void (*gone)(void *ud),
+                                    void *ud);
+
+/* ------------------------------------------------------------ channels --- */
+
+/*
+ * A channel between a script and its host: a field of a module, like a host's
+ * function, and for scripts like any other of the module channel.  Each holds
+ * |capacity| values (1 to 10 000) that the other side has not taken yet.  It
+ * belongs to the sandbox, and lives as long.
+ */
+typedef struct cordon_channel cordon_channel;
+
+/* There is room again, after a cordon_channel_send that said CORDON_AGAIN. */
+typedef void cordon_room_fn(void *ud, cordon_channel *channel);
+
+/*
+ * Receives one |value|, borrowed for the call; NULL: the script has closed the
+ * channel.  Returns CORDON_OK for more, CORDON_AGAIN for no more before
+ * cordon_channel_resume.
+ */
+typedef int cordon_receive_fn(void *ud, cordon_channel *channel,
+                              const cordon_value *value);
+
+/*
+ * A channel into the script, which can only receive from it; |room| may be
+ * NULL. To be called before cordon_sandbox_load. Errors: as
+ * cordon_sandbox_add_function.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_add_inlet(cordon_sandbox *sandbox, const char *module,
+                         const char *name, size_t capacity,
+                         cordon_room_fn *room, void *ud,
+                         cordon_channel **ret_channel, cordon_error *reterr);
+
+/*
+ * A channel out of the script, which can only send into it, and close it. Where
+ * |capacity| values wait for the host, the script's senders wait.
+ * To be called before cordon_sandbox_load.
+ * Errors: as cordon_sandbox_add_function.
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_add_outlet(cordon_sandbox *sandbox, const char *module,
+                          const char *name, size_t capacity,
+                          cordon_receive_fn *receive, void *ud,
+                          cordon_channel **ret_channel, cordon_error *reterr);
+
+/*
+ * Sends |value| (copied; not null) into an inlet, once the script is loaded.
+ *
+ * Returns CORDON_OK; CORDON_AGAIN: it is full, and |room| will be called;
+ * CORDON_E_CLOSED, CORDON_E_INVALID (it is no inlet, the value is null or too
+ * large, nothing is loaded).  [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int cordon_channel_send(cordon_channel *channel,
+                                                     const cordon_value *value,
+                                                     cordon_error *reterr);
+
+/* Goes on receiving from an outlet.  [in callbacks] */
+CORDON_API void cordon_channel_resume(cordon_channel *channel);
+
+/* Closes it: the script receives what was sent, then nil and false; what it
+ * sends into an outlet is an error.  Nothing more is received.  [in callbacks]
+ */
+CORDON_API void cordon_channel_close(cordon_channel *channel);
+
+/* -------------------------------------------------- modules in C for Lua ---
+ */
+
 struct lua_State; /* from <lua.h>; needed only by those who write modules */
 
 /* Same type as lua_CFunction. */
 typedef int cordon_lua_fn(struct lua_State *L);
 
 /*
+ * For hosts that want Lua's stack: a module of C functions.  Those of
+ * cordon_sandbox_add_function need no Lua and work in workers too.
+ *
  * Offers the module |name| to the script's require.  |open| is called at the
  * first require, with the name as argument 1 and |ud|, a light userdata, as
  * argument 2; it returns the module as its one result.  |ud| is kept until
  * cordon_sandbox_free.
  *
- * A script that does not stop at a limit is abandoned, in the middle of whatever
- * it does.  C code of the host would not survive that: a script that has required
- * such a module is only stopped at its next Lua instruction, or when the C
- * function it is in returns; and the finalizers of its userdata run when the
- * script has ended.
+ * A script that does not stop at a limit is abandoned, in the middle of
+ * whatever it does.  C code of the host would not survive that: a script that
+ * has required such a module is only stopped at its next Lua instruction, or
+ * when the C function it is in returns; and the finalizers of its userdata run
+ * when the script has ended.
  *
  * To be called before cordon_sandbox_load.
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken, or a script is
@@ -1027,9 +1193,9 @@ CORDON_API void cordon_wait_end(cordon_wait *wait);
 
 /*
  * Hands |source| over: it is compiled and started by the next dispatches of the
- * host, where it has a worker by that, while the host goes on.  A text that does
- * not compile is a result, CORDON_E_SYNTAX, like any other.  |args| become the
- * arguments of the script, of its main, and the table arg.  Only text is
+ * host, where it has a worker by that, while the host goes on.  A text that
+ * does not compile is a result, CORDON_E_SYNTAX, like any other.  |args| become
+ * the arguments of the script, of its main, and the table arg.  Only text is
  * accepted; a first line that starts with "#" is skipped.  One script per
  * sandbox.
  *
@@ -1059,6 +1225,54 @@ cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr);
  * "" when there is nothing to say.  Belongs to the sandbox.  [in callbacks]
  */
 CORDON_API const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox);
+
+/*
+ * What the main of a script that has ended as it should returned, the first of
+ * its results: |*ret_value| belongs to the sandbox; NULL: null, or nothing.
+ *
+ * Errors: CORDON_AGAIN (it lives), what cordon_sandbox_result returns,
+ * CORDON_E_INVALID (it is no plain data: the message says what and where, as in
+ * "result.rows[3] is a function, expected plain data"), CORDON_E_NOMEM.
+ * [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_value(const cordon_sandbox *sandbox,
+                     const cordon_value **ret_value, cordon_error *reterr);
+
+/*
+ * How a call of cordon_sandbox_call ended: CORDON_OK with |value|, borrowed for
+ * the call (NULL: null); or another |result| with |error|:
+ *
+ *   CORDON_E_SCRIPT     the function raised an error, or returned nil or false
+ *                       and an error; the script lives on
+ *   CORDON_E_NOT_FOUND  the script returned no such function
+ *   CORDON_E_INVALID    what it returned is no plain data
+ *   CORDON_E_LIMIT      the deadline has passed; there are too many tasks, or
+ * no memory; or a limit has stopped the script CORDON_E_NOMEM, and what ended
+ * the script: CORDON_E_CANCELLED, CORDON_E_WORKER ...
+ */
+typedef void cordon_done_fn(void *ud, int result, const cordon_value *value,
+                            const cordon_error *error);
+
+/*
+ * Calls the function |method| of the table that a script with
+ * cordon_sandbox_config.keep has returned, in a task of its own, beside those
+ * that are under way; at once, or as soon as its main has returned.  |args| is
+ * a list of its arguments (at most 250), or NULL.
+ *
+ * |done| is called exactly once if this returns CORDON_OK, never from inside of
+ * this function, and at the latest by cordon_sandbox_free.  After |deadline_ms|
+ * (0: none) it is called with CORDON_E_LIMIT, and the task goes wherever it is;
+ * what it has changed stays changed.
+ *
+ * Returns CORDON_AGAIN if 1000 calls are under way; CORDON_E_NOMEM,
+ * CORDON_E_CLOSED (the script has ended), CORDON_E_INVALID (nothing is loaded,
+ * or not to be kept; |args| is too large).  [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
+                    const cordon_value *args, uint64_t deadline_ms,
+                    cordon_done_fn *done, void *ud, cordon_error *reterr);
 
 /*
  * Runs the script to its end, waiting as needed: cordon_host_dispatch in a

@@ -43,6 +43,71 @@ static int copy_slice(struct slice *ret, struct slice s, struct arena *a) {
   return 0;
 }
 
+struct extent {
+  size_t values;
+  size_t bytes;
+};
+
+static bool extend(struct extent *x, size_t values, size_t bytes) {
+  if (values > VALUE_CROSS_VALUES - x->values ||
+      bytes > VALUE_CROSS_BYTES - x->bytes)
+    return false;
+  x->values += values;
+  x->bytes += bytes;
+  return true;
+}
+
+/* |v| itself is counted already. */
+static bool measure(const struct value *v, size_t depth, struct extent *x) {
+  switch (v->type) {
+  case VALUE_NULL:
+  case VALUE_BOOL:
+  case VALUE_INT:
+  case VALUE_FLOAT:
+    return true;
+  case VALUE_STRING:
+    return extend(x, 0, v->as.string.len);
+  case VALUE_LIST:
+    if (depth == VALUE_CROSS_DEPTH || !extend(x, v->as.list.len, 0))
+      return false;
+    for (size_t i = 0; i < v->as.list.len; i++)
+      if (!measure(&v->as.list.items[i], depth + 1, x))
+        return false;
+    return true;
+  case VALUE_MAP:
+    if (depth == VALUE_CROSS_DEPTH || !extend(x, v->as.map.len, 0))
+      return false;
+    for (size_t i = 0; i < v->as.map.len; i++)
+      if (!extend(x, 0, v->as.map.members[i].key.len) ||
+          !measure(&v->as.map.members[i].value, depth + 1, x))
+        return false;
+    return true;
+  }
+  return false;
+}
+
+bool value_may_cross(const struct value *v, size_t *ret_cost) {
+  struct extent x = {1, 0};
+  if (!measure(v, 0, &x))
+    return false;
+  *ret_cost = x.values * sizeof(struct value_member) + x.bytes;
+  return true;
+}
+
+bool value_is_sorted(const struct value *v) {
+  if (v->type == VALUE_LIST)
+    for (size_t i = 0; i < v->as.list.len; i++)
+      if (!value_is_sorted(&v->as.list.items[i]))
+        return false;
+  if (v->type == VALUE_MAP)
+    for (size_t i = 0; i < v->as.map.len; i++)
+      if (!value_is_sorted(&v->as.map.members[i].value) ||
+          (i > 0 && slice_cmp(v->as.map.members[i - 1].key,
+                              v->as.map.members[i].key) >= 0))
+        return false;
+  return true;
+}
+
 int value_copy(struct value *ret, const struct value *v, struct arena *a) {
   struct value out = *v;
   int rv = 0;

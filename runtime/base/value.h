@@ -25,6 +25,11 @@ enum value_type {
  * functions below recurse. */
 #define VALUE_MAX_DEPTH 128
 
+/* What may cross between a script and its host in one piece. */
+#define VALUE_CROSS_DEPTH 100
+#define VALUE_CROSS_VALUES 65536u
+#define VALUE_CROSS_BYTES (4u << 20) /* of strings, those of keys too */
+
 struct value {
   enum value_type type;
   union {
@@ -56,6 +61,11 @@ const struct value *value_get(const struct value *v, struct slice key);
 
 /* Deep copy into |a|.  0 or ERR_NOMEM */
 int value_copy(struct value *ret, const struct value *v, struct arena *a);
+
+/* May |v| cross?  |*ret_cost| is about what it takes in memory. */
+bool value_may_cross(const struct value *v, size_t *ret_cost);
+/* Do the keys of each map in |v| stand in their order, none of them twice? */
+bool value_is_sorted(const struct value *v);
 
 /* Numbers by value (an int never equals a float it cannot represent), strings
  * by bytes, lists in order, maps by keys.  No conversion between types. */

@@ -228,6 +228,24 @@ static void task_drop(struct task *t) {
     st->main = NULL;
 }
 
+/* Nobody refers to the task's memory any more.  Sets an existing key, which
+ * needs none. */
+static void task_forget(struct state *st, struct task *t) {
+  lua_pushnil(st->L);
+  lua_rawsetp(st->L, LUA_REGISTRYINDEX, t);
+}
+
+void task_kill(struct state *st, uint64_t id) {
+  list_foreach_safe (it, &st->tasks) {
+    struct task *t = list_entry(it, struct task, all);
+    if (t->id != id || t == st->current)
+      continue;
+    task_drop(t);
+    task_forget(st, t);
+    return;
+  }
+}
+
 void sched_cancel_all(struct state *st) {
   while (!list_empty(&st->tasks))
     task_drop(list_entry(st->tasks.next, struct task, all));
@@ -270,27 +288,33 @@ static void split_position(struct err *e) {
   }
 }
 
-/* Runs in protected mode on the main thread: argument 1 is the error value. */
-static int describe_error(lua_State *L) {
+void sched_describe(lua_State *L, int idx, struct err *e) {
   struct state *st = state_of(L);
-  int type = lua_type(L, 1);
+  int type = lua_type(L, idx);
   const char *text, *kind = NULL;
   size_t len;
+  idx = lua_absindex(L, idx);
   if (type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TTHREAD) {
     /* nothing of the script is called to describe it */
-    text =
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    text = lua_pushfstring(L, "(error object is a %s value)",
+                           luaL_typename(L, idx));
     len = strlen(text);
   } else {
-    text = luaL_tolstring(L, 1, &len);
-    kind = st->host.error_kind(L, 1);
+    text = luaL_tolstring(L, idx, &len);
+    kind = st->host.error_kind(L, idx);
   }
-  if (len > sizeof st->result.error.message)
-    len = sizeof st->result.error.message;
-  err_setf(&st->result.error, ERR_SCRIPT, "%.*s%s%s%s", (int)len, text,
+  if (len > sizeof e->message)
+    len = sizeof e->message;
+  err_setf(e, ERR_SCRIPT, "%.*s%s%s%s", (int)len, text,
            kind && *kind ? " (" : "", kind && *kind ? kind : "",
            kind && *kind ? ")" : "");
-  split_position(&st->result.error);
+  split_position(e);
+  lua_pop(L, 1);
+}
+
+/* Runs in protected mode on the main thread: argument 1 is the error value. */
+static int describe_error(lua_State *L) {
+  sched_describe(L, 1, &state_of(L)->result.error);
   return 0;
 }
 
@@ -350,8 +374,7 @@ static void task_ended(struct state *st, struct task *t, int status, int n) {
   if (t != st->main) {
     lua_settop(t->L, 0); /* dead, for those who ask for its status */
     task_drop(t);
-    lua_pushnil(st->L);
-    lua_rawsetp(st->L, LUA_REGISTRYINDEX, t); /* an existing key: no memory */
+    task_forget(st, t);
     return;
   }
   if (is_failure(t->L, n)) {

@@ -72,6 +72,14 @@ void task_spawn(lua_State *L, int nargs);
  */
 void task_spawn_main(lua_State *L, int nargs);
 
+/* Ends the task |id|, which is not running, wherever it waits: it never runs
+ * again, and nobody is told.  Harmless when there is none.  From the loop. */
+void task_kill(struct state *st, uint64_t id);
+
+/* The error value at |idx| for people: message, position where it has one,
+ * kind.  Calls nothing of the script; may raise (memory). */
+void sched_describe(lua_State *L, int idx, struct err *e);
+
 /* The deferred call of a state: runs ready tasks for a slice. */
 void sched_run(struct deferred *d, void *ud);
 /* Ends the script: no task runs any more. */

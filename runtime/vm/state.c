@@ -167,13 +167,21 @@ struct load {
   int result; /* of all of it */
 };
 
-/* Stack: the script's arguments, then what the chunk returned. */
-static int main_done(lua_State *L, int status, lua_KContext nargs) {
-  int first = (int)nargs + 1;
-  (void)status;
-  /* a second time after the method: its results are the script's */
-  return lua_gettop(L) - first + 1;
+static int returned(lua_State *L, int table, int first) {
+  const struct state_host *host = &state_of(L)->host;
+  return host->returned ? host->returned(host->ud, L, table, first)
+                        : lua_gettop(L) - first + 1;
 }
+
+/* Stack: the script's arguments, the table it returned, the method's results,
+ * which are the script's. */
+static int main_done(lua_State *L, int status, lua_KContext nargs) {
+  int table = (int)nargs + 1;
+  (void)status;
+  return returned(L, table, table + 1);
+}
+
+/* Stack: the script's arguments, then what the chunk returned. */
 
 static int chunk_done(lua_State *L, int status, lua_KContext nargs) {
   int first = (int)nargs + 1;
@@ -184,16 +192,17 @@ static int chunk_done(lua_State *L, int status, lua_KContext nargs) {
     lua_rawget(L, first);
     if (lua_type(L, -1) == LUA_TFUNCTION) {
       luaL_checkstack(L, (int)nargs + 1, "too many arguments");
-      lua_replace(L, first);
-      lua_settop(L, first);
+      lua_insert(L, first + 1);
+      lua_settop(L, first + 1);
       for (int i = 1; i <= (int)nargs; i++)
         lua_pushvalue(L, i);
       lua_callk(L, (int)nargs, LUA_MULTRET, nargs, main_done);
       return main_done(L, LUA_OK, nargs);
     }
     lua_pop(L, 1);
+    return returned(L, first, first);
   }
-  return lua_gettop(L) - first + 1;
+  return returned(L, 0, first);
 }
 
 /* Upvalues: the chunk, the method's name.  Arguments: the script's. */
@@ -209,6 +218,8 @@ static int run_main(lua_State *L) {
 
 static int load_protected(lua_State *L) {
   struct load *ld = lua_touserdata(L, 1);
+  const struct state_host *host = &ld->st->host;
+  int before = 0;
   ld->status = state_compile(L, ld->name, ld->text);
   if (ld->status != LUA_OK)
     return 1;
@@ -217,7 +228,9 @@ static int load_protected(lua_State *L) {
   lua_createtable(L, (int)ld->nargs, 1);
   lua_pushstring(L, ld->name);
   lua_rawseti(L, -2, 0);
-  luaL_checkstack(L, (int)ld->nargs + 4, "too many arguments");
+  luaL_checkstack(L, (int)ld->nargs + 6, "too many arguments");
+  if (host->arguments)
+    before = host->arguments(host->ud, L);
   for (size_t i = 0; i < ld->nargs; i++) {
     lua_pushstring(L, ld->args[i]);
     lua_pushvalue(L, -1);
@@ -226,7 +239,7 @@ static int load_protected(lua_State *L) {
   lua_pushvalue(L, 3);
   lua_setglobal(L, "arg");
   lua_remove(L, 3);
-  task_spawn_main(L, (int)ld->nargs);
+  task_spawn_main(L, before + (int)ld->nargs);
   return 0;
 }
 

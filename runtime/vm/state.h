@@ -53,6 +53,13 @@ struct state_host {
                  struct slice *ret_text);
   /* Of an error object at |idx|: its kind, else NULL.  Called with Lua. */
   const char *(*error_kind)(lua_State *L, int idx);
+  /* Pushes values that come before the script's arguments; returns how many.
+   * Called with Lua; may be NULL. */
+  int (*arguments)(void *ud, lua_State *L);
+  /* The last act of the main task: its results begin at |first|, the table that
+   * the script returned is at |table| (0: it did not).  Returns as a C function
+   * does.  Called with Lua; may be NULL. */
+  int (*returned)(void *ud, lua_State *L, int table, int first);
   /* The script has ended: called from the loop, outside of Lua, once. */
   void (*ended)(void *ud);
   void *ud;

@@ -11,7 +11,8 @@ struct codec {
   const uint8_t *p;
   size_t left;
   struct arena *arena;
-  int rv; /* the first error; nothing is done after it */
+  uint32_t values; /* that may still be read */
+  int rv;          /* the first error; nothing is done after it */
 };
 
 static void fail(struct codec *c, int code) {
@@ -177,6 +178,8 @@ static void read_value(struct codec *c, struct value *v, unsigned depth) {
   u8(c, &type, VALUE_MAP);
   if (c->rv == 0 && depth >= VALUE_MAX_DEPTH)
     fail(c, ERR_PROTOCOL);
+  if (c->rv == 0 && c->values-- == 0)
+    fail(c, ERR_PROTOCOL);
   if (c->rv != 0)
     return;
   v->type = (enum value_type)type;
@@ -202,14 +205,14 @@ static void read_value(struct codec *c, struct value *v, unsigned depth) {
     break;
   case VALUE_LIST:
     v->as.list.items =
-        list(c, NULL, &n, UINT32_MAX, 1, sizeof *v->as.list.items);
+        list(c, NULL, &n, c->values, 1, sizeof *v->as.list.items);
     v->as.list.len = n;
     for (uint32_t i = 0; i < n && c->rv == 0; i++)
       read_value(c, &v->as.list.items[i], depth + 1);
     break;
   case VALUE_MAP:
     v->as.map.members =
-        list(c, NULL, &n, UINT32_MAX, 5, sizeof *v->as.map.members);
+        list(c, NULL, &n, c->values, 5, sizeof *v->as.map.members);
     v->as.map.len = n;
     for (uint32_t i = 0; i < n && c->rv == 0; i++) {
       text(c, &v->as.map.members[i].key, UINT32_MAX);
@@ -219,8 +222,9 @@ static void read_value(struct codec *c, struct value *v, unsigned depth) {
   }
 }
 
-/* A map, or NULL. */
-static void meta(struct codec *c, const struct value **v) {
+/* Any, or NULL; of at most |values| parts. */
+static void any_value(struct codec *c, const struct value **v,
+                      uint32_t values) {
   bool there = *v != NULL;
   struct value *made;
   flag(c, &there);
@@ -236,10 +240,27 @@ static void meta(struct codec *c, const struct value **v) {
     fail(c, ERR_NOMEM);
     return;
   }
+  c->values = values;
   read_value(c, made, 0);
-  if (c->rv == 0 && made->type != VALUE_MAP)
-    fail(c, ERR_PROTOCOL);
   *v = made;
+}
+
+static void crossing(struct codec *c, const struct value **v) {
+  any_value(c, v, VALUE_CROSS_VALUES);
+}
+
+/* There must be one. */
+static void required(struct codec *c, const struct value **v) {
+  crossing(c, v);
+  if (!c->out && c->rv == 0 && !*v)
+    fail(c, ERR_PROTOCOL);
+}
+
+/* A map, or NULL. */
+static void meta(struct codec *c, const struct value **v) {
+  any_value(c, v, UINT32_MAX);
+  if (!c->out && c->rv == 0 && *v && (*v)->type != VALUE_MAP)
+    fail(c, ERR_PROTOCOL);
 }
 
 /* -------------------------------------------------------------- fields --- */
@@ -310,6 +331,15 @@ static void load(struct codec *c, struct msg_load *l) {
   l->args = list(c, l->args, &l->nargs, ANY, 4, sizeof *l->args);
   for (uint32_t i = 0; i < l->nargs && c->rv == 0; i++)
     text(c, &l->args[i], ANY);
+  l->offers = list(c, l->offers, &l->noffers, ANY, 13, sizeof *l->offers);
+  for (uint32_t i = 0; i < l->noffers && c->rv == 0; i++) {
+    u8(c, &l->offers[i].kind, 2);
+    text(c, &l->offers[i].module, WORDS);
+    text(c, &l->offers[i].name, WORDS);
+    u32(c, &l->offers[i].capacity);
+  }
+  crossing(c, &l->input);
+  flag(c, &l->keeps);
 }
 
 static void reply(struct codec *c, struct msg_reply *r) {
@@ -386,12 +416,31 @@ static void result(struct codec *c, struct msg_result *r) {
   u8(c, &r->stop, UINT8_MAX);
   text(c, &r->traceback, PROTOCOL_TRACEBACK_MAX);
   usage(c, &r->usage);
+  crossing(c, &r->value);
+  fault(c, &r->no_value);
+}
+
+static void answer(struct codec *c, struct msg_answer *a) {
+  u32(c, &a->id);
+  flag(c, &a->ok);
+  crossing(c, &a->value);
+  text(c, &a->kind, WORDS);
+  text(c, &a->message, ANY);
+  flag(c, &a->retryable);
+  flag(c, &a->refused);
+  refusal(c, &a->refusal);
+}
+
+static void returned(struct codec *c, struct msg_returned *r) {
+  u32(c, &r->id);
+  crossing(c, &r->value);
+  fault(c, &r->fault);
 }
 
 /* False: no such kind. */
 static bool kind_known(unsigned kind) {
-  return (kind >= MSG_SETUP && kind <= MSG_DIALED) ||
-         (kind >= MSG_LOADED && kind <= MSG_RESULT);
+  return (kind >= MSG_SETUP && kind <= MSG_SHUT) ||
+         (kind >= MSG_LOADED && kind <= MSG_CLOSING);
 }
 
 static void fields(struct codec *c, struct packet *m) {
@@ -453,6 +502,39 @@ static void fields(struct codec *c, struct packet *m) {
   case MSG_LOADED:
   case MSG_RESULT:
     result(c, &m->as.result);
+    break;
+  case MSG_ANSWER:
+    answer(c, &m->as.answer);
+    break;
+  case MSG_INVOKE:
+    u32(c, &m->as.invoke.id);
+    text(c, &m->as.invoke.method, WORDS);
+    crossing(c, &m->as.invoke.args);
+    break;
+  case MSG_CALL:
+    u32(c, &m->as.call.id);
+    u32(c, &m->as.call.function);
+    place(c, &m->as.call.where);
+    required(c, &m->as.call.args);
+    break;
+  case MSG_RETURNED:
+    returned(c, &m->as.returned);
+    break;
+  case MSG_FEED:
+  case MSG_SENT:
+    u32(c, &m->as.item.channel);
+    required(c, &m->as.item.value);
+    break;
+  case MSG_ROOM:
+    u32(c, &m->as.room.channel);
+    u32(c, &m->as.room.count);
+    break;
+  case MSG_ABORT:
+  case MSG_FORGET:
+  case MSG_SHUT:
+  case MSG_TAKEN:
+  case MSG_CLOSING:
+    u32(c, &m->as.number);
     break;
   }
 }

@@ -8,9 +8,10 @@
  * and ends where its last field does; anything else is ERR_PROTOCOL.
  *
  * The worker says LOADED once, after SETUP and LOAD; RESULT once, after which
- * only CLOSED follows.  ASK, POLICY, GROUP, SCOPE, EVALUATE, CAN REQUIRE,
- * ZONE and MATCH are each answered by one REPLY, and the worker says nothing
- * before it has come; CONNECT is answered by one DIALED some time later.
+ * only CLOSED follows.  ASK, POLICY, GROUP, SCOPE, EVALUATE, CAN, REQUIRE, ZONE
+ * and MATCH are each answered by one REPLY, and the worker says nothing before
+ * it has come; CONNECT is answered by one DIALED some time later, and so is CALL
+ * by ANSWER and, the other way, INVOKE by RETURNED.
  */
 #ifndef RUNTIME_WORKER_PROTOCOL_H
 #define RUNTIME_WORKER_PROTOCOL_H
@@ -29,6 +30,9 @@
 /* Beside what the list of an EVALUATE takes: see protocol_from_worker_max. */
 #define PROTOCOL_FROM_WORKER_MAX (320u << 10)
 
+/* What values that cross take at most, beside the rest of a message. */
+#define PROTOCOL_VALUE_MAX (VALUE_CROSS_BYTES + VALUE_CROSS_VALUES * 13u)
+
 #define PROTOCOL_OUTPUT_MAX (64u << 10) /* of one OUTPUT */
 #define PROTOCOL_URL_MAX 4096           /* a longer one is no URL */
 #define PROTOCOL_HEADERS_MAX 64
@@ -43,6 +47,12 @@ enum packet_kind {
   MSG_CANCEL,
   MSG_REPLY,
   MSG_DIALED, /* with a descriptor, if it is open */
+  MSG_ANSWER,
+  MSG_INVOKE,
+  MSG_ABORT, /* an INVOKE */
+  MSG_FEED,
+  MSG_ROOM,
+  MSG_SHUT,
   /* from the worker */
   MSG_LOADED = 64,
   MSG_OUTPUT,
@@ -59,7 +69,13 @@ enum packet_kind {
   MSG_CLOSED,
   MSG_DROP,
   MSG_USAGE,
-  MSG_RESULT
+  MSG_RESULT,
+  MSG_CALL,
+  MSG_FORGET, /* a CALL */
+  MSG_RETURNED,
+  MSG_SENT,
+  MSG_TAKEN,
+  MSG_CLOSING
 };
 
 /* The worker waits for a REPLY to it. */
@@ -117,10 +133,22 @@ struct msg_text {
   struct slice text;
 };
 
+/* What the host has for the script (modules/bridge.h). */
+struct msg_offer {
+  uint8_t kind; /* enum offer_kind */
+  struct slice module;
+  struct slice name;
+  uint32_t capacity;
+};
+
 struct msg_load {
   struct msg_text source;
   struct slice *args;
   uint32_t nargs;
+  struct msg_offer *offers;
+  uint32_t noffers;
+  const struct value *input; /* NULL: none */
+  bool keeps;
 };
 
 /* A policy of a set: its place there, and its id. */
@@ -229,11 +257,54 @@ struct msg_usage {
   uint64_t cpu_ns;
 };
 
+/* To a call of the script. */
+struct msg_answer {
+  uint32_t id;
+  bool ok;
+  const struct value *value; /* NULL: null */
+  struct slice kind;
+  struct slice message;
+  bool retryable;
+  bool refused; /* and nothing of these three is there */
+  struct msg_refusal refusal;
+};
+
+struct msg_invoke {
+  uint32_t id;
+  struct slice method;
+  const struct value *args;
+};
+
+struct msg_call {
+  uint32_t id;
+  uint32_t function;
+  struct msg_place where;
+  const struct value *args;
+};
+
+struct msg_returned {
+  uint32_t id;
+  const struct value *value; /* NULL: null */
+  struct msg_fault fault;    /* code 0: none */
+};
+
+struct msg_item {
+  uint32_t channel;
+  const struct value *value;
+};
+
+struct msg_room {
+  uint32_t channel;
+  uint32_t count;
+};
+
 struct msg_result {
   struct msg_fault fault;
   uint8_t stop; /* enum stop_reason */
   struct slice traceback;
   struct msg_usage usage;
+  const struct value *value; /* what main returned; NULL: null */
+  struct msg_fault no_value; /* why it is none; code 0: it is one */
 };
 
 struct packet {
@@ -251,7 +322,15 @@ struct packet {
     struct msg_match match;
     struct msg_connect connect;
     struct msg_closed closed;
-    uint32_t set; /* DROP */
+    uint32_t set;    /* DROP */
+    uint32_t number; /* ABORT, FORGET: the id; SHUT, CLOSING, TAKEN: the
+                        channel */
+    struct msg_answer answer;
+    struct msg_invoke invoke;
+    struct msg_call call;
+    struct msg_returned returned;
+    struct msg_item item; /* FEED, SENT */
+    struct msg_room room;
     struct msg_usage usage;
   } as;
 };
@@ -271,7 +350,10 @@ int packet_read(struct packet *ret, struct slice whole, struct arena *a);
 
 /* The longest message a worker may send that was shown |policies| of them. */
 static inline size_t protocol_from_worker_max(size_t policies) {
-  return PROTOCOL_FROM_WORKER_MAX + policies * sizeof(struct msg_run);
+  size_t max = PROTOCOL_FROM_WORKER_MAX + policies * sizeof(struct msg_run);
+  return max > PROTOCOL_FROM_WORKER_MAX + PROTOCOL_VALUE_MAX
+             ? max
+             : PROTOCOL_FROM_WORKER_MAX + PROTOCOL_VALUE_MAX;
 }
 
 /* |e| as a fault and back.  The text is made safe to print again. */
