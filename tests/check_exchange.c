@@ -302,13 +302,13 @@ static const struct {
     {"print(coroutine.wrap(function() return require 'host'.echo('in')[1] "
      "end)())",
      "in\n", CORDON_OK},
-    {"local n, failed = 0 for i = 1, 1001 do coroutine.spawn(function() local "
-     "r, e = require 'host'.forever() failed = e end) end require "
-     "'time'.sleep('1ms') print(failed:kind(), failed:retryable())",
+    {"local c = channel.new(8) for i = 1, 1001 do coroutine.spawn(function() "
+     "local r, e = require 'host'.forever() c:send(e) end) end local e = "
+     "c:receive() print(e:kind(), e:retryable())",
      "RateLimited\ttrue\n", CORDON_OK},
-    {"local failed local s = ('x'):rep(4000000) for i = 1, 6 do "
-     "coroutine.spawn(function() local r, e = require 'host'.forever(s) failed "
-     "= e end) end require 'time'.sleep('1ms') print(failed:kind())",
+    {"local c, s = channel.new(8), ('x'):rep(4000000) for i = 1, 6 do "
+     "coroutine.spawn(function() local r, e = require 'host'.forever(s) "
+     "c:send(e) end) end local e = c:receive() print(e:kind())",
      "RateLimited\n", CORDON_OK},
     {"require 'host'.fail2()", "", CORDON_E_SCRIPT},
 };
