@@ -21,8 +21,8 @@
 #undef guard
 
 #define DEFAULT_MS 2000
-#define VICTIMS 8
-#define ROUND 100 /* scripts until everything is looked at */
+#define VICTIMS 12
+#define ROUND 150 /* scripts until everything is looked at */
 
 /* ------------------------------------------------- allocations anywhere --- */
 
@@ -299,7 +299,7 @@ static void player_start(struct player *pl, struct stage *s, const char *text) {
   rv = cordon_sandbox_load(pl->sb, &src, args, 2, &err);
   ck_assert_msg(rv == CORDON_OK, "%s", err.message);
   /* none: it is left while it is compiled */
-  pl->turns = (int)prng_below(&s->prng, 1 << prng_below(&s->prng, 6));
+  pl->turns = (int)prng_below(&s->prng, 1 << prng_below(&s->prng, 5));
 }
 
 static void turn(struct stage *s) {
@@ -342,7 +342,7 @@ static bool play(struct stage *s, struct player *pl) {
     s->left += pl->sb->st->abandoned;
     s->ended++;
   }
-  if (!over && pl->turns-- > -60)
+  if (!over && pl->turns-- > -20)
     return false;
   s->played++;
   /* it may as well wait for something that never comes */
