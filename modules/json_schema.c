@@ -1,391 +1,41 @@
-/* json_schema.c - json.validate: Lua values against a part of JSON Schema.
+/* json_schema.c - json.validate: Lua values against JSON Schema (2020-12).
  *
- * Known: type, enum, const, minimum, maximum, exclusiveMinimum,
- * exclusiveMaximum, minLength, maxLength, minItems, maxItems, uniqueItems,
- * prefixItems, items, minProperties, maxProperties, required, properties,
- * additionalProperties, allOf, anyOf, oneOf, not, and the schemas true and
- * false.  Words that only describe ($schema, $id, $comment, title, description,
- * default, examples, format, deprecated, readOnly, writeOnly) are skipped.  Any
- * other word is refused, wherever it stands: a rule that was not applied must
- * not look as if it had been. */
+ * Known are the keywords of json_schema_form.c; "$ref" stays within the schema,
+ * "pattern" is in RE2's syntax, "format" is asserted where it is one of JSON
+ * Schema's own.  Words that only describe are skipped.  Any other word is
+ * refused, wherever it stands: a rule that was not applied must not look as if
+ * it had been. */
+#include "modules/json_schema.h"
+
+#include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "modules/errors.h"
-#include "modules/json.h"
+#include "modules/json_format.h"
+#include "modules/services.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/json.h"
 #include "runtime/vm/arg.h"
 
-#define SCHEMA_MAX_DEPTH 64
+/* Of schemas that are being applied, one within the other: a reference can go
+ * round for ever. */
+#define APPLY_MAX_DEPTH 256
 /* uniqueItems compares arrays and objects pair by pair. */
 #define UNIQUE_MAX_TABLES 1000
 
-/* What a value may be; an empty table can be both array and object, and every
- * integer is a number too. */
-enum {
-  TYPE_NULL = 1,
-  TYPE_BOOLEAN = 2,
-  TYPE_INTEGER = 4,
-  TYPE_NUMBER = 8,
-  TYPE_STRING = 16,
-  TYPE_ARRAY = 32,
-  TYPE_OBJECT = 64
-};
+/* In schema_type_bit's order, the narrowest first. */
+static const char *const type_names[] = {
+    "null", "boolean", "integer", "number", "string", "array", "object"};
+#define NTYPES (sizeof type_names / sizeof *type_names)
 
-static const struct {
-  const char *name;
-  unsigned bit;
-} types[] = {
-    {"null", TYPE_NULL},       {"boolean", TYPE_BOOLEAN},
-    {"integer", TYPE_INTEGER}, {"number", TYPE_NUMBER},
-    {"string", TYPE_STRING},   {"array", TYPE_ARRAY},
-    {"object", TYPE_OBJECT},
-};
-#define NTYPES (sizeof types / sizeof *types)
-
-/* In the order in which they are applied. */
-enum keyword {
-  KW_TYPE,
-  KW_ENUM,
-  KW_CONST,
-  KW_MINIMUM,
-  KW_MAXIMUM,
-  KW_EXCLUSIVE_MINIMUM,
-  KW_EXCLUSIVE_MAXIMUM,
-  KW_MIN_LENGTH,
-  KW_MAX_LENGTH,
-  KW_MIN_ITEMS,
-  KW_MAX_ITEMS,
-  KW_MIN_PROPERTIES,
-  KW_MAX_PROPERTIES,
-  KW_REQUIRED,
-  KW_PREFIX_ITEMS,
-  KW_ITEMS,
-  KW_UNIQUE_ITEMS,
-  KW_PROPERTIES,
-  KW_ADDITIONAL_PROPERTIES,
-  KW_ALL_OF,
-  KW_ANY_OF,
-  KW_ONE_OF,
-  KW_NOT
-};
-
-/* What the value of a keyword must be. */
-enum form {
-  FORM_TYPE,
-  FORM_LIST,
-  FORM_ANY,
-  FORM_NUMBER,
-  FORM_COUNT,
-  FORM_NAMES,
-  FORM_SCHEMA,
-  FORM_SCHEMAS,
-  FORM_MAP,
-  FORM_BOOLEAN
-};
-
-static const struct {
-  const char *name;
-  enum form form;
-} keywords[] = {
-    [KW_TYPE] = {"type", FORM_TYPE},
-    [KW_ENUM] = {"enum", FORM_LIST},
-    [KW_CONST] = {"const", FORM_ANY},
-    [KW_MINIMUM] = {"minimum", FORM_NUMBER},
-    [KW_MAXIMUM] = {"maximum", FORM_NUMBER},
-    [KW_EXCLUSIVE_MINIMUM] = {"exclusiveMinimum", FORM_NUMBER},
-    [KW_EXCLUSIVE_MAXIMUM] = {"exclusiveMaximum", FORM_NUMBER},
-    [KW_MIN_LENGTH] = {"minLength", FORM_COUNT},
-    [KW_MAX_LENGTH] = {"maxLength", FORM_COUNT},
-    [KW_MIN_ITEMS] = {"minItems", FORM_COUNT},
-    [KW_MAX_ITEMS] = {"maxItems", FORM_COUNT},
-    [KW_MIN_PROPERTIES] = {"minProperties", FORM_COUNT},
-    [KW_MAX_PROPERTIES] = {"maxProperties", FORM_COUNT},
-    [KW_REQUIRED] = {"required", FORM_NAMES},
-    [KW_PREFIX_ITEMS] = {"prefixItems", FORM_SCHEMAS},
-    [KW_ITEMS] = {"items", FORM_SCHEMA},
-    [KW_UNIQUE_ITEMS] = {"uniqueItems", FORM_BOOLEAN},
-    [KW_PROPERTIES] = {"properties", FORM_MAP},
-    [KW_ADDITIONAL_PROPERTIES] = {"additionalProperties", FORM_SCHEMA},
-    [KW_ALL_OF] = {"allOf", FORM_SCHEMAS},
-    [KW_ANY_OF] = {"anyOf", FORM_SCHEMAS},
-    [KW_ONE_OF] = {"oneOf", FORM_SCHEMAS},
-    [KW_NOT] = {"not", FORM_SCHEMA},
-};
-#define NKEYWORDS (sizeof keywords / sizeof *keywords)
-
-static const char *const annotations[] = {
-    "$schema",  "$id",    "$comment",   "title",    "description", "default",
-    "examples", "format", "deprecated", "readOnly", "writeOnly",   NULL};
-
-struct checker {
-  lua_State *L;
-  unsigned steps;
-  bool from_text;    /* the value was JSON text: "[]" is no object */
-  size_t path_len;   /* may run ahead of what fits */
-  char path[160];    /* of the value, or of the schema while it is read */
-  char message[400]; /* once a function returned false */
-};
-
-static bool fail(struct checker *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool fail(struct checker *c, const char *fmt, ...) {
-  int n = snprintf(c->message, sizeof c->message, "%s%s: ", c->path,
-                   c->path_len >= sizeof c->path ? "..." : "");
-  va_list ap;
-  va_start(ap, fmt);
-  if (n > 0 && (size_t)n < sizeof c->message)
-    vsnprintf(c->message + n, sizeof c->message - (size_t)n, fmt, ap);
-  va_end(ap);
-  return false;
-}
-
-/* Both return the length to be given to path_leave. */
-static size_t path_name(struct checker *c, const char *name, size_t len) {
-  size_t old = c->path_len;
-  if (old < sizeof c->path)
-    snprintf(c->path + old, sizeof c->path - old, ".%.*s",
-             len < sizeof c->path ? (int)len : (int)sizeof c->path, name);
-  c->path_len += len + 1;
-  return old;
-}
-
-static size_t path_index(struct checker *c, lua_Integer i) {
-  char text[32];
-  size_t old = c->path_len;
-  int n = snprintf(text, sizeof text, "[%lld]", (long long)i);
-  if (old < sizeof c->path)
-    snprintf(c->path + old, sizeof c->path - old, "%s", text);
-  c->path_len += (size_t)n;
-  return old;
-}
-
-static void path_leave(struct checker *c, size_t old) {
-  c->path_len = old;
-  if (old < sizeof c->path)
-    c->path[old] = '\0';
-}
-
-/* The types of the value at |idx|, 0 if it is no JSON value; |*ret_count|: the
- * members of a table. */
-static unsigned types_of(struct checker *c, int idx, size_t *ret_count) {
-  lua_State *L = c->L;
-  *ret_count = 0;
-  switch (lua_type(L, idx)) {
-  case LUA_TNIL:
-    return TYPE_NULL;
-  case LUA_TBOOLEAN:
-    return TYPE_BOOLEAN;
-  case LUA_TSTRING:
-    return TYPE_STRING;
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, idx))
-      return TYPE_INTEGER | TYPE_NUMBER;
-    if (!isfinite(lua_tonumber(L, idx)))
-      return 0;
-    return floor(lua_tonumber(L, idx)) == lua_tonumber(L, idx)
-               ? TYPE_INTEGER | TYPE_NUMBER
-               : TYPE_NUMBER;
-  case LUA_TUSERDATA:
-    return json_is_null(L, idx) ? TYPE_NULL : 0;
-  case LUA_TTABLE:
-    switch (json_shape(L, idx, ret_count, &c->steps)) {
-    case JSON_SHAPE_EMPTY:
-      if (json_is_empty_object(L, idx))
-        return TYPE_OBJECT;
-      return c->from_text ? TYPE_ARRAY : TYPE_ARRAY | TYPE_OBJECT;
-    case JSON_SHAPE_ARRAY:
-      return TYPE_ARRAY;
-    case JSON_SHAPE_OBJECT:
-      return TYPE_OBJECT;
-    case JSON_SHAPE_MIXED:
-    case JSON_SHAPE_SPARSE:
-      return 0;
-    }
-  }
-  return 0;
-}
-
-/* The narrowest name that fits. */
 static const char *type_name(unsigned bits) {
   for (size_t i = 0; i < NTYPES; i++)
-    if (bits & types[i].bit)
-      return types[i].name;
+    if (bits >> i & 1)
+      return type_names[i];
   return "something that JSON has no type for";
 }
-
-static unsigned type_bit(lua_State *L, int idx) {
-  struct slice name;
-  if (value_slice(L, idx, &name))
-    for (size_t i = 0; i < NTYPES; i++)
-      if (slice_is(name, types[i].name))
-        return types[i].bit;
-  return 0;
-}
-
-/* Is the value at |idx| an array (perhaps empty)?  |*ret_n|: its length. */
-static bool is_list(struct checker *c, int idx, size_t *ret_n) {
-  enum json_shape s;
-  if (lua_type(c->L, idx) != LUA_TTABLE)
-    return false;
-  s = json_shape(c->L, idx, ret_n, &c->steps);
-  return s == JSON_SHAPE_ARRAY ||
-         (s == JSON_SHAPE_EMPTY && !json_is_empty_object(c->L, idx));
-}
-
-/* Is the schema well-formed? */
-
-static bool check_schema(struct checker *c, int depth);
-
-static bool check_each(struct checker *c, size_t n, int depth) {
-  for (size_t i = 1; i <= n; i++) {
-    size_t old = path_index(c, (lua_Integer)i);
-    lua_rawgeti(c->L, -1, (lua_Integer)i);
-    if (!check_schema(c, depth + 1))
-      return false;
-    lua_pop(c->L, 1);
-    path_leave(c, old);
-  }
-  return true;
-}
-
-static bool check_map(struct checker *c, int depth) {
-  lua_State *L = c->L;
-  size_t n;
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return fail(c, "expected an object of schemas");
-  switch (json_shape(L, -1, &n, &c->steps)) {
-  case JSON_SHAPE_EMPTY:
-  case JSON_SHAPE_OBJECT:
-    break;
-  case JSON_SHAPE_ARRAY:
-  case JSON_SHAPE_MIXED:
-  case JSON_SHAPE_SPARSE:
-    return fail(c, "expected an object of schemas");
-  }
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    size_t len;
-    const char *name = lua_tolstring(L, -2, &len);
-    size_t old = path_name(c, name, len);
-    if (!check_schema(c, depth + 1))
-      return false;
-    lua_pop(L, 1);
-    path_leave(c, old);
-  }
-  return true;
-}
-
-static bool check_names(struct checker *c, bool of_types) {
-  size_t n;
-  if (!is_list(c, -1, &n) || (of_types && n == 0))
-    return fail(c, of_types ? "expected a type or a list of types"
-                            : "expected a list of names");
-  for (size_t i = 1; i <= n; i++) {
-    json_step(c->L, &c->steps);
-    lua_rawgeti(c->L, -1, (lua_Integer)i);
-    if (of_types ? !type_bit(c->L, -1) : lua_type(c->L, -1) != LUA_TSTRING)
-      return fail(c, of_types ? "unknown type, expected null, boolean, "
-                                "integer, number, string, array or object"
-                              : "expected a list of names");
-    lua_pop(c->L, 1);
-  }
-  return true;
-}
-
-/* The value of a keyword, on top. */
-static bool check_form(struct checker *c, enum form form, int depth) {
-  lua_State *L = c->L;
-  lua_Integer count;
-  int whole;
-  size_t n;
-  switch (form) {
-  case FORM_ANY:
-    return true;
-  case FORM_TYPE:
-    if (lua_type(L, -1) == LUA_TTABLE)
-      return check_names(c, true);
-    if (!type_bit(L, -1))
-      return fail(c, "unknown type, expected null, boolean, integer, number, "
-                     "string, array or object");
-    return true;
-  case FORM_LIST:
-    return is_list(c, -1, &n) || fail(c, "expected a list");
-  case FORM_NUMBER:
-    if (lua_type(L, -1) != LUA_TNUMBER || !isfinite(lua_tonumber(L, -1)))
-      return fail(c, "expected a number");
-    return true;
-  case FORM_COUNT:
-    count = lua_tointegerx(L, -1, &whole);
-    if (lua_type(L, -1) != LUA_TNUMBER || !whole || count < 0)
-      return fail(c, "expected a whole number, at least 0");
-    return true;
-  case FORM_NAMES:
-    return check_names(c, false);
-  case FORM_SCHEMA:
-    return check_schema(c, depth + 1);
-  case FORM_SCHEMAS:
-    if (!is_list(c, -1, &n) || n == 0)
-      return fail(c, "expected a list of schemas");
-    return check_each(c, n, depth);
-  case FORM_MAP:
-    return check_map(c, depth);
-  case FORM_BOOLEAN:
-    return lua_isboolean(L, -1) || fail(c, "expected true or false");
-  }
-  return false;
-}
-
-/* The schema on top; after false the stack is the caller's to restore. */
-static bool check_schema(struct checker *c, int depth) {
-  lua_State *L = c->L;
-  size_t n;
-  json_step(L, &c->steps);
-  luaL_checkstack(L, 10, "json.validate");
-  if (lua_isboolean(L, -1))
-    return true;
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return fail(c, "expected a schema, got %s", luaL_typename(L, -1));
-  if (depth > SCHEMA_MAX_DEPTH)
-    return fail(c, "schema is nested deeper than %d levels", SCHEMA_MAX_DEPTH);
-  switch (json_shape(L, -1, &n, &c->steps)) {
-  case JSON_SHAPE_EMPTY:
-    return true;
-  case JSON_SHAPE_OBJECT:
-    break;
-  case JSON_SHAPE_ARRAY:
-  case JSON_SHAPE_MIXED:
-  case JSON_SHAPE_SPARSE:
-    return fail(c, "expected a schema, got a list");
-  }
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    struct slice name;
-    size_t i = 0, a = 0;
-    name.p = lua_tolstring(L, -2, &name.len);
-    while (i < NKEYWORDS && !slice_is(name, keywords[i].name))
-      i++;
-    if (i < NKEYWORDS) {
-      size_t old = path_name(c, name.p, name.len);
-      if (!check_form(c, keywords[i].form, depth))
-        return false;
-      path_leave(c, old);
-    } else {
-      while (annotations[a] && !slice_is(name, annotations[a]))
-        a++;
-      if (!annotations[a])
-        return fail(c, "keyword '%.*s' is not supported",
-                    name.len < 64 ? (int)name.len : 64, name.p);
-    }
-    lua_pop(L, 1);
-  }
-  return true;
-}
-
-/* Does the value match? */
 
 /* Are the JSON values at |a| and |b| the same?  Deeper than any JSON: no. */
 static bool equal(struct checker *c, int a, int b, int depth) {
@@ -397,12 +47,13 @@ static bool equal(struct checker *c, int a, int b, int depth) {
   if (lua_type(L, a) != LUA_TTABLE || lua_type(L, b) != LUA_TTABLE) {
     if (lua_rawequal(L, a, b))
       return true;
-    return types_of(c, a, &na) == TYPE_NULL && types_of(c, b, &nb) == TYPE_NULL;
+    return schema_types_of(c, a, &na) == TYPE_NULL &&
+           schema_types_of(c, b, &nb) == TYPE_NULL;
   }
   if (lua_rawequal(L, a, b))
     return true;
-  ta = types_of(c, a, &na);
-  tb = types_of(c, b, &nb);
+  ta = schema_types_of(c, a, &na);
+  tb = schema_types_of(c, b, &nb);
   if (!(ta & tb) || na != nb || depth == JSON_MAX_DEPTH)
     return false;
   lua_pushnil(L);
@@ -447,11 +98,11 @@ static bool validate_top(struct checker *c, int value) {
 static bool apply_type(struct checker *c, unsigned have) {
   lua_State *L = c->L;
   size_t n;
-  unsigned want = type_bit(L, -1);
-  if (!want && is_list(c, -1, &n)) {
+  unsigned want = schema_type_bit(L, -1);
+  if (!want && schema_is_list(c, -1, &n)) {
     for (size_t i = 1; i <= n; i++) {
       lua_rawgeti(L, -1, (lua_Integer)i);
-      want |= type_bit(L, -1);
+      want |= schema_type_bit(L, -1);
       lua_pop(L, 1);
     }
   }
@@ -460,16 +111,16 @@ static bool apply_type(struct checker *c, unsigned have) {
   char list[96] = "";
   size_t len = 0;
   for (size_t i = 0; i < NTYPES; i++)
-    if (want & types[i].bit)
+    if (want >> i & 1)
       len += (size_t)snprintf(list + len, sizeof list - len, "%s%s",
-                              len ? " or " : "", types[i].name);
-  return fail(c, "expected %s, got %s", list, type_name(have));
+                              len ? " or " : "", type_names[i]);
+  return schema_fail(c, "expected %s, got %s", list, type_name(have));
 }
 
 static bool apply_enum(struct checker *c, int value) {
   int list = lua_gettop(c->L);
   size_t n;
-  is_list(c, list, &n);
+  schema_is_list(c, list, &n);
   for (size_t i = 1; i <= n; i++) {
     lua_rawgeti(c->L, list, (lua_Integer)i);
     bool same = equal(c, list + 1, value, 0);
@@ -477,7 +128,7 @@ static bool apply_enum(struct checker *c, int value) {
     if (same)
       return true;
   }
-  return fail(c, "value is none of the %zu in 'enum'", n);
+  return schema_fail(c, "value is none of the %zu in 'enum'", n);
 }
 
 /* The bound on top against the number at |value|. */
@@ -507,7 +158,7 @@ static bool apply_bound(struct checker *c, enum keyword kw, int value) {
   else
     text[json_format_double(text, sizeof text - 1, lua_tonumber(L, bound))] =
         '\0';
-  return fail(c, "number must be %s %s", must, text);
+  return schema_fail(c, "number must be %s %s", must, text);
 }
 
 /* The bound on top against |n| |units|. */
@@ -517,15 +168,203 @@ static bool apply_count(struct checker *c, bool minimum, size_t n,
   lua_Integer bound = lua_tointeger(c->L, -1);
   if (minimum ? n >= (lua_Unsigned)bound : n <= (lua_Unsigned)bound)
     return true;
-  return fail(c, "expected at %s %lld %s, got %zu", minimum ? "least" : "most",
-              (long long)bound, units, n);
+  return schema_fail(c, "expected at %s %lld %s, got %zu",
+                     minimum ? "least" : "most", (long long)bound, units, n);
 }
 
+static bool nearly_whole(lua_Number n) {
+  return n < 0x1p40 &&
+         fabs(n - (lua_Number)(int64_t)(n + 0.5)) <= n * 2 * DBL_EPSILON;
+}
+
+static bool is_whole(lua_State *L, int idx) {
+  return lua_isinteger(L, idx) ||
+         floor(lua_tonumber(L, idx)) == lua_tonumber(L, idx);
+}
+
+/* Is the number at |value| a multiple of the one on top?  Exactly, or where
+ * both are decimal fractions that no double is, as near as the quotient of two
+ * of them can be. */
+static bool apply_multiple(struct checker *c, int value) {
+  lua_State *L = c->L;
+  int of = lua_gettop(L);
+  lua_Number rest, q;
+  char text[40];
+  lua_pushvalue(L, value); /* both are numbers: no metamethod is called */
+  lua_pushvalue(L, of);
+  lua_arith(L, LUA_OPMOD);
+  rest = lua_tonumber(L, -1);
+  lua_settop(L, of);
+  q = fabs(lua_tonumber(L, value) / lua_tonumber(L, of));
+  if (rest == 0 ||
+      (!(lua_isinteger(L, value) && lua_isinteger(L, of)) &&
+       (nearly_whole(q) ||
+        (nearly_whole(1 / lua_tonumber(L, of)) && is_whole(L, value)))))
+    return true;
+  if (lua_isinteger(L, of))
+    snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, of));
+  else
+    text[json_format_double(text, sizeof text - 1, lua_tonumber(L, of))] = '\0';
+  return schema_fail(c, "number must be a multiple of %s", text);
+}
+
+/* Patterns.  The answers are the host's: lookup.h says what they cost. */
+
+/* Names of Unicode's general categories of which RE2 knows the short ones. */
+static const struct {
+  const char *name, *is;
+} categories[] = {
+    {"Letter}", "L"},
+    {"Lowercase_Letter}", "Ll"},
+    {"Uppercase_Letter}", "Lu"},
+    {"Mark}", "M"},
+    {"Number}", "N"},
+    {"Decimal_Number}", "Nd"},
+    {"digit}", "Nd"},
+    {"Punctuation}", "P"},
+    {"punct}", "P"},
+    {"Symbol}", "S"},
+    {"Separator}", "Z"},
+    {"Other}", "C"},
+};
+
+/* How many bytes of |s|, behind a backslash, are an escape of ECMA-262 that RE2
+ * writes otherwise, as |out| says; 0: it is no such. */
+static size_t escape_to_re2(struct slice s, char out[16]) {
+  char c = s.len ? s.p[0] : '\0';
+  if (c == 'u' && s.len > 4 && hex_digit(s.p[1]) >= 0 &&
+      hex_digit(s.p[2]) >= 0 && hex_digit(s.p[3]) >= 0 &&
+      hex_digit(s.p[4]) >= 0) {
+    snprintf(out, 16, "x{%.4s}", s.p + 1);
+    return 5;
+  }
+  if (c == 'c' && s.len > 1 && ascii_alpha(s.p[1])) {
+    snprintf(out, 16, "x%02x", (unsigned)s.p[1] & 31);
+    return 2;
+  }
+  if ((c == 'p' || c == 'P') && s.len > 2 && s.p[1] == '{')
+    for (size_t i = 0; i < sizeof categories / sizeof *categories; i++)
+      if (slice_starts((struct slice){s.p + 2, s.len - 2},
+                       slice_of(categories[i].name))) {
+        snprintf(out, 16, "%c{%s}", c, categories[i].is);
+        return 2 + strlen(categories[i].name);
+      }
+  return 0;
+}
+
+/* Pushes |pattern|, which is ECMA-262's, as RE2 takes it. */
+static void push_re2(lua_State *L, struct slice pattern) {
+  char escape[16];
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < pattern.len; i++) {
+    struct slice rest = {pattern.p + i + 1, pattern.len - i - 1};
+    size_t n;
+    luaL_addchar(&b, pattern.p[i]);
+    if (pattern.p[i] == '(' && rest.len > 2 && rest.p[0] == '?' &&
+        rest.p[1] == '<' && rest.p[2] != '=' && rest.p[2] != '!') {
+      luaL_addlstring(&b, "?P", 2); /* a group with a name */
+      i++;
+    }
+    if (pattern.p[i] != '\\' || rest.len == 0)
+      continue;
+    n = escape_to_re2(rest, escape);
+    if (n > 0)
+      luaL_addstring(&b, escape);
+    else
+      luaL_addchar(&b, rest.p[0]);
+    i += n > 0 ? n : 1;
+  }
+  luaL_pushresult(&b);
+}
+
+/* 1 or 0; -1: it cannot be told, as the error (fatal) says, or with |good| not
+ * NULL, where |pattern| may be anything, as |*good| says. */
+static int match(struct checker *c, struct slice pattern, struct slice text,
+                 bool *good) {
+  lua_State *L = c->L;
+  struct services *sv = services_of(L);
+  struct slice re2 = {0};
+  struct err e;
+  bool found = false;
+  int rv;
+  if (pattern.len > REGEX_MAX_BYTES) {
+    if (good)
+      *good = false;
+    else
+      schema_fatal(c, "pattern is longer than %d bytes", REGEX_MAX_BYTES);
+    return -1;
+  }
+  if (text.len > LOOKUP_TEXT_MAX_BYTES) {
+    schema_fatal(c,
+                 "text of %zu bytes is too long for a pattern, expected at "
+                 "most %u",
+                 text.len, LOOKUP_TEXT_MAX_BYTES);
+    return -1;
+  }
+  push_re2(L, pattern);
+  value_slice(L, -1, &re2);
+  gate_enter();
+  rv = sv->lookup->match(sv, re2, text, &found, &e);
+  gate_leave();
+  lua_pop(L, 1);
+  state_check(L);
+  if (rv == 0)
+    return found;
+  if (good && rv == ERR_SYNTAX)
+    *good = false;
+  else if (rv == ERR_UNSUPPORTED)
+    schema_fatal(c, "patterns are not supported: built without RE2");
+  else if (rv == ERR_SYNTAX || rv == ERR_LIMIT)
+    schema_fatal(c, "%s", e.message);
+  else
+    luaL_error(L, "not enough memory");
+  return -1;
+}
+
+static bool apply_pattern(struct checker *c, int value) {
+  struct slice pattern = {0}, text = {0};
+  int rv;
+  value_slice(c->L, -1, &pattern);
+  value_slice(c->L, value, &text);
+  rv = match(c, pattern, text, NULL);
+  return rv == 1 ||
+         (rv == 0 &&
+          schema_fail(c, "text does not match the pattern '%.*s'",
+                      pattern.len < 64 ? (int)pattern.len : 64, pattern.p));
+}
+
+static bool apply_format(struct checker *c, int value) {
+  struct slice name = {0}, text = {0};
+  const char *article = "a";
+  bool holds = true;
+  value_slice(c->L, -1, &name);
+  value_slice(c->L, value, &text);
+  switch (json_format_find(name)) {
+  case JSON_FORMAT_KNOWN:
+    holds = json_format_holds(name, text);
+    break;
+  case JSON_FORMAT_REGEX:
+    if (match(c, text, (struct slice){"", 0}, &holds) < 0 && c->fatal)
+      return false;
+    break;
+  case JSON_FORMAT_MISSING:
+  case JSON_FORMAT_FOREIGN:
+    break;
+  }
+  if (name.len > 0 && strchr("aeiou", name.p[0]) &&
+      !slice_starts(name, SLICE("u")))
+    article = "an";
+  return holds ||
+         schema_fail(c, "text is not %s %.*s", article, (int)name.len, name.p);
+}
+
+/* The list of names on top. */
 static bool apply_required(struct checker *c, int value) {
   lua_State *L = c->L;
   int names = lua_gettop(L);
   size_t n;
-  is_list(c, names, &n);
+  schema_is_list(c, names, &n);
   for (size_t i = 1; i <= n; i++) {
     struct slice name = {0};
     json_step(L, &c->steps);
@@ -534,8 +373,8 @@ static bool apply_required(struct checker *c, int value) {
     lua_pushvalue(L, -1);
     lua_rawget(L, value);
     if (lua_isnil(L, -1))
-      return fail(c, "missing property '%.*s'",
-                  name.len < 64 ? (int)name.len : 64, name.p);
+      return schema_fail(c, "missing property '%.*s'",
+                         name.len < 64 ? (int)name.len : 64, name.p);
     lua_pop(L, 2);
   }
   return true;
@@ -555,10 +394,44 @@ static bool apply_items(struct checker *c, int value, size_t first, size_t n) {
   return true;
 }
 
+/* The schema on top against each of |n| elements of |value|. */
+static bool apply_contains(struct checker *c, int of, int value, size_t n) {
+  lua_State *L = c->L;
+  int schema = lua_gettop(L);
+  size_t count = 0, old = c->path_len;
+  lua_Integer min = 1, max = LUA_MAXINTEGER;
+  lua_pushstring(L, schema_keyword(KW_MIN_CONTAINS));
+  if (lua_rawget(L, of) != LUA_TNIL)
+    min = lua_tointeger(L, -1);
+  lua_pushstring(L, schema_keyword(KW_MAX_CONTAINS));
+  if (lua_rawget(L, of) != LUA_TNIL)
+    max = lua_tointeger(L, -1);
+  lua_settop(L, schema);
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, value, (lua_Integer)i);
+    count += validate(c, schema, schema + 1);
+    if (c->fatal)
+      return false;
+    lua_settop(L, schema);
+    path_leave(c, old);
+  }
+  if (count < (lua_Unsigned)min)
+    return schema_fail(c,
+                       "expected at least %lld elements that match "
+                       "'contains', got %zu",
+                       (long long)min, count);
+  if (count > (lua_Unsigned)max)
+    return schema_fail(c,
+                       "expected at most %lld elements that match "
+                       "'contains', got %zu",
+                       (long long)max, count);
+  return true;
+}
+
 static bool apply_prefix(struct checker *c, int value, size_t n) {
   int list = lua_gettop(c->L);
   size_t nschemas;
-  is_list(c, list, &nschemas);
+  schema_is_list(c, list, &nschemas);
   for (size_t i = 1; i <= nschemas && i <= n; i++) {
     lua_rawgeti(c->L, list, (lua_Integer)i);
     if (!apply_items(c, value, i, i))
@@ -573,7 +446,7 @@ static size_t prefix_length(struct checker *c, int schema) {
   size_t n = 0;
   lua_pushliteral(c->L, "prefixItems");
   if (lua_rawget(c->L, schema) == LUA_TTABLE)
-    is_list(c, -1, &n);
+    schema_is_list(c, -1, &n);
   lua_pop(c->L, 1);
   return n;
 }
@@ -591,24 +464,26 @@ static bool apply_unique(struct checker *c, int value, size_t n) {
   for (size_t i = 1; i <= n; i++) {
     json_step(L, &c->steps);
     lua_rawgeti(L, value, (lua_Integer)i);
-    if (!types_of(c, -1, &members)) /* among them NaN, which can be no key */
-      return fail(c, "element %zu is no JSON value", i);
+    if (!schema_types_of(c, -1,
+                         &members)) /* among them NaN, which can be no key */
+      return schema_fail(c, "element %zu is no JSON value", i);
     if (lua_type(L, -1) != LUA_TTABLE) {
       lua_pushvalue(L, -1);
       if (lua_rawget(L, seen) != LUA_TNIL)
-        return fail(c, "element %zu is there twice", i);
+        return schema_fail(c, "element %zu is there twice", i);
       lua_pop(L, 1);
       lua_pushboolean(L, 1);
       lua_rawset(L, seen);
       continue;
     }
     if (ntables == UNIQUE_MAX_TABLES)
-      return fail(c, "uniqueItems compares at most %d arrays and objects",
-                  UNIQUE_MAX_TABLES);
+      return schema_fatal(c,
+                          "uniqueItems compares at most %d arrays and objects",
+                          UNIQUE_MAX_TABLES);
     for (size_t j = 1; j <= ntables; j++) {
       lua_rawgeti(L, tables, (lua_Integer)j);
       if (equal(c, lua_gettop(L) - 1, lua_gettop(L), 0))
-        return fail(c, "element %zu is there twice", i);
+        return schema_fail(c, "element %zu is there twice", i);
       lua_pop(L, 1);
     }
     lua_rawseti(L, tables, (lua_Integer)++ntables);
@@ -636,15 +511,63 @@ static bool apply_properties(struct checker *c, int value) {
   return true;
 }
 
-/* The schema on top against the members of |value| that "properties" of |of|
- * does not name. */
+/* The member on top of the stack (name, value) against what the patterns at
+ * |patterns| that its name matches say; |*matched|: one does. */
+static bool apply_patterns(struct checker *c, int patterns, bool *matched) {
+  lua_State *L = c->L;
+  int member = lua_gettop(L);
+  struct slice name = {0}, pattern = {0};
+  value_slice(L, member - 1, &name);
+  lua_pushnil(L);
+  while (lua_next(L, patterns)) { /* pattern, schema */
+    int found;
+    value_slice(L, -2, &pattern);
+    found = match(c, pattern, name, NULL);
+    if (found < 0)
+      return false;
+    if (found) {
+      size_t old = path_name(c, name.p, name.len);
+      *matched = true;
+      if (!validate(c, lua_gettop(L), member))
+        return false;
+      path_leave(c, old);
+    }
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+/* The patterns on top, against the members of |value|; but where there is
+ * "additionalProperties", which asks the same, it does both. */
+static bool apply_pattern_properties(struct checker *c, int of, int value) {
+  lua_State *L = c->L;
+  int patterns = lua_gettop(L);
+  bool matched;
+  lua_pushstring(L, schema_keyword(KW_ADDITIONAL_PROPERTIES));
+  if (lua_rawget(L, of) != LUA_TNIL)
+    return true;
+  lua_pushnil(L);
+  lua_replace(L, patterns + 1);
+  while (lua_next(L, value)) {
+    json_step(L, &c->steps);
+    if (!apply_patterns(c, patterns, &matched))
+      return false;
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+/* The schema on top against the members of |value| that neither "properties"
+ * nor "patternProperties" of |of| speak of. */
 static bool apply_additional(struct checker *c, int of, int value) {
   lua_State *L = c->L;
-  int schema = lua_gettop(L), properties = schema + 1;
-  lua_pushliteral(L, "properties");
+  int schema = lua_gettop(L), properties = schema + 1, patterns = schema + 2;
+  lua_pushstring(L, schema_keyword(KW_PROPERTIES));
+  lua_rawget(L, of);
+  lua_pushstring(L, schema_keyword(KW_PATTERN_PROPERTIES));
   lua_rawget(L, of);
   lua_pushnil(L);
-  while (lua_next(L, value)) { /* schema, properties, name, value */
+  while (lua_next(L, value)) { /* schema, properties, patterns, name, value */
     struct slice name = {0};
     bool known = false;
     json_step(L, &c->steps);
@@ -653,10 +576,12 @@ static bool apply_additional(struct checker *c, int of, int value) {
       known = lua_rawget(L, properties) != LUA_TNIL;
       lua_pop(L, 1);
     }
+    if (lua_istable(L, patterns) && !apply_patterns(c, patterns, &known))
+      return false;
     value_slice(L, -2, &name);
     if (!known && lua_isboolean(L, schema) && !lua_toboolean(L, schema))
-      return fail(c, "unexpected property '%.*s'",
-                  name.len < 64 ? (int)name.len : 64, name.p);
+      return schema_fail(c, "unexpected property '%.*s'",
+                         name.len < 64 ? (int)name.len : 64, name.p);
     if (!known) {
       size_t old = path_name(c, name.p, name.len);
       if (!validate(c, schema, lua_gettop(L)))
@@ -669,14 +594,49 @@ static bool apply_additional(struct checker *c, int of, int value) {
   return true;
 }
 
+static bool apply_names(struct checker *c, int value) {
+  lua_State *L = c->L;
+  int schema = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, value)) {
+    struct slice name = {0};
+    size_t old;
+    lua_pop(L, 1);
+    value_slice(L, -1, &name);
+    old = path_name(c, name.p, name.len);
+    if (!validate(c, schema, lua_gettop(L)))
+      return false;
+    path_leave(c, old);
+  }
+  return true;
+}
+
+/* On top: name -> what is asked of |value| if it has that member. */
+static bool apply_dependent(struct checker *c, int value, bool names) {
+  lua_State *L = c->L;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) { /* name, list or schema */
+    int what = lua_gettop(L);
+    lua_pushvalue(L, -2);
+    bool there = lua_rawget(L, value) != LUA_TNIL;
+    lua_settop(L, what);
+    if (there && !(names ? apply_required(c, value) : validate(c, what, value)))
+      return false;
+    lua_settop(L, what - 1);
+  }
+  return true;
+}
+
 /* The list of schemas on top; how many of them match |value|, of |*ret_n|. */
 static size_t matches(struct checker *c, int value, size_t *ret_n) {
   int list = lua_gettop(c->L);
   size_t count = 0, old = c->path_len;
-  is_list(c, list, ret_n);
+  schema_is_list(c, list, ret_n);
   for (size_t i = 1; i <= *ret_n; i++) {
     lua_rawgeti(c->L, list, (lua_Integer)i);
     count += validate(c, list + 1, value);
+    if (c->fatal)
+      return 0;
     lua_settop(c->L, list);
     path_leave(c, old);
   }
@@ -685,7 +645,7 @@ static size_t matches(struct checker *c, int value, size_t *ret_n) {
 
 static bool apply_all(struct checker *c, int value) {
   size_t n;
-  is_list(c, -1, &n);
+  schema_is_list(c, -1, &n);
   for (size_t i = 1; i <= n; i++) {
     lua_rawgeti(c->L, -1, (lua_Integer)i);
     if (!validate_top(c, value))
@@ -700,7 +660,28 @@ static bool apply_not(struct checker *c, int value) {
   bool matched = validate(c, schema, value);
   lua_settop(c->L, schema);
   path_leave(c, old);
-  return !matched || fail(c, "value matches the schema in 'not'");
+  return !c->fatal &&
+         (!matched || schema_fail(c, "value matches the schema in 'not'"));
+}
+
+/* The schema on top, and then one of its neighbours in |of|. */
+static bool apply_if(struct checker *c, int of, int value) {
+  lua_State *L = c->L;
+  int schema = lua_gettop(L);
+  size_t old = c->path_len;
+  bool matched = validate(c, schema, value);
+  if (c->fatal)
+    return false;
+  lua_settop(L, schema);
+  path_leave(c, old);
+  lua_pushstring(L, schema_keyword(matched ? KW_THEN : KW_ELSE));
+  return lua_rawget(L, of) == LUA_TNIL || validate(c, schema + 1, value);
+}
+
+static bool apply_ref(struct checker *c, int value) {
+  struct slice ref = {0};
+  value_slice(c->L, -1, &ref);
+  return schema_resolve(c, ref) && validate(c, lua_gettop(c->L), value);
 }
 
 /* The value of keyword |kw| of |schema|, on top. */
@@ -708,18 +689,26 @@ static bool apply(struct checker *c, enum keyword kw, int schema, int value,
                   unsigned have, size_t n) {
   size_t of, count;
   switch (kw) {
+  case KW_REF:
+    return apply_ref(c, value);
   case KW_TYPE:
     return apply_type(c, have);
   case KW_ENUM:
     return apply_enum(c, value);
   case KW_CONST:
     return equal(c, lua_gettop(c->L), value, 0) ||
-           fail(c, "value is not the one in 'const'");
+           schema_fail(c, "value is not the one in 'const'");
   case KW_MINIMUM:
   case KW_MAXIMUM:
   case KW_EXCLUSIVE_MINIMUM:
   case KW_EXCLUSIVE_MAXIMUM:
     return !(have & TYPE_NUMBER) || apply_bound(c, kw, value);
+  case KW_MULTIPLE_OF:
+    return !(have & TYPE_NUMBER) || apply_multiple(c, value);
+  case KW_PATTERN:
+    return !(have & TYPE_STRING) || apply_pattern(c, value);
+  case KW_FORMAT:
+    return !(have & TYPE_STRING) || apply_format(c, value);
   case KW_MIN_LENGTH:
   case KW_MAX_LENGTH:
     return !(have & TYPE_STRING) ||
@@ -735,57 +724,99 @@ static bool apply(struct checker *c, enum keyword kw, int schema, int value,
            apply_count(c, kw == KW_MIN_PROPERTIES, n, "properties");
   case KW_REQUIRED:
     return !(have & TYPE_OBJECT) || apply_required(c, value);
+  case KW_DEPENDENT_REQUIRED:
+  case KW_DEPENDENT_SCHEMAS:
+    return !(have & TYPE_OBJECT) ||
+           apply_dependent(c, value, kw == KW_DEPENDENT_REQUIRED);
   case KW_PREFIX_ITEMS:
     return !(have & TYPE_ARRAY) || apply_prefix(c, value, n);
   case KW_ITEMS:
     return !(have & TYPE_ARRAY) ||
            apply_items(c, value, prefix_length(c, schema) + 1, n);
+  case KW_CONTAINS:
+    return !(have & TYPE_ARRAY) || apply_contains(c, schema, value, n);
   case KW_UNIQUE_ITEMS:
     return !(have & TYPE_ARRAY) || apply_unique(c, value, n);
   case KW_PROPERTIES:
     return !(have & TYPE_OBJECT) || apply_properties(c, value);
+  case KW_PROPERTY_NAMES:
+    return !(have & TYPE_OBJECT) || apply_names(c, value);
+  case KW_PATTERN_PROPERTIES:
+    return !(have & TYPE_OBJECT) || apply_pattern_properties(c, schema, value);
   case KW_ADDITIONAL_PROPERTIES:
     return !(have & TYPE_OBJECT) || apply_additional(c, schema, value);
   case KW_ALL_OF:
     return apply_all(c, value);
   case KW_ANY_OF:
     return matches(c, value, &of) > 0 ||
-           fail(c, "value matches none of the %zu schemas in 'anyOf'", of);
+           (!c->fatal &&
+            schema_fail(c, "value matches none of the %zu schemas in 'anyOf'",
+                        of));
   case KW_ONE_OF:
     count = matches(c, value, &of);
+    if (c->fatal)
+      return false;
     return count == 1 ||
-           fail(c, "value matches %zu of the %zu schemas in 'oneOf'", count,
-                of);
+           schema_fail(c, "value matches %zu of the %zu schemas in 'oneOf'",
+                       count, of);
   case KW_NOT:
     return apply_not(c, value);
+  case KW_IF:
+    return apply_if(c, schema, value);
+  case KW_THEN: /* those that do nothing by themselves */
+  case KW_ELSE:
+  case KW_MIN_CONTAINS:
+  case KW_MAX_CONTAINS:
+  case KW_DEFS:
+  case KW_DEFINITIONS:
+  case KW_ANCHOR:
+  case KW_ID:
+  case KW_COUNT:
+    break;
   }
-  return false;
+  return true;
 }
 
-/* Both indexes are absolute; |schema| has passed check_schema, which also
- * bounds the recursion.  After false the stack is the caller's to restore. */
-static bool validate(struct checker *c, int schema, int value) {
+static bool apply_all_keywords(struct checker *c, int schema, int value) {
   lua_State *L = c->L;
   unsigned have;
   size_t n;
-  json_step(L, &c->steps);
-  luaL_checkstack(L, 16, "json.validate");
-  if (lua_isboolean(L, schema))
-    return lua_toboolean(L, schema) || fail(c, "no value is allowed here");
-  have = types_of(c, value, &n);
+  have = schema_types_of(c, value, &n);
   if (!have)
-    return fail(c, "%s is no JSON value",
-                lua_type(L, value) == LUA_TTABLE
-                    ? "table with mixed or sparse keys"
-                    : luaL_typename(L, value));
-  for (size_t i = 0; i < NKEYWORDS; i++) {
-    lua_pushstring(L, keywords[i].name);
+    return schema_fail(c, "%s is no JSON value",
+                       lua_type(L, value) == LUA_TTABLE
+                           ? "table with mixed or sparse keys"
+                           : luaL_typename(L, value));
+  for (int i = 0; i <= KW_LAST; i++) {
+    int top = lua_gettop(L);
+    lua_pushstring(L, schema_keyword((enum keyword)i));
     if (lua_rawget(L, schema) != LUA_TNIL &&
         !apply(c, (enum keyword)i, schema, value, have, n))
       return false;
-    lua_pop(L, 1);
+    lua_settop(L, top);
   }
   return true;
+}
+
+/* Both indexes are absolute; |schema| has passed schema_check.  After false the
+ * stack is the caller's to restore. */
+static bool validate(struct checker *c, int schema, int value) {
+  lua_State *L = c->L;
+  bool good;
+  json_step(L, &c->steps);
+  luaL_checkstack(L, 20, "json.validate");
+  if (lua_isboolean(L, schema))
+    return lua_toboolean(L, schema) ||
+           schema_fail(c, "no value is allowed here");
+  if (c->depth == APPLY_MAX_DEPTH)
+    return schema_fatal(c,
+                        "schemas go deeper than %d levels, or round and "
+                        "round",
+                        APPLY_MAX_DEPTH);
+  c->depth++;
+  good = apply_all_keywords(c, schema, value);
+  c->depth--;
+  return good;
 }
 
 /* The library */
@@ -833,19 +864,20 @@ static int run(lua_State *L, bool from_text) {
   }
   snprintf(c.path, sizeof c.path, "schema");
   c.path_len = strlen(c.path);
-  lua_pushvalue(L, 1);
-  if (!check_schema(&c, 1)) {
-    lua_settop(L, 2);
+  for (int i = AT_CHECKED; i <= AT_LAST; i++)
+    lua_newtable(L);
+  if (!schema_check(&c)) {
+    lua_settop(L, AT_VALUE);
     return invalid(L, c.message, "");
   }
-  lua_settop(L, 2);
-  if (from_text && !decode_at(L, 2, why, sizeof why))
+  lua_settop(L, AT_LAST);
+  if (from_text && !decode_at(L, AT_VALUE, why, sizeof why))
     return invalid(L, "data: ", why);
   snprintf(c.path, sizeof c.path, "$");
   c.path_len = 1;
   c.from_text = from_text;
-  if (!validate(&c, 1, 2)) {
-    lua_settop(L, 2);
+  if (!validate(&c, AT_SCHEMA, AT_VALUE)) {
+    lua_settop(L, AT_VALUE);
     return invalid(L, c.message, "");
   }
   lua_pushboolean(L, 1);

@@ -12,6 +12,7 @@
 #include "modules/services.h"
 #include "modules/tzif.h"
 
+#define UNICODE_CLASSES_MAX 16
 #define ZONES_FOLDER "/usr/share/zoneinfo"
 
 void lookup_memory_init(struct lookup_memory *k, const struct mem *m) {
@@ -96,6 +97,15 @@ static int zone_here(struct services *sv, struct slice name,
 /* --------------------------------------------------------------- patterns ---
  */
 
+/* Classes of Unicode in it, "\pL": each costs as much to compile as hundreds of
+ * bytes of anything else, and few of them fit into REGEX_MAX_MEMORY. */
+static size_t unicode_classes(struct slice pattern) {
+  size_t n = 0;
+  for (size_t i = 0; i + 1 < pattern.len; i++)
+    n += pattern.p[i] == '\\' && ascii_lower(pattern.p[i + 1]) == 'p';
+  return n;
+}
+
 /* The compiled |pattern|, which is |k|'s.  0, ERR_SYNTAX, ERR_UNSUPPORTED or
  * ERR_NOMEM */
 static int pattern_get(struct lookup_memory *k, struct slice pattern,
@@ -134,6 +144,10 @@ static int match_here(struct services *sv, struct slice pattern,
   int rv;
   if (!utf8_valid(pattern) || !utf8_valid(text))
     return err_setf(e, ERR_SYNTAX, "pattern or text is no UTF-8");
+  if (unicode_classes(pattern) > UNICODE_CLASSES_MAX)
+    return err_setf(e, ERR_SYNTAX,
+                    "pattern has more than %d classes of Unicode",
+                    UNICODE_CLASSES_MAX);
   if ((rv = pattern_get(&sv->lookup_memory, pattern, &re, e)) != 0)
     return rv;
   most = LOOKUP_MATCH_MAX_STEPS / (regex_size(re) + 1);

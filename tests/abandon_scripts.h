@@ -112,6 +112,7 @@ static const char *const abandon_scripts[] = {
     "  local now = time.now() local _ = now:format(time.RFC1123) .. "
     "tostring(now)\n"
     "  now:in_location(time.fixed_zone('X', 3600)):add('1h'):date()\n"
+    "  now:in_location(time.load_location('Europe/Paris')):clock()\n"
     "  time.parse(time.RFC3339, '2024-02-29T12:00:00+01:00')\n"
     "  local d = time.parse_duration('1h2m3s') d:seconds() d:hours()\n"
     "  local u = time.unix(1e9, 5):utc() u:sub(now) u:equal(now)\n"
@@ -131,6 +132,8 @@ static const char *const abandon_scripts[] = {
     "  local s = json.encode(t) local u = json.decode(s)\n"
     "  json.decode('[1e5, null, {}, \"\\\\u20ac\"]', {null = json.null})\n"
     "  json.decode('{\"a\": [') json.validate(schema, u)\n"
+    "  json.validate({['$ref'] = '#/$defs/a', ['$defs'] = {a = {pattern =\n"
+    "    '^a+$', format = 'regex'}}}, 'aaa')\n"
     "  json.validate_string(schema, s) pcall(json.encode, {[1] = 1, a = 2})\n"
     "end\n",
     /* policies */
