@@ -211,8 +211,8 @@ bool audit_connection(struct audit *a, const cordon_connection_event *e) {
          add_text(&t, "script", e->script);
     add_format(&t, ",\"script_line\":%" PRIu32, e->line);
   } else {
-    add_format(&t, ",\"code\":%u,\"clean\":%s", (unsigned)e->code,
-               e->clean ? "true" : "false");
+    add_format(&t, ",\"code\":%u,\"clean\":%s,\"by\":\"%s\"", (unsigned)e->code,
+               e->clean ? "true" : "false", e->by_worker ? "worker" : "host");
   }
   return put_line(a, &t, ok);
 }

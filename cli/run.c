@@ -20,11 +20,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINGER_MS 1000   /* for closing handshakes after the end */
-#define REFUSALS_MAX 256 /* distinct ones that are told in a run */
+#define LINGER_MS 1000     /* for closing handshakes after the end */
+#define OWN_DESCRIPTORS 64 /* beside those of connections */
+#define REFUSALS_MAX 256   /* distinct ones that are told in a run */
 
 /* The script's limits where the command line names none; the library's own
  * defaults, for messages. */
@@ -392,6 +394,27 @@ static uint64_t now_ms(void) {
   return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Descriptors for as many connections as were asked for: of one that is relayed
+ * two are ours.  Says what is wrong. */
+static int make_room(const struct run *r) {
+  uint64_t n = r->limits.connections, want;
+  struct rlimit l;
+  if (n == 0 || n == CORDON_UNLIMITED || getrlimit(RLIMIT_NOFILE, &l) != 0)
+    return STATUS_OK;
+  want = n > UINT64_MAX / 4 ? n : 2 * n + OWN_DESCRIPTORS;
+  if (l.rlim_max != RLIM_INFINITY && want > l.rlim_max) {
+    say("--max-connections %" PRIu64 ": that takes %" PRIu64
+        " open files, and the hard limit is %" PRIu64 " (ulimit -Hn)",
+        n, want, (uint64_t)l.rlim_max);
+    return STATUS_USAGE;
+  }
+  if (l.rlim_cur != RLIM_INFINITY && l.rlim_cur < want) {
+    l.rlim_cur = want;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+  }
+  return STATUS_OK;
+}
+
 static int run_host(struct run *r) {
   cordon_host_config cfg;
   cordon_error err;
@@ -671,7 +694,9 @@ static int run_end(struct run *r, int rv, const cordon_error *err) {
 
 static int run_script(struct run *r) {
   cordon_error err = {0};
-  int status = run_host(r);
+  int status = make_room(r);
+  if (status == STATUS_OK)
+    status = run_host(r);
   if (status == STATUS_OK)
     status = run_sandbox(r);
   if (status != STATUS_OK)

@@ -19,6 +19,7 @@ struct client_event {
   const struct guard_place *where; /* opened */
   uint16_t code;                   /* ended: RFC 6455 section 7.1.5 */
   bool clean;                      /* ended: close frames went both ways */
+  bool by_worker;                  /* ended: so it says, who may say anything */
 };
 
 /* What became of a dial that another process was asked for.  Borrowed for the

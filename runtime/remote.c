@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,9 +19,12 @@
  * within milliseconds, but on a busy machine it may have to wait its turn. */
 #define KILL_AFTER_NS (300 * NS_PER_MS)
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
+#define GOODBYE_BYTES (64u * 1024)
 #define DEPARTING_MAX 64
 #define READY_MAX_NS (60 * NS_PER_S) /* for the process to be there at all */
 
+#define DEFAULT_CLIENTS 64
+#define WORKER_FDS 16 /* of a worker, beside its connections */
 #define RECEIVE_BYTES (32u * 1024)
 #define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
 #define UNSENT_MAX (1024u * 1024) /* no more is read from it then */
@@ -61,10 +65,56 @@ void remote_violated(struct remote *r, const char *what) {
   remote_kill(r);
 }
 
+/* CPU time of the process behind |pidfd|; 0: cannot be told.  Its number is
+ * asked for anew: in another namespace it may have told us another. */
+static uint64_t cpu_of(int pidfd) {
+  char path[64], text[1024], *line;
+  struct timespec ts;
+  ssize_t n;
+  long pid;
+  int fd;
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+  if (pidfd < 0 || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+    return 0;
+  n = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[n > 0 ? n : 0] = '\0';
+  line = strstr(text, "\nPid:");
+  pid = line ? strtol(line + 5, NULL, 10) : 0;
+  /* the kernel's number of a process clock: clock_getcpuclockid(3) */
+  if (pid <= 0 || clock_gettime((clockid_t)(~(unsigned)pid << 3 | 2), &ts) != 0)
+    return 0;
+  return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* What the process and we have used for the script. */
+static uint64_t cpu_used(const struct remote *r) {
+  return cpu_of(r->worker && !r->gone ? worker_pidfd(r->worker) : -1) +
+         r->charged_ns;
+}
+
+void remote_take_usage(struct remote *r, const struct msg_usage *u) {
+  const struct state_limits *l = &r->limits;
+  uint64_t most = l->memory_bytes;
+  r->usage = *u;
+  if (r->usage.memory_bytes > most)
+    r->usage.memory_bytes = most;
+  if (r->usage.memory_peak_bytes > most)
+    r->usage.memory_peak_bytes = most;
+  /* more than the time that has passed is a lie; less may be one */
+  most = clock_mono_ns() - r->started_ns + r->charged_ns;
+  if (r->usage.cpu_ns > most)
+    r->usage.cpu_ns = most;
+}
+
 /* Stopped from outside, after the time it had for stopping itself. */
 static void end_stopped(struct remote *r, enum stop_reason why) {
+  uint64_t used = cpu_used(r);
   struct err e;
   r->stop = why;
+  /* what the worker has said last may be long ago, or never was */
+  if (r->usage.cpu_ns < used)
+    r->usage.cpu_ns = used;
   err_setf(&e, why == STOP_CANCEL ? ERR_CANCELED : ERR_LIMIT, "%s",
            why == STOP_CANCEL     ? "canceled"
            : why == STOP_CPU      ? "the CPU limit is reached"
@@ -92,12 +142,19 @@ static void describe_death(const struct remote *r, struct err *e) {
     err_setf(e, ERR_WORKER, "the worker process is gone");
 }
 
+/* By the CPU limit of the system, which comes behind our own and its. */
+static bool used_up(const struct remote *r) {
+  int status = r->gone ? worker_status(r->worker) : -1;
+  return status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+}
+
 static void destroy(struct remote *r) {
   struct mem mem = r->mem;
   list_remove(&r->node);
   remote_serve_end(r);
   remote_sets_free(r);
   watch_stop(&r->watch);
+  relay_crew_deinit(&r->relays);
   timer_stop(&r->backstop);
   deferred_cancel(&r->more);
   wire_deinit(&r->wire);
@@ -111,7 +168,10 @@ static void over(struct remote *r) {
   r->deaf = true;
   watch_stop(&r->watch);
   deferred_cancel(&r->more);
-  if (r->phase != REMOTE_ENDED) {
+  if (r->phase != REMOTE_ENDED && used_up(r)) {
+    r->usage.cpu_ns = r->limits.cpu_ns;
+    end_stopped(r, STOP_CPU);
+  } else if (r->phase != REMOTE_ENDED) {
     describe_death(r, &e);
     remote_end(r, ERR_WORKER, &e);
   }
@@ -142,11 +202,11 @@ static uint64_t ready_by_ns(const struct remote *r) {
 }
 
 /* A limit without a timer that holds it is no limit. */
-static void arm(struct remote *r) {
+void remote_arm(struct remote *r) {
   uint64_t at = r->kill_ns;
   if (r->phase != REMOTE_ENDED) {
     at = earlier(at, earlier(deadline_ns(r), r->cpu_check_ns));
-    at = earlier(at, ready_by_ns(r));
+    at = earlier(at, earlier(ready_by_ns(r), r->lost_ns));
   }
   if (r->stuck)
     at = earlier(at, clock_mono_ns() + FLUSH_AGAIN_NS);
@@ -156,33 +216,11 @@ static void arm(struct remote *r) {
     end_stopped(r, STOP_NONE);
 }
 
-/* CPU time of the process behind |pidfd|; 0: cannot be told.  Its number is
- * asked for anew: in another namespace it may have told us another. */
-static uint64_t cpu_of(int pidfd) {
-  char path[64], text[1024], *line;
-  struct timespec ts;
-  ssize_t n;
-  long pid;
-  int fd;
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-  if (pidfd < 0 || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-    return 0;
-  n = read(fd, text, sizeof text - 1);
-  close(fd);
-  text[n > 0 ? n : 0] = '\0';
-  line = strstr(text, "\nPid:");
-  pid = line ? strtol(line + 5, NULL, 10) : 0;
-  /* the kernel's number of a process clock: clock_getcpuclockid(3) */
-  if (pid <= 0 || clock_gettime((clockid_t)(~(unsigned)pid << 3 | 2), &ts) != 0)
-    return 0;
-  return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 /* What it used is at most the time that has passed: only then is it looked at,
  * and again when the rest could be used up. */
 static void check_cpu(struct remote *r, uint64_t now) {
   uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
-  uint64_t used = cpu_of(worker_pidfd(r->worker)) + r->charged_ns;
+  uint64_t used = cpu_used(r);
   if (limit != 0 && used >= limit) {
     end_stopped(r, STOP_CPU);
     return;
@@ -215,10 +253,12 @@ static void on_backstop(struct timer *t, void *ud) {
       if (!r->sb)
         destroy(r);
     } else {
-      arm(r);
+      remote_arm(r);
     }
     return;
   }
+  if (r->lost_ns != 0 && r->lost_ns <= now)
+    remote_look_for_lost(r, now);
   if (r->hung_up && r->kill_ns != 0 && r->kill_ns <= now) {
     remote_kill(r);
     over(r); /* how it ended is not told */
@@ -232,7 +272,7 @@ static void on_backstop(struct timer *t, void *ud) {
     check_cpu(r, now);
   if (r->phase != REMOTE_ENDED && ready_by_ns(r) != 0 && ready_by_ns(r) <= now)
     end_unready(r);
-  arm(r);
+  remote_arm(r);
 }
 
 /* ------------------------------------------------------------- messages --- */
@@ -269,7 +309,7 @@ static void settle(struct remote *r) {
     events |= POLLER_READ;
   (void)watch_change(&r->watch, events);
   if (r->stuck && !was_stuck)
-    arm(r);
+    remote_arm(r);
 }
 
 void remote_flush(struct remote *r) {
@@ -284,7 +324,11 @@ static bool serve_share(struct remote *r) {
   struct slice whole;
   int rv = ERR_AGAIN;
   if (r->phase == REMOTE_ENDED) {
-    buf_clear(&r->wire.in); /* what it says of its goodbyes changes nothing */
+    /* what it says of its goodbyes changes nothing, and is not much */
+    r->goodbye_bytes += r->wire.in.len;
+    buf_clear(&r->wire.in);
+    if (r->goodbye_bytes > GOODBYE_BYTES)
+      remote_kill(r);
     return true;
   }
   while (!r->deaf && (rv = wire_next(&r->wire, &kind, &whole)) == 0) {
@@ -349,7 +393,7 @@ static void hung_up(struct remote *r) {
   r->hung_up = true;
   if (r->phase != REMOTE_ENDED) {
     r->kill_ns = clock_mono_ns() + NS_PER_S;
-    arm(r);
+    remote_arm(r);
   }
   hear_the_rest(r);
 }
@@ -423,10 +467,10 @@ static struct worker_limits worker_limits_of(const struct cordon_sandbox *sb,
     w.cpu_s = (uint32_t)(l->cpu_ns / NS_PER_S) + 3;
   /* connections, those that say goodbye, and its own few */
   if (sb->services.max_clients < 60000)
-    w.nofile =
-        (uint32_t)sb->services.max_clients + CONNECTIONS_RELEASED_MAX + 16;
+    w.nofile = (uint32_t)sb->services.max_clients + CONNECTIONS_RELEASED_MAX +
+               WORKER_FDS;
   else
-    w.nofile = 60000 + CONNECTIONS_RELEASED_MAX + 16;
+    w.nofile = 60000 + CONNECTIONS_RELEASED_MAX + WORKER_FDS;
   return w;
 }
 
@@ -450,6 +494,23 @@ static int tell_setup(struct remote *r) {
   return wire_put(&r->wire, &m, -1);
 }
 
+/* Its descriptors are bounded by our hard limit, which it cannot raise.  The
+ * few of the default are a number to stay below. */
+static int check_descriptors(const struct cordon_sandbox *sb, struct err *e) {
+  uint64_t want = sb->services.max_clients;
+  struct rlimit l;
+  if (want <= DEFAULT_CLIENTS || want == UINT64_MAX ||
+      getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_max == RLIM_INFINITY ||
+      want + WORKER_FDS <= l.rlim_max)
+    return 0;
+  return err_setf(e, ERR_INVALID,
+                  "%llu connections need %llu open files in a worker process, "
+                  "and the hard limit of this process is %llu (ulimit -Hn)",
+                  (unsigned long long)want,
+                  (unsigned long long)want + WORKER_FDS,
+                  (unsigned long long)l.rlim_max);
+}
+
 int remote_new(struct remote **ret, struct cordon_sandbox *sb,
                const struct state_limits *limits, struct err *e) {
   struct cordon_host *host = sb->host;
@@ -459,6 +520,10 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
   int rv;
   if (!r)
     return err_set(e, ERR_NOMEM);
+  if ((rv = check_descriptors(sb, e)) != 0) {
+    mem_free(&host->mem, r, sizeof *r);
+    return rv;
+  }
   r->mem = host->mem;
   r->host = host;
   r->sb = sb;
@@ -466,6 +531,7 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
   list_init(&r->node);
   list_init(&r->openings);
   list_init(&r->opens);
+  relay_crew_init(&r->relays, host->loop);
   watch_init(&r->watch, on_watch, r);
   timer_init(&r->backstop, host->loop, on_backstop, r);
   deferred_init(&r->more, on_more, r);
@@ -538,7 +604,7 @@ static void tell_cancel(struct remote *r) {
   remote_tell(r, &m, -1);
   settle(r);
   r->kill_ns = clock_mono_ns() + KILL_AFTER_NS;
-  arm(r);
+  remote_arm(r);
 }
 
 int remote_load(struct remote *r, const char *name, struct slice text,
@@ -574,7 +640,7 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   r->cpu_check_ns = after(r->limits.cpu_ns, KILL_AFTER_NS);
   if (r->cpu_check_ns != 0)
     r->cpu_check_ns = after(r->started_ns, r->cpu_check_ns);
-  arm(r);
+  remote_arm(r);
   settle(r);
   if (r->canceled)
     end_stopped(r, STOP_CANCEL);

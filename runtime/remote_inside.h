@@ -5,6 +5,7 @@
 
 #include "modules/admission.h"
 #include "runtime/host.h"
+#include "runtime/net/relay.h"
 #include "runtime/remote.h"
 #include "runtime/sandbox.h"
 #include "runtime/worker/spawn.h"
@@ -29,10 +30,17 @@ struct remote_opening {
   struct admission admission;
 };
 
-/* A connection the worker has. */
+/* A connection the worker has: it says when it ends.  Of one that is relayed
+ * the end is seen here, too; then the worker's word is waited for no longer
+ * than it can take, and the host is told without it. */
 struct remote_open {
   struct list node;
+  struct remote *remote;
   uint64_t number;
+  struct relay *relay; /* NULL: none, or it has ended */
+  uint64_t lost_ns;    /* when that is told; 0: it has not ended */
+  bool told;           /* that it has ended, and still counts until the worker
+                          has said so */
 };
 
 enum remote_phase {
@@ -65,13 +73,17 @@ struct remote {
   uint64_t ended_ns;
   uint64_t kill_ns; /* for a cancel, or the end of goodbyes; 0: none */
   uint64_t cpu_check_ns;
+  uint64_t lost_ns; /* the first of |opens| whose end is to be told; 0: none */
   uint64_t charged_ns; /* CPU time of ours that its messages took */
+  uint64_t told_ns;    /* of that: the worker knows */
   uint64_t output_bytes;
+  size_t goodbye_bytes; /* heard after |result| was set */
   enum stop_reason stop;
   struct script_result result;
   struct msg_usage usage;
   struct list openings;
   struct list opens;
+  struct relay_crew relays;
   size_t npolicies_shown;
   uint32_t last_set;
   struct remote_set sets[REMOTE_SETS_MAX];
@@ -87,8 +99,12 @@ void remote_violated(struct remote *r, const char *what);
  * something is killed. */
 void remote_tell(struct remote *r, const struct packet *m, int fd);
 void remote_kill(struct remote *r);
+/* Believes |u| as far as it can be true. */
+void remote_take_usage(struct remote *r, const struct msg_usage *u);
 /* It has printed more than it may. */
 void remote_over_output(struct remote *r);
+/* Some deadline has changed. */
+void remote_arm(struct remote *r);
 /* Sends what was told outside of remote_handle. */
 void remote_flush(struct remote *r);
 
@@ -110,6 +126,8 @@ struct msg_refusal refusal_to(const struct refusal *r);
 
 /* Does what one message says.  |last|: nothing came behind it. */
 void remote_handle(struct remote *r, const struct packet *m, bool last);
+/* Tells of connections that have ended without a word of the worker. */
+void remote_look_for_lost(struct remote *r, uint64_t now);
 /* Nothing of it is left: connections are told as lost, openings dropped. */
 void remote_serve_end(struct remote *r);
 void remote_sets_free(struct remote *r);

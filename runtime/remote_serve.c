@@ -6,12 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "modules/value_lua.h"
 #include "runtime/base/clock.h"
 #include "runtime/net/opening.h"
-#include "runtime/net/relay.h"
 #include "runtime/remote_inside.h"
 
-#define MODULE_NAME_MAX 255
+/* The longest a script can ask for: websocket.c's, and str_duration's. */
+#define DIAL_TIMEOUT_MAX_NS ((uint64_t)INT64_MAX)
 
 struct guard_place place_of(const struct msg_place *m) {
   struct guard_place where = {.line = m->line};
@@ -28,9 +29,15 @@ struct msg_refusal refusal_to(const struct refusal *r) {
 }
 
 /* CPU time since |begin_ns|, for the script to pay. */
-static uint64_t charge(struct remote *r, uint64_t begin_ns) {
-  uint64_t ns = clock_thread_cpu_ns() - begin_ns;
-  r->charged_ns += ns;
+static void charge(struct remote *r, uint64_t begin_ns) {
+  r->charged_ns += clock_thread_cpu_ns() - begin_ns;
+}
+
+/* What the worker is to count from now on, too: it stops its script in good
+ * order, where we could only kill it. */
+static uint64_t bill(struct remote *r) {
+  uint64_t ns = r->charged_ns - r->told_ns;
+  r->told_ns = r->charged_ns;
   return ns;
 }
 
@@ -124,6 +131,77 @@ static struct slice action_known(struct slice action) {
     if (slice_is(action, actions[i]))
       return slice_of(actions[i]);
   return (struct slice){NULL, 0};
+}
+
+/* Is |v| what value_from_table makes? */
+struct extent {
+  size_t values;
+  size_t bytes;
+};
+
+static bool value_fits(const struct value *v, unsigned depth,
+                       struct extent *e) {
+  bool table = v->type == VALUE_LIST || v->type == VALUE_MAP;
+  if (++e->values > VALUE_LUA_MAX_VALUES + 1 || /* the outermost one is none */
+      (table && depth >= VALUE_LUA_MAX_DEPTH))
+    return false;
+  switch (v->type) {
+  case VALUE_STRING:
+    e->bytes += v->as.string.len;
+    break;
+  case VALUE_LIST:
+    for (size_t i = 0; i < v->as.list.len; i++)
+      if (!value_fits(&v->as.list.items[i], depth + 1, e))
+        return false;
+    break;
+  case VALUE_MAP:
+    for (size_t i = 0; i < v->as.map.len; i++) {
+      const struct value_member *m = &v->as.map.members[i];
+      e->bytes += m->key.len;
+      /* they are looked up as the order says */
+      if ((i > 0 && slice_cmp(m[-1].key, m->key) >= 0) ||
+          !value_fits(&m->value, depth + 1, e))
+        return false;
+    }
+    break;
+  default:
+    break;
+  }
+  return e->bytes <= VALUE_LUA_MAX_BYTES;
+}
+
+static bool meta_fits(const struct value *meta) {
+  struct extent e = {0, 0};
+  return !meta || value_fits(meta, 0, &e);
+}
+
+/* What the security module lets a script ask, by type: the worker has looked at
+ * it already, if it is still itself. */
+static bool question_fits(const struct remote *r, const struct packet *m) {
+  const struct msg_inquiry *q = &m->as.inquiry;
+  switch (m->kind) {
+  case MSG_ASK:
+    return m->as.ask.resource.len <= INQUIRY_ID_MAX_BYTES;
+  case MSG_POLICY:
+  case MSG_GROUP:
+    return m->as.named.id.len <= INQUIRY_ID_MAX_BYTES;
+  case MSG_REQUIRE:
+    return r->sb->require != NULL;
+  case MSG_CAN:
+    if (q->own_actor || q->actor.known || q->one || q->nruns > 0)
+      return false;
+    break;
+  case MSG_EVALUATE:
+    if (q->own_actor && q->actor.known)
+      return false;
+    break;
+  default:
+    return true;
+  }
+  return q->action.len <= INQUIRY_ACTION_MAX_BYTES &&
+         q->resource.len <= INQUIRY_RESOURCE_MAX_BYTES &&
+         q->actor.id.len <= INQUIRY_ID_MAX_BYTES && meta_fits(q->meta) &&
+         meta_fits(q->actor.meta);
 }
 
 static void on_ask(struct remote *r, const struct msg_ask *m,
@@ -313,10 +391,10 @@ static void on_can(struct remote *r, const struct msg_inquiry *m,
 
 static void on_require(struct remote *r, struct slice name,
                        struct msg_reply *reply) {
-  char text[MODULE_NAME_MAX + 1];
+  char text[PROTOCOL_MODULE_MAX + 1];
   const char *found = NULL;
   struct slice code;
-  if (name.len > MODULE_NAME_MAX || memchr(name.p, '\0', name.len)) {
+  if (name.len > PROTOCOL_MODULE_MAX || memchr(name.p, '\0', name.len)) {
     reply->code = ERR_NOT_FOUND;
     return;
   }
@@ -363,6 +441,10 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
     remote_violated(r, "it does not wait for an answer");
     return;
   }
+  if (!question_fits(r, m)) {
+    remote_violated(r, "a question that no script can ask");
+    return;
+  }
   arena_init(&a, &r->mem, SIZE_MAX / 2);
   switch (m->kind) {
   case MSG_ASK:
@@ -393,7 +475,8 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
     on_require(r, m->as.text, reply);
     break;
   }
-  reply->charged_ns = charge(r, begin_ns);
+  charge(r, begin_ns);
+  reply->charged_ns = bill(r);
   remote_tell(r, &answer, -1);
   arena_deinit(&a);
 }
@@ -410,13 +493,13 @@ static void opening_end(struct remote_opening *o) {
   mem_free(&r->mem, o, sizeof *o);
 }
 
-static void tell_dialed(struct remote *r, uint32_t id, uint64_t charged_ns,
+static void tell_dialed(struct remote *r, uint32_t id,
                         const struct dial_answer *a) {
   struct packet m = {.kind = MSG_DIALED};
   struct msg_dialed *d = &m.as.dialed;
   d->id = id;
   d->end = (uint8_t)a->end;
-  d->charged_ns = charged_ns;
+  d->charged_ns = bill(r);
   d->message = slice_of(a->message);
   if (a->end == DIAL_REFUSED)
     d->refusal = refusal_to(&a->refusal);
@@ -443,7 +526,7 @@ static void not_opened(struct remote_opening *o,
   list_remove(&o->node);
   admission_failed(&o->admission, f, &a);
   r->sb->services.nclients--;
-  tell_dialed(r, o->id, 0, &a);
+  tell_dialed(r, o->id, &a);
   opening_end(o);
   remote_flush(r);
 }
@@ -452,12 +535,37 @@ static void on_failed(void *ud, const struct connection_failure *f) {
   not_opened(ud, f);
 }
 
+/* A relay has ended, and the worker may be about to say why. */
+#define WORD_NS (1 * NS_PER_S)
+
+static void on_relay_ended(void *ud) {
+  struct remote_open *o = ud;
+  struct remote *r = o->remote;
+  o->relay = NULL;
+  o->lost_ns = clock_mono_ns() + WORD_NS;
+  if (r->lost_ns == 0)
+    r->lost_ns = o->lost_ns;
+  remote_arm(r);
+}
+
+/* An unconnected one could be connected by sending to an address. */
+static bool is_connected(int fd) {
+  struct sockaddr_storage peer;
+  socklen_t len = sizeof peer;
+  return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
 /* The descriptor for the worker: the socket itself, or one end of a relay to
  * it, since the keys of TLS stay here.  -1 with errno: neither |*s| nor
  * anything else is left. */
-static int fd_for_worker(struct remote *r, struct stream *s) {
+static int fd_for_worker(struct remote *r, struct stream *s,
+                         struct remote_open *open) {
   int fd = stream_take_fd(s), pair[2];
-  struct relay *relay;
+  if (fd >= 0 && !is_connected(fd)) { /* the peer has reset it meanwhile */
+    close(fd);
+    errno = ENOTCONN;
+    return -1;
+  }
   if (fd >= 0)
     return fd;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
@@ -465,7 +573,8 @@ static int fd_for_worker(struct remote *r, struct stream *s) {
     stream_free(s);
     return -1;
   }
-  if (relay_new(&relay, r->host->loop, s, pair[0], &r->host->relays) == 0)
+  if (relay_new(&open->relay, &r->relays, s, pair[0], &r->host->relays,
+                on_relay_ended, open) == 0)
     return pair[1];
   close(pair[0]);
   close(pair[1]);
@@ -483,7 +592,7 @@ static void on_opened(void *ud, const struct opened *op) {
   struct connection_failure f = {.code = ERR_SYSTEM, .stage = STAGE_HANDSHAKE};
   struct client_event event;
   char rest[OPENING_REST_MAX];
-  int fd = open ? fd_for_worker(r, op->stream) : -1;
+  int fd = open ? fd_for_worker(r, op->stream, open) : -1;
   if (!open)
     stream_free(op->stream);
   if (fd < 0) {
@@ -494,6 +603,7 @@ static void on_opened(void *ud, const struct opened *op) {
     return;
   }
   list_remove(&o->node);
+  open->remote = r;
   open->number = ++sv->opened;
   list_add_tail(&r->opens, &open->node);
   event = (struct client_event){.number = open->number,
@@ -506,6 +616,7 @@ static void on_opened(void *ud, const struct opened *op) {
       .id = o->id,
       .end = DIAL_OPEN,
       .number = open->number,
+      .charged_ns = bill(r),
       .protocol = op->protocol,
       .rest = {rest, op->rest.len},
       .deflate = {op->deflate.on, op->deflate.in_takeover,
@@ -547,7 +658,7 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
   uint64_t begin_ns = clock_thread_cpu_ns();
   struct remote_opening *o;
   struct dial_answer a;
-  if (m->dial_timeout_ns == 0) {
+  if (m->dial_timeout_ns == 0 || m->dial_timeout_ns > DIAL_TIMEOUT_MAX_NS) {
     remote_violated(r, "a connect without a timeout");
     return;
   }
@@ -559,7 +670,8 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
     a.url = m->url;
     snprintf(a.failure.reason, sizeof a.failure.reason, "%s",
              err_text(ERR_NOMEM));
-    tell_dialed(r, m->id, charge(r, begin_ns), &a);
+    charge(r, begin_ns);
+    tell_dialed(r, m->id, &a);
     return;
   }
   o->remote = r;
@@ -575,30 +687,64 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
     charge(r, begin_ns); /* told with the next answer */
     return;
   }
-  tell_dialed(r, m->id, charge(r, begin_ns), &a);
+  charge(r, begin_ns);
+  tell_dialed(r, m->id, &a);
   opening_end(o);
 }
 
-static void tell_end(struct remote *r, struct remote_open *o, uint16_t code,
-                     bool clean) {
-  struct services *sv = services_of_remote(r);
-  struct client_event event = {
-      .number = o->number, .code = code, .clean = clean};
+/* Once of each connection. */
+static void tell_end(struct remote_open *o, uint16_t code, bool clean,
+                     bool by_worker) {
+  struct services *sv = services_of_remote(o->remote);
+  struct client_event event = {.number = o->number,
+                               .code = code,
+                               .clean = clean,
+                               .by_worker = by_worker};
+  if (!o->told)
+    sv->on_client(sv->guard.ud, &event);
+  o->told = true;
+}
+
+/* It does not count any more, and what the worker may still say over a relay is
+ * bounded. */
+static void forget_open(struct remote_open *o) {
+  struct remote *r = o->remote;
+  struct relay *relay = o->relay;
   list_remove(&o->node);
   mem_free(&r->mem, o, sizeof *o);
-  sv->nclients--;
-  sv->on_client(sv->guard.ud, &event);
+  r->sb->services.nclients--;
+  if (relay)
+    relay_part(relay);
 }
 
 static void on_closed(struct remote *r, const struct msg_closed *m) {
+  if (m->code < 1000 || m->code > 4999 || (m->clean && m->code == CLOSE_LOST)) {
+    remote_violated(r, "a close code that cannot be");
+    return;
+  }
   list_foreach (it, &r->opens) {
     struct remote_open *o = list_entry(it, struct remote_open, node);
     if (o->number != m->number)
       continue;
-    tell_end(r, o, m->code, m->clean);
+    tell_end(o, m->code, m->clean, true);
+    forget_open(o);
     return;
   }
   remote_violated(r, "it closes a connection it does not have");
+}
+
+void remote_look_for_lost(struct remote *r, uint64_t now) {
+  uint64_t next = 0;
+  list_foreach (it, &r->opens) {
+    struct remote_open *o = list_entry(it, struct remote_open, node);
+    if (o->lost_ns == 0 || o->told)
+      continue;
+    if (o->lost_ns <= now)
+      tell_end(o, CLOSE_LOST, false, false);
+    else if (next == 0 || o->lost_ns < next)
+      next = o->lost_ns;
+  }
+  r->lost_ns = next;
 }
 
 void remote_serve_end(struct remote *r) {
@@ -606,9 +752,11 @@ void remote_serve_end(struct remote *r) {
     r->sb->services.nclients--;
     opening_end(list_entry(r->openings.next, struct remote_opening, node));
   }
-  while (!list_empty(&r->opens))
-    tell_end(r, list_entry(r->opens.next, struct remote_open, node), CLOSE_LOST,
-             false);
+  while (!list_empty(&r->opens)) {
+    struct remote_open *o = list_entry(r->opens.next, struct remote_open, node);
+    tell_end(o, CLOSE_LOST, false, false);
+    forget_open(o);
+  }
 }
 
 /* ------------------------------------------------------ what it tells --- */
@@ -621,10 +769,6 @@ static void on_output(struct remote *r, struct slice text) {
   r->output_bytes += text.len;
   if (r->sb->output)
     r->sb->output(r->sb->ud, text.p, text.len);
-}
-
-static void take_usage(struct remote *r, const struct msg_usage *u) {
-  r->usage = *u;
 }
 
 /* A worker cannot say what only the broker or the host can know. */
@@ -650,7 +794,7 @@ static void on_result(struct remote *r, const struct msg_result *m) {
     remote_violated(r, "a result that cannot be");
     return;
   }
-  take_usage(r, &m->usage);
+  remote_take_usage(r, &m->usage);
   r->stop = (enum stop_reason)m->stop;
   fault_to_err(&e, &m->fault);
   remote_take_value(r, m);
@@ -670,7 +814,7 @@ static void on_loaded(struct remote *r, const struct msg_result *m) {
     remote_violated(r, "it says that something is loaded which is not");
     return;
   }
-  take_usage(r, &m->usage);
+  remote_take_usage(r, &m->usage);
   r->phase = REMOTE_RUNNING;
   if (code == 0)
     return;
@@ -711,7 +855,7 @@ void remote_handle(struct remote *r, const struct packet *m, bool last) {
     on_drop(r, m->as.set);
     break;
   case MSG_USAGE:
-    take_usage(r, &m->as.usage);
+    remote_take_usage(r, &m->as.usage);
     break;
   case MSG_RESULT:
     on_result(r, &m->as.result);

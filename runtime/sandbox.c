@@ -171,7 +171,8 @@ static void on_client(void *ud, const struct client_event *ev) {
                                 .script = ev->where ? ev->where->script : "",
                                 .line = ev->where ? ev->where->line : 0,
                                 .code = ev->code,
-                                .clean = ev->clean};
+                                .clean = ev->clean,
+                                .by_worker = ev->by_worker};
   sb->connection(sb->ud, &event);
 }
 

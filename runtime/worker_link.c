@@ -642,7 +642,7 @@ int worker_link_require(void *ud, const char *name, const char **ret_name,
   struct packet m = {.kind = MSG_REQUIRE};
   const struct msg_text *t = &k->reply.as.reply.text;
   int rv;
-  if (!k->requires)
+  if (!k->requires || strlen(name) > PROTOCOL_MODULE_MAX)
     return ERR_NOT_FOUND;
   m.as.text = slice_of(name);
   if ((rv = question(k, &m)) != 0)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -109,6 +110,7 @@ static void server_stop(struct server *s) {
 struct seen {
   size_t opened, closed;
   cordon_channel *in, *out;
+  char text[200];
 };
 
 /* Calls of all sandboxes: they outlive them. */
@@ -272,6 +274,14 @@ static cordon_host *host_new(void) {
   return host;
 }
 
+static void on_output(void *ud, const char *data, size_t len) {
+  struct seen *seen = ud;
+  size_t room = sizeof seen->text - 1 - strlen(seen->text);
+  strncat(seen->text, data, len < room ? len : room);
+}
+
+static uint64_t connections; /* 0: as many as by default */
+
 static cordon_sandbox *sandbox_new(cordon_host *host, cordon_policy *policy,
                                    struct seen *seen) {
   cordon_sandbox_config cfg;
@@ -282,12 +292,14 @@ static cordon_sandbox *sandbox_new(cordon_host *host, cordon_policy *policy,
   cfg.policy = policy;
   cfg.actor_id = "tester";
   cfg.audit = on_audit;
+  cfg.output = on_output;
   cfg.require = on_require;
   cfg.connection = on_connection;
   cfg.ud = seen;
   cfg.limits.cpu_ms = 200;
   cfg.limits.deadline_ms = 20000;
   cfg.limits.connects_per_minute = 100000;
+  cfg.limits.connections = connections;
   cfg.keep = 1;
   if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK ||
       cordon_sandbox_add_function(sb, "h", "f", fn_at_once, seen, &err) !=
@@ -404,6 +416,7 @@ START_TEST(what_is_not_taken_counts) {
     /* those of the server are in this process, too */
     ck_assert_uint_lt(open_fds(), before + seen.opened + 100);
   }
+  ck_assert_uint_gt(seen.opened, 20);
   cordon_sandbox_free(sb);
   cordon_host_free(host);
   cordon_policy_unref(policy);
@@ -465,6 +478,127 @@ START_TEST(lies_are_worker_errors) {
 }
 END_TEST
 
+/* Each of these is readable, and no honest worker sends it. */
+START_TEST(words_that_are_broken) {
+  cordon_policy *policy = policy_new(1);
+  cordon_host *host = host_new();
+  struct seen seen = {.opened = 0};
+  cordon_sandbox *sb = sandbox_new(host, policy, &seen);
+  cordon_error err;
+  ck_assert_int_eq(load(sb, "break", 1, (unsigned)_i, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_WORKER);
+  ck_assert_msg(strstr(err.message, "broke the protocol"), "%d: %s", _i,
+                err.message);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+  cordon_policy_unref(policy);
+}
+END_TEST
+
+/* However many are opened at once, each comes with its descriptor, which is
+ * connected; and the worker has no other. */
+START_TEST(descriptors_of_workers) {
+  static const unsigned counts[] = {1, 60, 700};
+  struct server server;
+  cordon_policy *policy;
+  cordon_host *host;
+  struct rlimit l;
+  ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+  l.rlim_cur = l.rlim_max;
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+  server_start(&server);
+  policy = policy_new(server.port);
+  host = host_new();
+  unit_each(n, counts) {
+    struct seen seen = {.opened = 0};
+    cordon_sandbox *sb;
+    cordon_error err;
+    char want[100];
+    if (l.rlim_max < 4 * *n + 100)
+      continue;
+    connections = *n;
+    sb = sandbox_new(host, policy, &seen);
+    ck_assert_int_eq(load(sb, "inventory", server.port, *n, &err), CORDON_OK);
+    ck_assert_msg(cordon_sandbox_run(sb, 0, &err) == CORDON_OK, "%s",
+                  err.message);
+    snprintf(want, sizeof want, "%u connected, 0 wrong\n", *n);
+    ck_assert_str_eq(seen.text, want);
+    ck_assert_uint_eq(seen.opened, *n);
+    ck_assert_uint_eq(seen.closed, *n);
+    cordon_sandbox_free(sb);
+  }
+  connections = 0;
+  cordon_host_free(host);
+  cordon_policy_unref(policy);
+  server_stop(&server);
+}
+END_TEST
+
+/* More than the system gives a worker: told at once. */
+START_TEST(more_connections_than_descriptors) {
+  cordon_host *host = host_new();
+  cordon_sandbox_config cfg;
+  cordon_sandbox *sb = NULL;
+  cordon_error err;
+  struct rlimit l;
+  ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+  l.rlim_max = l.rlim_cur = 200;
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+  cordon_sandbox_config_init(&cfg);
+  cfg.limits.connections = 200;
+  ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_E_INVALID);
+  ck_assert_ptr_nonnull(strstr(err.message, "open files"));
+  cordon_host_free(host);
+}
+END_TEST
+
+/* One that is killed at a limit has used what it has used, whatever it said. */
+START_TEST(usage_of_the_killed) {
+  struct seen seen = {.opened = 0};
+  cordon_host *host = host_new();
+  cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
+  cordon_usage usage;
+  cordon_error err;
+  ck_assert_int_eq(load(sb, "spin", 1, 1, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_LIMIT);
+  ck_assert_str_eq(err.message, "the CPU limit is reached");
+  cordon_sandbox_usage(sb, &usage);
+  ck_assert_int_eq(usage.stop, CORDON_STOP_CPU);
+  ck_assert_uint_ge(usage.cpu_ns, 200 * 1000000);
+  ck_assert_uint_le(usage.cpu_ns, usage.wall_ns + 100 * 1000000);
+  cordon_sandbox_free(sb);
+  sb = sandbox_new(host, NULL, &seen);
+  ck_assert_int_eq(load(sb, "boast", 1, 1, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_OK);
+  cordon_sandbox_usage(sb, &usage);
+  ck_assert_uint_le(usage.cpu_ns, usage.wall_ns + 100 * 1000000);
+  ck_assert_uint_le(usage.memory_peak_bytes, 64 << 20);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+/* What it says after its result is not listened to for long. */
+START_TEST(last_words_are_few) {
+  struct seen seen = {.opened = 0};
+  cordon_host *host = host_new();
+  cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
+  struct timespec begin, end;
+  cordon_error err;
+  uint64_t ms;
+  ck_assert_int_eq(load(sb, "chatter", 1, 1, &err), CORDON_OK);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+  ck_assert_int_eq(cordon_sandbox_run(sb, 60000, &err), CORDON_OK);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+  ms = (uint64_t)(end.tv_sec - begin.tv_sec) * 1000;
+  ms = (ms * 1000000 + (uint64_t)end.tv_nsec - (uint64_t)begin.tv_nsec) /
+       1000000;
+  ck_assert_uint_lt(ms, 1000); /* of seven seconds */
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("remote");
   TCase *tc = tcase_create("remote");
@@ -474,6 +608,11 @@ static Suite *suite(void) {
   tcase_add_test(tc, our_time_is_limited);
   tcase_add_test(tc, loading_holds_nobody_up);
   tcase_add_test(tc, lies_are_worker_errors);
+  tcase_add_loop_test(tc, words_that_are_broken, 0, 20);
+  tcase_add_test(tc, descriptors_of_workers);
+  tcase_add_test(tc, more_connections_than_descriptors);
+  tcase_add_test(tc, usage_of_the_killed);
+  tcase_add_test(tc, last_words_are_few);
   suite_add_tcase(s, tc);
   return s;
 }

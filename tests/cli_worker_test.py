@@ -133,6 +133,16 @@ class Worker(unittest.TestCase):
                 capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual((p.returncode, p.stdout), (0, "up\n"), p.stderr)
 
+    def test_many_descriptors(self):
+        """More connections than the system has room for are refused."""
+        for n, status, says in ((1000, 2, "hard limit is 300"), (100, 0, "")):
+            p = subprocess.run(
+                ["sh", "-c", 'ulimit -n 300 && exec "$0" "$@"', CORDON, "run",
+                 "--isolation=process", "--max-connections", str(n), "-"],
+                input="", capture_output=True, text=True, timeout=LIMIT_S)
+            self.assertEqual(p.returncode, status, p.stderr)
+            self.assertIn(says, p.stderr)
+
     def test_dies_with_the_host(self):
         process = self.start(SPINS)
         worker = self.worker(process)

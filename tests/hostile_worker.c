@@ -1,6 +1,8 @@
 /* hostile_worker.c - a helper program whose workers lie: what the broker is
  * sent when the VM has been broken into.  The text of the script names the act
  * and a seed; it is confined as the real one is. */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -148,7 +150,9 @@ static void random_packet(struct packet *m, const char *url) {
   map.as.map.members = members;
   map.as.map.len = any(8);
   for (size_t i = 0; i < map.as.map.len; i++) {
-    members[i].key = words();
+    members[i].key = (struct slice){"abcdefgh" + i, 1}; /* in order */
+    if (any(50) == 0)
+      members[i].key = words();
     members[i].value = (struct value){.type = VALUE_STRING};
     members[i].value.as.string = words();
   }
@@ -168,7 +172,8 @@ static void random_packet(struct packet *m, const char *url) {
   case MSG_EVALUATE:
   case MSG_CAN:
     m->as.inquiry.own_actor = any(2);
-    m->as.inquiry.actor = (struct msg_actor){any(2), words(), &map};
+    if (!m->as.inquiry.own_actor)
+      m->as.inquiry.actor = (struct msg_actor){true, words(), &map};
     m->as.inquiry.action = words();
     m->as.inquiry.resource = words();
     m->as.inquiry.meta = any(2) ? &map : NULL;
@@ -177,6 +182,11 @@ static void random_packet(struct packet *m, const char *url) {
     m->as.inquiry.nruns = any(3);
     for (size_t i = 0; i < 3; i++)
       runs[i] = (struct msg_run){any(3), any(3), any(3)};
+    if (m->kind == MSG_CAN && any(20) > 0) {
+      m->as.inquiry.own_actor = m->as.inquiry.one = false;
+      memset(&m->as.inquiry.actor, 0, sizeof m->as.inquiry.actor);
+      m->as.inquiry.nruns = 0;
+    }
     break;
   case MSG_CONNECT:
     m->as.connect.id = any(3);
@@ -195,7 +205,10 @@ static void random_packet(struct packet *m, const char *url) {
     }
     break;
   case MSG_CLOSED:
-    m->as.closed = (struct msg_closed){any(40), (uint16_t)any(65536), any(2)};
+    m->as.closed =
+        (struct msg_closed){any(40), (uint16_t)(1000 + any(4000)), any(2)};
+    if (any(20) == 0)
+      m->as.closed.code = (uint16_t)any(65536);
     break;
   /* functions 0 and 1, an inlet 2, an outlet 3: most of it could be true */
   case MSG_CALL:
@@ -311,6 +324,7 @@ static int hoard(const char *url) {
       m.kind = MSG_CLOSED;
       memset(&m.as, 0, sizeof m.as);
       m.as.closed.number = ++number;
+      m.as.closed.code = 1000;
       put(&m);
     }
     flush(false);
@@ -321,7 +335,7 @@ static int hoard(const char *url) {
 
 /* Few bytes that take long to read. */
 static _Noreturn void burden(void) {
-  static struct value nulls[40000];
+  static struct value nulls[2000];
   struct value_member one = {.key = slice_of("k")};
   struct value map = {.type = VALUE_MAP};
   struct packet m = {.kind = MSG_CAN};
@@ -341,7 +355,238 @@ static _Noreturn void burden(void) {
   }
 }
 
+/* ------------------------------------------- what the broker must refuse ---
+ */
+
+#define DEEP 40
+
+/* Message |n| of those no honest worker sends, though each can be read. */
+static int break_word(uint32_t n, const char *url) {
+  static char many[128 * 1024];
+  static struct value values[3000];
+  static struct value deep[DEEP];
+  struct value_member two[2];
+  struct value map = {.type = VALUE_MAP};
+  struct packet m = {.kind = MSG_CAN};
+  struct msg_inquiry *q = &m.as.inquiry;
+  struct msg_run run = {1, 0, 1};
+  memset(many, 'x', sizeof many);
+  memset(two, 0, sizeof two);
+  map.as.map.members = two;
+  map.as.map.len = 1;
+  two[0].key = slice_of("k");
+  two[1].key = slice_of("k");
+  q->action = slice_of("a");
+  switch (n) {
+  case 0:
+    q->action = (struct slice){many, 257};
+    break;
+  case 1:
+    q->actor = (struct msg_actor){true, slice_of("root"), NULL};
+    break;
+  case 2:
+    m.kind = MSG_EVALUATE;
+    q->actor = (struct msg_actor){true, {many, 513}, NULL};
+    break;
+  case 3: /* too many values */
+    q->meta = &map;
+    two[0].value.type = VALUE_LIST;
+    two[0].value.as.list.items = values;
+    two[0].value.as.list.len = 2048;
+    break;
+  case 4: /* too long */
+    q->meta = &map;
+    two[0].value.type = VALUE_STRING;
+    two[0].value.as.string = (struct slice){many, 64 * 1024};
+    break;
+  case 5: /* too deep */
+    q->meta = &map;
+    for (size_t i = 0; i + 1 < DEEP; i++) {
+      deep[i].type = VALUE_LIST;
+      deep[i].as.list.items = &deep[i + 1];
+      deep[i].as.list.len = 1;
+    }
+    two[0].value = deep[0];
+    break;
+  case 6: /* a key twice */
+    q->meta = &map;
+    map.as.map.len = 2;
+    break;
+  case 7:
+    q->meta = &map;
+    map.as.map.len = 2;
+    two[1].key = slice_of("a"); /* not in order */
+    break;
+  case 8:
+    q->runs = &run;
+    q->nruns = 1;
+    break;
+  case 9:
+    q->own_actor = true;
+    break;
+  case 10:
+    m.kind = MSG_POLICY;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.named.id = (struct slice){many, 513};
+    break;
+  case 11:
+    m.kind = MSG_ASK;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.ask.action = slice_of("security.actor.create");
+    m.as.ask.resource = (struct slice){many, 513};
+    break;
+  case 12:
+    m.kind = MSG_REQUIRE;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.text = (struct slice){many, 256};
+    if (packet_write(&wire.out, &m) != ERR_FULL)
+      return 3;
+    m.as.text.len = 255;
+    put(&m);
+    buf_bytes(&wire.out)[0]++; /* one more */
+    buf_bytes(&wire.out)[5] = 0;
+    buf_bytes(&wire.out)[6] = 1;
+    (void)buf_add(&wire.out, "x", 1);
+    break;
+  case 13: /* an actor that is the sandbox's, and is not */
+    m.kind = MSG_EVALUATE;
+    q->own_actor = true;
+    q->actor = (struct msg_actor){true, slice_of("root"), NULL};
+    break;
+  case 14:
+    m.kind = MSG_CONNECT;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.connect.url = slice_of(url);
+    break;
+  case 15:
+    m.kind = MSG_CONNECT;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.connect.url = slice_of(url);
+    m.as.connect.dial_timeout_ns = UINT64_MAX;
+    break;
+  case 16:
+    m.kind = MSG_CLOSED;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.closed.number = 1;
+    m.as.closed.code = 1000;
+    break;
+  case 17:
+    m.kind = MSG_LOADED;
+    memset(&m.as, 0, sizeof m.as);
+    break;
+  case 18:
+    m.kind = MSG_SETUP;
+    memset(&m.as, 0, sizeof m.as);
+    break;
+  case 19:
+    m.kind = MSG_DROP;
+    memset(&m.as, 0, sizeof m.as);
+    m.as.set = 1;
+    break;
+  default:
+    return 2;
+  }
+  loaded();
+  if (n != 12)
+    put(&m);
+  flush(false);
+  wait_ms(600000);
+  return 0;
+}
+
+/* -------------------------------------------------------- connections --- */
+
+static void ask_for(uint32_t id, const char *url) {
+  struct packet m = {.kind = MSG_CONNECT};
+  m.as.connect.id = id;
+  m.as.connect.url = slice_of(url);
+  m.as.connect.dial_timeout_ns = UINT64_C(30000000000);
+  put(&m);
+}
+
+static void say(const char *text) {
+  struct packet m = {.kind = MSG_OUTPUT};
+  m.as.text = slice_of(text);
+  put(&m);
+  flush(false);
+}
+
+/* Asks for |n| connections at once, waits for all, and says of every descriptor
+ * it has what it is. */
+static int inventory(uint32_t n, const char *url) {
+  unsigned connected = 0, wrong = 0;
+  char text[100], byte;
+  struct packet m;
+  struct arena a;
+  loaded();
+  for (uint32_t i = 0; i < n; i++)
+    ask_for(i, url);
+  flush(true);
+  for (uint32_t i = 0; i < n; i++) {
+    arena_init(&a, &mem_libc, SIZE_MAX / 2);
+    expect(MSG_DIALED, &m, &a);
+    if (m.as.dialed.end != 0)
+      wrong++;
+    arena_deinit(&a);
+  }
+  for (int fd = 3; fd < 4096; fd++) {
+    if (fd == wire.fd || fcntl(fd, F_GETFD) < 0)
+      continue;
+    /* ENOTCONN: what could be connected by sending to an address */
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == EAGAIN)
+      connected++;
+    else
+      wrong++;
+  }
+  snprintf(text, sizeof text, "%u connected, %u wrong\n", connected, wrong);
+  say(text);
+  m = (struct packet){.kind = MSG_RESULT};
+  put(&m);
+  flush(false);
+  return 0;
+}
+
+/* The script is over, and it goes on talking. */
+static int chatter(void) {
+  static char noise[64 * 1024];
+  struct packet m = {.kind = MSG_RESULT};
+  loaded();
+  put(&m);
+  flush(false);
+  for (;;)
+    if (send(wire.fd, noise, sizeof noise, MSG_NOSIGNAL) < 0)
+      return 0;
+}
+
+static _Noreturn void spin(void) {
+  static volatile unsigned n;
+  loaded();
+  for (;;)
+    n++;
+}
+
+/* What it used, it says. */
+static int boast(void) {
+  struct packet m = {.kind = MSG_RESULT};
+  loaded();
+  m.as.result.usage =
+      (struct msg_usage){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+  put(&m);
+  flush(false);
+  return 0;
+}
+
 static int act(const char *what, const char *url) {
+  if (strcmp(what, "break") == 0)
+    return break_word((uint32_t)state, url);
+  if (strcmp(what, "inventory") == 0)
+    return inventory((uint32_t)state, url);
+  if (strcmp(what, "chatter") == 0)
+    return chatter();
+  if (strcmp(what, "spin") == 0)
+    spin();
+  if (strcmp(what, "boast") == 0)
+    return boast();
   if (strcmp(what, "garbage") == 0)
     return garbage();
   if (strcmp(what, "babble") == 0)

@@ -877,6 +877,9 @@ typedef struct cordon_connection_event {
   uint16_t
       code;  /* ended: the close code (RFC 6455 section 7.1.5), 1006: lost */
   int clean; /* ended: close frames went both ways */
+  int by_worker; /* ended: the word of the worker process, which one that has
+                    been taken over may give when it likes; 0: the library has
+                    seen the end itself, or made it */
 } cordon_connection_event;
 
 typedef void cordon_connection_fn(void *ud,
@@ -930,7 +933,8 @@ CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
  * Creates a sandbox on |host|; |config| may be thrown away afterwards.  Nothing
  * runs yet.  Where it has a worker, that is asked for, and not waited for.
  *
- * Errors: CORDON_E_NOMEM, CORDON_E_INVALID, CORDON_E_NOT_FOUND (a scope name),
+ * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (also: more connections than a
+ * worker may have descriptors), CORDON_E_NOT_FOUND (a scope name),
  * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_ISOLATION (there can be no
  * worker; what only the worker finds out is told by cordon_sandbox_result),
  * CORDON_E_BUSY.

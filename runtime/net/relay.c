@@ -2,6 +2,7 @@
 #include "runtime/net/relay.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,17 +11,25 @@
 #include "runtime/base/err.h"
 
 #define LINGER_NS (5 * NS_PER_S)
-#define TURN_BYTES (256u * 1024) /* one relay's share of a turn, each way */
+#define TURN_BYTES (64u * 1024) /* one relay's share of a turn, each way */
+#define CREW_NS (1 * NS_PER_MS) /* and that of a crew */
 
 struct direction {
   struct buf waiting;
-  bool ended; /* nothing more comes in */
-  bool told;  /* and the other side knows, or is gone */
+  uint64_t left; /* bytes it may still take in; UINT64_MAX: any number */
+  bool ended;    /* nothing more comes in */
+  bool told;     /* and the other side knows, or is gone */
 };
 
 struct relay {
-  struct list node;
+  struct list node; /* in the list of all */
   struct loop *loop;
+  struct relay_crew *crew; /* NULL: it has gone */
+  struct list member;      /* in crew.all */
+  struct list turn;        /* in crew.waiting */
+  struct list leaving;     /* in crew.parting */
+  void (*ended)(void *ud);
+  void *ud;
   struct stream *stream;
   int local;
   struct watch watch; /* of |local|; the stream has its own */
@@ -93,25 +102,38 @@ static bool step(struct relay *r, struct direction *d, size_t *moved) {
   }
   if (d->ended)
     return false;
-  if (!(to = buf_reserve(&d->waiting, RELAY_BUFFER, NULL)))
+  if (d->left == 0)
+    rv = ERR_LIMIT;
+  else if (!(to = buf_reserve(&d->waiting, RELAY_BUFFER, NULL)))
     rv = ERR_NOMEM;
   else
-    rv = take(r, d, to, RELAY_BUFFER, &n);
+    rv = take(r, d, to, d->left < RELAY_BUFFER ? d->left : RELAY_BUFFER, &n);
   if (rv == ERR_AGAIN)
     return false;
   if (rv != 0 || n == 0) {
     d->ended = true;
     return false;
   }
+  if (d->left != UINT64_MAX)
+    d->left -= n;
   buf_commit(&d->waiting, n);
   return true;
+}
+
+static void wait_turn(struct relay *r) {
+  if (!r->crew) {
+    deferred_schedule(r->loop, &r->kick);
+  } else if (list_empty(&r->turn)) {
+    list_add_tail(&r->crew->waiting, &r->turn);
+    deferred_schedule(r->loop, &r->crew->run);
+  }
 }
 
 static void pump(struct relay *r, struct direction *d) {
   size_t moved = 0;
   while (step(r, d, &moved))
     if (moved >= TURN_BYTES) {
-      deferred_schedule(r->loop, &r->kick);
+      wait_turn(r);
       break;
     }
   if (d->waiting.len == 0)
@@ -145,10 +167,16 @@ static unsigned local_events(const struct relay *r) {
   return events;
 }
 
+static void end(struct relay *r) {
+  if (r->ended)
+    r->ended(r->ud);
+  relay_free(r);
+}
+
 /* After every step: what to wait for next, or the end. */
 static void settle(struct relay *r) {
   if (r->up.told && r->down.told) {
-    relay_free(r);
+    end(r);
     return;
   }
   /* It fails only for lack of memory, and the next event looks again. */
@@ -171,12 +199,20 @@ static void on_stream(struct watch *w, unsigned events, void *ud) {
   struct relay *r = ud;
   if (events & POLLER_ERROR) /* reported for ever: what is left is read */
     watch_stop(w);
-  pump_both(r);
+  wait_turn(r);
 }
 
 static void on_linger(struct timer *t, void *ud) {
   (void)t;
-  relay_free(ud);
+  end(ud);
+}
+
+/* False: there is no memory for a timer, and it has ended. */
+static bool linger(struct relay *r) {
+  if (timer_active(&r->linger) || timer_start_after(&r->linger, LINGER_NS) == 0)
+    return true;
+  end(r);
+  return false;
 }
 
 static void on_local(struct watch *w, unsigned events, void *ud) {
@@ -187,12 +223,10 @@ static void on_local(struct watch *w, unsigned events, void *ud) {
     watch_stop(w);
     r->local_gone = true;
     break_off(r, &r->down);
-    if (timer_start_after(&r->linger, LINGER_NS) != 0) {
-      relay_free(r);
+    if (!linger(r))
       return;
-    }
   }
-  pump_both(r);
+  wait_turn(r);
 }
 
 static void on_kick(struct deferred *d, void *ud) {
@@ -200,8 +234,54 @@ static void on_kick(struct deferred *d, void *ud) {
   pump_both(ud);
 }
 
-int relay_new(struct relay **ret, struct loop *lp, struct stream *s, int local,
-              struct list *all) {
+/* ---------------------------------------------------------------- crews --- */
+
+/* One after the other: who has more to do goes to the end of the line. */
+static void on_run(struct deferred *d, void *ud) {
+  struct relay_crew *crew = ud;
+  uint64_t stop_ns = clock_mono_ns() + CREW_NS;
+  struct list batch, *node;
+  list_init(&batch);
+  list_splice_tail(&batch, &crew->waiting);
+  while ((node = list_pop(&batch))) {
+    pump_both(list_entry(node, struct relay, turn));
+    if (clock_mono_ns() >= stop_ns)
+      break;
+  }
+  /* those who had no turn come first in the next */
+  list_splice_tail(&batch, &crew->waiting);
+  list_splice_tail(&crew->waiting, &batch);
+  if (!list_empty(&crew->waiting))
+    deferred_schedule(crew->loop, d);
+}
+
+void relay_crew_init(struct relay_crew *crew, struct loop *lp) {
+  crew->loop = lp;
+  crew->nparting = 0;
+  list_init(&crew->waiting);
+  list_init(&crew->parting);
+  list_init(&crew->all);
+  deferred_init(&crew->run, on_run, crew);
+}
+
+void relay_crew_deinit(struct relay_crew *crew) {
+  struct list *node;
+  if (!crew->loop)
+    return;
+  deferred_cancel(&crew->run);
+  while ((node = list_pop(&crew->all))) {
+    struct relay *r = list_entry(node, struct relay, member);
+    r->ended = NULL;
+    r->crew = NULL;
+    list_remove(&r->turn);
+    list_remove(&r->leaving);
+    deferred_schedule(r->loop, &r->kick);
+  }
+}
+
+int relay_new(struct relay **ret, struct relay_crew *crew, struct stream *s,
+              int local, struct list *all, void (*ended)(void *ud), void *ud) {
+  struct loop *lp = crew->loop;
   const struct mem *m = loop_mem(lp);
   struct relay *r = mem_zalloc(m, sizeof *r);
   int rv;
@@ -209,7 +289,13 @@ int relay_new(struct relay **ret, struct loop *lp, struct stream *s, int local,
     return ERR_NOMEM;
   r->loop = lp;
   r->local = local;
+  r->crew = crew;
+  r->ended = ended;
+  r->ud = ud;
+  r->up.left = r->down.left = UINT64_MAX;
   list_init(&r->node);
+  list_init(&r->turn);
+  list_init(&r->leaving);
   buf_init(&r->up.waiting, m, RELAY_BUFFER);
   buf_init(&r->down.waiting, m, RELAY_BUFFER);
   watch_init(&r->watch, on_local, r);
@@ -222,16 +308,42 @@ int relay_new(struct relay **ret, struct loop *lp, struct stream *s, int local,
   r->stream = s;
   stream_hand_over(s, on_stream, r);
   list_add_tail(all, &r->node);
+  list_add_tail(&crew->all, &r->member);
   /* TLS may hold bytes that the poller does not tell of. */
-  deferred_schedule(lp, &r->kick);
+  wait_turn(r);
   *ret = r;
   return 0;
+}
+
+void relay_part(struct relay *r) {
+  struct relay_crew *crew = r->crew;
+  int there = 0;
+  r->ended = NULL;
+  if (!list_empty(&r->leaving))
+    return;
+  if (ioctl(r->local, FIONREAD, &there) != 0 || there < 0)
+    there = 0;
+  r->up.left = (unsigned)there;
+  if (there > 0 || r->up.waiting.len > 0)
+    r->up.left += RELAY_PART_UP;
+  r->down.left = RELAY_PART_DOWN;
+  list_add_tail(&crew->parting, &r->leaving);
+  if (++crew->nparting > RELAY_PARTING_MAX)
+    relay_free(list_entry(crew->parting.next, struct relay, leaving));
+  else if (linger(r))
+    wait_turn(r);
 }
 
 void relay_free(struct relay *r) {
   if (!r)
     return;
+  if (r->crew && !list_empty(&r->leaving))
+    r->crew->nparting--;
   list_remove(&r->node);
+  list_remove(&r->turn);
+  list_remove(&r->leaving);
+  if (r->crew)
+    list_remove(&r->member);
   watch_stop(&r->watch);
   timer_stop(&r->linger);
   deferred_cancel(&r->kick);

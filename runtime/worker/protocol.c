@@ -464,6 +464,8 @@ static void fields(struct codec *c, struct packet *m) {
     text(c, &m->as.text, PROTOCOL_OUTPUT_MAX);
     break;
   case MSG_REQUIRE:
+    text(c, &m->as.text, PROTOCOL_MODULE_MAX);
+    break;
   case MSG_ZONE:
     text(c, &m->as.text, WORDS);
     break;

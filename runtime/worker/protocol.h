@@ -35,6 +35,7 @@
 
 #define PROTOCOL_OUTPUT_MAX (64u << 10) /* of one OUTPUT */
 #define PROTOCOL_URL_MAX 4096           /* a longer one is no URL */
+#define PROTOCOL_MODULE_MAX 255         /* a longer name is no module's */
 #define PROTOCOL_HEADERS_MAX 64
 #define PROTOCOL_PROTOCOLS_MAX 64
 #define PROTOCOL_MATCH_MAX (64u << 10) /* of a text that is matched */

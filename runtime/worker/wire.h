@@ -7,7 +7,8 @@
 #include "runtime/base/err.h"
 #include "runtime/worker/protocol.h"
 
-#define WIRE_FDS_MAX 256 /* under way at a time, each direction */
+/* Under way at a time, each direction: as many as there can be connections. */
+#define WIRE_FDS_MAX 65536
 
 struct wire {
   int fd; /* its owner's; -1: lost */
