@@ -1,6 +1,5 @@
-/* embed.c - a host of its own: a poll loop, a policy, a script, and a module
- * `console` whose readline() waits for standard input without holding up the
- * sandbox.
+/* embed.c - a host of its own: a poll loop, a policy, a script, and a function
+ * console.readline() that is answered when standard input has a line.
  *
  *   embed POLICY.yaml SCRIPT.lua
  *
@@ -12,7 +11,6 @@
 #include <cordon/cordon.h>
 
 #include <errno.h>
-#include <lua.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,89 +27,61 @@ static int fail(const cordon_error *e) {
   return 1;
 }
 
-/* A whole file, NUL-terminated; exits when it cannot be read. */
+/* A whole file; exits when it cannot be read. */
 static char *read_file(const char *name, size_t *ret_len) {
   FILE *f = fopen(name, "rb");
-  char *text = malloc(FILE_MAX + 1);
-  size_t n;
+  char *text = malloc(FILE_MAX);
   if (!f || !text) {
     fprintf(stderr, "embed: %s: %s\n", name, strerror(errno));
     exit(2);
   }
-  n = fread(text, 1, FILE_MAX, f);
-  text[n] = '\0';
+  *ret_len = fread(text, 1, FILE_MAX, f);
   fclose(f);
-  *ret_len = n;
   return text;
 }
 
-/* ------------------------------------------------------- the host's module */
+/* ------------------------------------------------- a function of the host */
 
-/* One reader at a time waits here; all of it is used by one thread only. */
-static struct console {
-  cordon_wait *reader; /* NULL: nobody waits */
+/* One reader at a time: the task of the script that called waits. */
+static cordon_call *reader;
+
+static void on_gone(void *ud) {
+  (void)ud;
+  reader = NULL; /* what the host keeps of it goes with the host */
+}
+
+static void readline(void *ud, cordon_call *call) {
+  (void)ud;
+  /* Functions of the host ask the same policies as websocket.connect does. */
+  if (cordon_call_guard(call, "console.read", "stdin", 5, NULL) != CORDON_ALLOW)
+    return; /* it has been answered */
+  if (reader) {
+    cordon_call_fail(call, "Conflict", "another task is reading", 1);
+    return;
+  }
+  cordon_call_on_gone(call, on_gone, NULL);
+  reader = call;
+}
+
+/* Standard input is readable: what is there answers the call.  Lines are short
+ * enough for this example. */
+static void answer_reader(void) {
   char line[4096];
-  size_t len;
-  int ended;
-} console;
-
-static void reader_gone(void *ud) {
-  ((struct console *)ud)->reader = NULL;
-}
-
-/* Runs when the line is there: the results of readline(). */
-static int readline_finish(lua_State *L) {
-  char *nl = memchr(console.line, '\n', console.len);
-  if (!nl) {
-    lua_pushnil(L);
-    return 1;
+  cordon_value *value = NULL;
+  cordon_call *call = reader;
+  ssize_t n = read(STDIN_FILENO, line, sizeof line);
+  reader = NULL;
+  if (n <= 0) {
+    cordon_call_return(call, NULL); /* nil: the end */
+    return;
   }
-  lua_pushlstring(L, console.line, (size_t)(nl - console.line));
-  console.len -= (size_t)(nl + 1 - console.line);
-  memmove(console.line, nl + 1, console.len);
-  return 1;
-}
-
-static int readline(lua_State *L) {
-  cordon_wait *w;
-  /* Host modules ask the same policy: nil, error when it says no. */
-  if (cordon_sandbox_guard(L, "console.read", "stdin", 5, NULL) !=
-      CORDON_ALLOW) {
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-  }
-  if (console.ended || memchr(console.line, '\n', console.len))
-    return readline_finish(L);
-  w = cordon_wait_begin(L, "console.readline");
-  cordon_wait_on_gone(w, reader_gone, &console);
-  console.reader = w;
-  return cordon_wait_yield(L, w, readline_finish);
-}
-
-static int open_console(lua_State *L) {
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, readline);
-  lua_setfield(L, -2, "readline");
-  return 1;
-}
-
-/* Standard input is readable: take what is there, wake the reader. */
-static void console_read(void) {
-  size_t room = sizeof console.line - console.len;
-  ssize_t n = read(STDIN_FILENO, console.line + console.len, room);
-  if (n <= 0)
-    console.ended = 1;
-  else
-    console.len += (size_t)n;
-  if (console.len == sizeof console.line)
-    console.line[console.len - 1] = '\n'; /* too long: cut */
-  if (console.reader &&
-      (console.ended || memchr(console.line, '\n', console.len))) {
-    cordon_wait *w = console.reader;
-    console.reader = NULL;
-    cordon_wait_end(w);
-  }
+  if (line[n - 1] == '\n')
+    n--;
+  if (cordon_value_from_string(&value, line, (size_t)n, NULL, NULL) !=
+          CORDON_OK ||
+      cordon_call_return(call, value) != CORDON_OK)
+    cordon_call_fail(call, "Internal", "the line cannot be told", 0);
+  cordon_value_free(value);
 }
 
 /* ------------------------------------------------------------ the callbacks */
@@ -138,13 +108,13 @@ static int run(cordon_host *host, cordon_sandbox *sb, cordon_error *e) {
     struct pollfd p[2] = {{cordon_host_fd(host), POLLIN, 0},
                           {STDIN_FILENO, POLLIN, 0}};
     /* Reading only while somebody waits: the rest stays in the pipe. */
-    nfds_t n = console.reader && !console.ended ? 2 : 1;
-    if (poll(p, n, cordon_host_timeout_ms(host)) < 0 && errno != EINTR) {
+    if (poll(p, reader ? 2 : 1, cordon_host_timeout_ms(host)) < 0 &&
+        errno != EINTR) {
       perror("embed: poll");
-      return CORDON_E_SYSTEM;
+      exit(1);
     }
-    if (n == 2 && p[1].revents)
-      console_read();
+    if (reader && p[1].revents)
+      answer_reader();
     if ((rv = cordon_host_dispatch(host, e)) != CORDON_OK)
       return rv;
   }
@@ -155,6 +125,7 @@ int main(int argc, char **argv) {
   cordon_policy *policy = NULL;
   cordon_host *host = NULL;
   cordon_sandbox *sb = NULL;
+  cordon_host_config host_config;
   cordon_sandbox_config cfg;
   cordon_source policy_text, script;
   cordon_error e;
@@ -169,9 +140,9 @@ int main(int argc, char **argv) {
   script.name = argv[2];
   script.text = texts[1] = read_file(argv[2], &script.len_bytes);
 
+  cordon_host_config_init(&host_config);
+  host_config.worker_path = getenv("CORDON_WORKER"); /* NULL: as installed */
   cordon_sandbox_config_init(&cfg);
-  /* a module of the host (below) cannot be in another process */
-  cfg.isolation = CORDON_ISOLATION_INPROCESS;
   cfg.actor_id = "embed";
   cfg.limits.memory_bytes = 16 * 1024 * 1024;
   cfg.limits.cpu_ms = 1000;
@@ -181,14 +152,14 @@ int main(int argc, char **argv) {
   if (cordon_policy_new(&policy, NULL, &e) != CORDON_OK ||
       cordon_policy_add(policy, &policy_text, NULL, NULL, &e) != CORDON_OK ||
       cordon_policy_finish(policy, NULL, NULL, &e) != CORDON_OK ||
-      cordon_host_new(&host, NULL, &e) != CORDON_OK) {
+      cordon_host_new(&host, &host_config, &e) != CORDON_OK) {
     fail(&e);
     goto done;
   }
   cfg.policy = policy;
   if (cordon_sandbox_new(&sb, host, &cfg, &e) != CORDON_OK ||
-      cordon_sandbox_add_module(sb, "console", open_console, NULL, &e) !=
-          CORDON_OK ||
+      cordon_sandbox_add_function(sb, "console", "readline", readline, NULL,
+                                  &e) != CORDON_OK ||
       cordon_sandbox_load(sb, &script, NULL, 0, &e) != CORDON_OK ||
       run(host, sb, &e) != CORDON_OK) {
     fail(&e);

@@ -634,8 +634,14 @@ void cordon_sandbox_cancel(cordon_sandbox *sandbox) {
   loop_wake(sandbox->host->loop);
 }
 
-void cordon_sandbox_usage(const cordon_sandbox *sandbox,
-                          cordon_usage *ret_usage) {
-  if (sandbox && ret_usage)
-    sandbox_usage(sandbox, ret_usage);
+void cordon_sandbox_usage_sized(const cordon_sandbox *sandbox,
+                                cordon_usage *ret_usage, size_t struct_size) {
+  cordon_usage usage;
+  if (!sandbox || !ret_usage)
+    return;
+  sandbox_usage(sandbox, &usage);
+  if (struct_size > sizeof usage) /* of a newer caller: what is not known */
+    memset((char *)ret_usage + sizeof usage, 0, struct_size - sizeof usage);
+  memcpy(ret_usage, &usage,
+         struct_size < sizeof usage ? struct_size : sizeof usage);
 }

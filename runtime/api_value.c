@@ -82,6 +82,22 @@ int cordon_value_from_yaml(cordon_value **ret_value, const char *text,
   return CORDON_OK;
 }
 
+int cordon_value_from_string(cordon_value **ret_value, const char *text,
+                             size_t len_bytes, const cordon_allocator *alloc,
+                             cordon_error *reterr) {
+  struct mem m = api_mem(alloc);
+  struct value from = {.type = VALUE_STRING};
+  struct err e;
+  int rv;
+  if (!ret_value || (!text && len_bytes > 0))
+    return api_invalid(reterr, "ret_value and text are required");
+  from.as.string = (struct slice){text ? text : "", len_bytes};
+  if ((rv = api_value_copy(ret_value, &m, &from)) == 0)
+    return CORDON_OK;
+  err_set(&e, rv);
+  return api_error(reterr, &e);
+}
+
 void cordon_value_free(cordon_value *value) {
   struct mem m;
   if (!value)

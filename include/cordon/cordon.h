@@ -62,6 +62,10 @@
  *            returns.  They must not throw, longjmp or block.  Inside one, only
  *            functions marked [in callbacks] may be given the same host or one
  *            of its sandboxes; the others return CORDON_E_BUSY and do nothing.
+ * Versions   A struct with a struct_size may get members at its end, and so may
+ *            those that the library hands to callbacks.  The others, and all
+ *            functions, stay as they are while the number behind "libcordon.so."
+ *            does.
  * Process    The library raises no SIGPIPE, uses one signal (which one is the
  *            host's choice; none, if the host says so), never calls exit, never
  *            forks its host, and writes to no fd it did not open.  Worker
@@ -192,8 +196,9 @@ typedef struct cordon_source {
 /* -------------------------------------------------------------- values --- */
 
 /*
- * Plain data: what actors and resources carry.  Immutable; made from JSON or
- * YAML text; any thread may read it.
+ * Plain data: what actors and resources carry, and what scripts and their host
+ * tell each other.  Immutable; made from JSON or YAML text; any thread may read
+ * it.
  */
 typedef struct cordon_value cordon_value;
 
@@ -225,6 +230,14 @@ CORDON_API CORDON_MUST_CHECK int
 cordon_value_from_yaml(cordon_value **ret_value, const char *text,
                        size_t len_bytes, const cordon_allocator *alloc,
                        cordon_error *reterr);
+
+/*
+ * A string of any bytes.  Errors: CORDON_E_NOMEM.  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_value_from_string(cordon_value **ret_value, const char *text,
+                         size_t len_bytes, const cordon_allocator *alloc,
+                         cordon_error *reterr);
 
 CORDON_API void cordon_value_free(cordon_value *value);
 
@@ -805,6 +818,7 @@ typedef struct cordon_limits {
   uint64_t connects_per_minute; /* 600 */
   uint64_t output_bytes;        /* 64 MiB  in all */
   uint64_t source_bytes;        /* 1 MiB   one Lua text */
+  uint64_t reserved[7];         /* zeros: for limits to come */
 } cordon_limits;
 
 /* Where a script runs. */
@@ -1325,9 +1339,13 @@ typedef struct cordon_usage {
   cordon_stop stop;
 } cordon_usage;
 
-/* Fills |*ret_usage|; cannot fail.  [in callbacks] */
-CORDON_API void cordon_sandbox_usage(const cordon_sandbox *sandbox,
-                                     cordon_usage *ret_usage);
+/* Fills |*ret_usage|; cannot fail.  Passes the size the host was compiled with,
+ * so that a newer library writes no further.  [in callbacks] */
+#define cordon_sandbox_usage(sandbox, ret_usage)                               \
+  cordon_sandbox_usage_sized((sandbox), (ret_usage), sizeof *(ret_usage))
+CORDON_API void cordon_sandbox_usage_sized(const cordon_sandbox *sandbox,
+                                           cordon_usage *ret_usage,
+                                           size_t struct_size);
 
 /* -------------------------------------------------------------- doctor --- */
 
