@@ -131,6 +131,9 @@ class Readme(unittest.TestCase):
                            r"^cordon \d+\.\d+\.\d+\n$")
         self.build_and_run(root, prefix, "doc/tour-embedding.md", "tiny.c",
                            r"^PermissionDenied\twebsocket.connect\n$")
+        self.build_and_run(root, prefix, "doc/tour-embedding.md", "price.c",
+                           r'^\{"of":\["tea","jam"\],"sum":8\}\n'
+                           r"no such thing \(NotFound\)\n$")
 
     def build_and_run(self, root, prefix, page, name, answer):
         with open(os.path.join(TOP, page), encoding="utf-8") as f:
