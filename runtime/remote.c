@@ -581,7 +581,7 @@ void remote_free(struct remote *r) {
 }
 
 bool remote_lingers(const struct remote *r) {
-  return r->phase == REMOTE_ENDED && r->ready && !r->gone && !r->killed &&
+  return r->phase == REMOTE_ENDED && r->goodbyes && !r->gone && !r->killed &&
          !r->deaf && !r->hung_up;
 }
 

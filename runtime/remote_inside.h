@@ -68,6 +68,7 @@ struct remote {
   bool deaf;     /* nothing more is heard from it */
   bool canceled; /* the host wants it to end */
   bool killed;   /* by us, after |result| was set */
+  bool goodbyes; /* it has connections that say goodbye */
   bool stuck;    /* the system takes no more descriptors: tried again soon */
   uint64_t started_ns;
   uint64_t ended_ns;

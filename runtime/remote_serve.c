@@ -796,6 +796,7 @@ static void on_result(struct remote *r, const struct msg_result *m) {
   }
   remote_take_usage(r, &m->usage);
   r->stop = (enum stop_reason)m->stop;
+  r->goodbyes = m->goodbyes;
   fault_to_err(&e, &m->fault);
   remote_take_value(r, m);
   if (r->phase == REMOTE_ENDED)

@@ -40,6 +40,7 @@ static void tell_result(struct script *s, enum packet_kind kind,
     r->stop = (uint8_t)s->st->stop;
     r->traceback = buf_slice(&s->st->traceback);
     r->usage = worker_link_used(&s->link);
+    r->goodbyes = connections_released(s->loop) > 0;
   }
   if (s->bridge.has_result)
     r->value = &s->bridge.result;

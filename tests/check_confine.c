@@ -24,6 +24,7 @@ int main(void) {
 #include <sys/wait.h>
 
 #include "runtime/worker/control.h"
+#include "runtime/worker/filter.h"
 
 #if defined __x86_64__
 #define ARCH AUDIT_ARCH_X86_64
@@ -353,6 +354,17 @@ START_TEST(steps_have_names) {
 }
 END_TEST
 
+/* The one in the helper program, made when it was built, is what the rules of
+ * this build come to. */
+START_TEST(is_what_the_rules_say) {
+  static struct filter made;
+  ck_assert_int_eq(filter_make(&made), 0);
+  ck_assert_uint_eq(made.n, program_len);
+  made.insns[made.pid_at].k = PID;
+  ck_assert_mem_eq(made.insns, program, program_len * sizeof *program);
+}
+END_TEST
+
 START_TEST(survives_a_failing_allocation) {
   struct failing_mem fm;
   struct confine_filter *f;
@@ -378,6 +390,7 @@ int main(void) {
   tcase_add_checked_fixture(tc, make_program, free_program);
   tcase_add_test(tc, other_architectures_are_killed);
   tcase_add_test(tc, who_is_killed);
+  tcase_add_test(tc, is_what_the_rules_say);
   tcase_add_test(tc, survives_a_failing_allocation);
   tcase_add_test(tc, every_call_on_a_grid);
   tcase_add_test(tc, triples_on_a_grid);

@@ -113,7 +113,7 @@ static size_t samples(struct packet *out, struct arena *a) {
   m++->as.usage = usage;
   m->kind = MSG_RESULT;
   m++->as.result =
-      (struct msg_result){fault, 2, SLICE("stack"), usage, &meta, fault};
+      (struct msg_result){fault, 2, SLICE("stack"), usage, &meta, fault, true};
   m->kind = MSG_ANSWER;
   m++->as.answer = (struct msg_answer){.id = 7, .ok = true, .value = &meta};
   m->kind = MSG_ANSWER;

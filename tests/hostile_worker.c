@@ -296,6 +296,7 @@ static int babble(const char *url, bool spoil) {
     m.as.result.fault.message = words();
     m.as.result.fault.source = words();
     m.as.result.stop = (uint8_t)any(8);
+    m.as.result.goodbyes = any(2);
     m.as.result.traceback = words();
     put(&m);
     flush(false);

@@ -14,7 +14,8 @@ runtime/net/   runtime/base/ runtime/net/                                       
 policy/        runtime/base/ policy/                                              | yaml re2/
 runtime/vm/    runtime/base/ runtime/net/loop.h runtime/vm/                       | lua lauxlib lualib
 modules/       runtime/base/ runtime/net/ policy/ runtime/vm/ modules/            | lua lauxlib lualib
-runtime/worker/confine  runtime/base/ runtime/worker/                         | seccomp
+runtime/worker/confine  runtime/base/ runtime/worker/                         | -
+runtime/worker/filter   runtime/base/ runtime/worker/                         | seccomp
 runtime/worker/spawn    runtime/base/ runtime/worker/                         | -
 runtime/worker/template runtime/base/ runtime/worker/                         | -
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib

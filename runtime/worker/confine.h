@@ -22,7 +22,7 @@
  *
  * Anything else fails with EPERM, as files that libc would like to read do; or
  * ends the process with SIGSYS at once where no honest code ever comes:
- * CONFINE_KILLED in confine.c.  Nothing can be opened: what is wanted later
+ * CONFINE_KILLED in filter.c.  Nothing can be opened: what is wanted later
  * (the time zone: TZ is always set, so that libc does not look again) must be
  * loaded in worker_body.warm. */
 #ifndef RUNTIME_WORKER_CONFINE_H
@@ -54,7 +54,7 @@ enum confine_step { CONFINE_STEPS(CONFINE_ENUM) CONFINE_NSTEPS };
 /* "seccomp filter"; static, never NULL. */
 const char *confine_step_text(unsigned step);
 
-/* The seccomp program, made once and installed many times. */
+/* The seccomp program (filter.h), installed many times. */
 struct confine_filter;
 
 /* 0, ERR_NOMEM, ERR_SYSTEM */
@@ -90,7 +90,7 @@ struct confine_options {
  * A kernel without Landlock is no failure.  0: nothing is left to take. */
 int confine_self(struct confine_options *o, struct err *e);
 
-/* libseccomp's version, "2.5.4"; static. */
+/* Of the libseccomp that made the filter, "2.5.4"; static. */
 const char *confine_seccomp_version(void);
 
 #endif

@@ -418,6 +418,7 @@ static void result(struct codec *c, struct msg_result *r) {
   usage(c, &r->usage);
   crossing(c, &r->value);
   fault(c, &r->no_value);
+  flag(c, &r->goodbyes);
 }
 
 static void answer(struct codec *c, struct msg_answer *a) {

@@ -306,6 +306,7 @@ struct msg_result {
   struct msg_usage usage;
   const struct value *value; /* what main returned; NULL: null */
   struct msg_fault no_value; /* why it is none; code 0: it is one */
+  bool goodbyes; /* closing handshakes go on: the worker ends by itself */
 };
 
 struct packet {
