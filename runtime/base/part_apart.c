@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/base/gate.h"
+#include "runtime/base/gate.h"
 #include "runtime/base/part.h"
 
 static const struct {
@@ -47,6 +48,7 @@ const void *part_get(enum part_name name, struct err *e) {
   gate_check();
   if (calls)
     return calls;
+  gate_check(); /* the dynamic linker locks */
   part_path(path, sizeof path, parts[name].file);
   handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle)

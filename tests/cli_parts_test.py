@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""Parts of the library that are loaded when they are first needed: what needs
+none works without them, and what needs one says so."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cli_test import TOP  # noqa: E402
+
+BUILD = os.path.dirname(os.path.abspath(
+    os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")))
+LIBS = os.path.join(BUILD, ".libs")
+MATCHES = """\
+version: "1.0"
+namespace: t
+entries:
+  - name: p
+    kind: security.policy
+    policy:
+      actions: "*"
+      resources: "*"
+      effect: allow
+      conditions:
+        - {field: actor.id, operator: matches, value: "^a"}
+"""
+DIAL = """\
+local client, err = require("websocket").connect("wss://127.0.0.1:%d/")
+print(client, err:message())
+"""
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(LIBS, "cordon-tls.so")),
+                     "this build has no parts")
+class Parts(unittest.TestCase):
+    def setUp(self):
+        """The library and the program somewhere else, as if installed there."""
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.parts = os.path.join(self.folder, "cordon")
+        os.mkdir(self.parts)
+        shutil.copy(os.path.join(LIBS, "libcordon.so.0"), self.folder)
+        self.program = os.path.join(self.folder, "program")
+        shutil.copy(os.path.join(LIBS, "cordon"), self.program)
+        self.policy = self.write("p.yaml", MATCHES)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def cordon(self, *args):
+        done = subprocess.run(
+            [self.program] + list(args), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=120,
+            env=dict(os.environ, LD_LIBRARY_PATH=self.folder))
+        return done.returncode, done.stdout
+
+    def dial(self):
+        import socket
+        with socket.socket() as server:  # takes it, and says nothing
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            port = server.getsockname()[1]
+            return self.cordon(
+                "run", "--isolation=inprocess",
+                "--allow", "wss://127.0.0.1:%d/" % port,
+                "--deadline=2s", self.write("dial.lua", DIAL % port))
+
+    def test_none(self):
+        script = self.write("hello.lua", "print 'hello'\n")
+        self.assertEqual(self.cordon("run", "--isolation=inprocess", script),
+                         (0, "hello\n"))
+        status, said = self.cordon("check", self.policy)
+        self.assertEqual(status, 3, said)
+        self.assertIn("RE2 cannot be loaded here", said)
+        self.assertNotIn(self.parts, said)
+        status, said = self.dial()
+        self.assertIn("TLS cannot be loaded here", said)
+        self.assertNotIn(self.parts, said)
+        status, said = self.cordon("doctor")
+        self.assertIn(os.path.join(self.parts, "cordon-tls.so"), said)
+
+    def test_there(self):
+        for part in ("tls", "regex"):
+            shutil.copy(os.path.join(LIBS, "cordon-%s.so" % part), self.parts)
+        status, said = self.cordon("check", self.policy)
+        self.assertNotIn("RE2", said)
+        self.assertNotIn("cannot be loaded", self.cordon("doctor")[1])
+        self.assertNotIn("cannot be loaded", self.dial()[1])
+
+    def test_of_something_else(self):
+        for part in ("tls", "regex"):
+            shutil.copy(os.path.join(LIBS, "libcordon.so.0"),
+                        os.path.join(self.parts, "cordon-%s.so" % part))
+        status, said = self.cordon("check", self.policy)
+        self.assertEqual(status, 3, said)
+        self.assertIn("RE2 cannot be loaded here", said)
+        self.assertIn("TLS cannot be loaded here", self.dial()[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
