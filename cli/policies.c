@@ -171,6 +171,8 @@ static void mark_again(struct list *l) {
 struct mistake_of {
   struct policies *p;
   const char *path; /* whole, where the library's is cut; NULL: see there */
+  const char *text; /* NULL: not at hand any more */
+  size_t len;
 };
 
 static void on_mistake(void *ud, const cordon_error *mistake) {
@@ -193,6 +195,8 @@ static void on_mistake(void *ud, const cordon_error *mistake) {
   out_text(o, at);
   out_visible(o, mistake->message, strlen(mistake->message));
   out_text(o, "\n");
+  if (of->text)
+    out_source_line(o, of->text, of->len, mistake->line, column);
 }
 
 /* Policy tests lie beside the policies and end in "_test.yaml".  The name alone
@@ -212,7 +216,7 @@ static bool is_policy_test(const char *path, const char *text, size_t len) {
 
 static void add_text(struct policies *p, const struct found *f,
                      const char *text, size_t len) {
-  struct mistake_of of = {.p = p, .path = f->path};
+  struct mistake_of of = {.p = p, .path = f->path, .text = text, .len = len};
   cordon_source source = {.name = f->path, .text = text, .len_bytes = len};
   size_t before = p->mistakes;
   cordon_error err;

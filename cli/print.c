@@ -6,8 +6,10 @@
 #include <cordon/cordon.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +116,72 @@ void out_one_line(struct out *o, const char *data, size_t len) {
     data += n;
     len -= n;
   }
+}
+
+/* Of a line, in bytes: a screen is not wider, and minified code is. */
+#define LINE_SHOWN 120
+
+static bool continues(char c) { /* a character of UTF-8 */
+  return ((unsigned char)c & 0xc0u) == 0x80u;
+}
+
+/* |n| bytes, tabs as one space; counts what is seen of the first |before|. */
+static size_t out_line_part(struct out *o, const char *p, size_t n,
+                            size_t before) {
+  char shown[32];
+  size_t width = 0, step;
+  for (size_t i = 0; i < n; i += step) {
+    size_t len;
+    for (step = 1; i + step < n && step < 4 && continues(p[i + step]); step++)
+      ;
+    len = p[i] == '\t' ? 1 : cordon_escape(shown, sizeof shown, p + i, step);
+    out_add(o, p[i] == '\t' ? " " : shown, len);
+    for (size_t k = 0; k < len && i < before; k++)
+      width += p[i] == '\t' || !continues(shown[k]);
+  }
+  return width;
+}
+
+void out_source_line(struct out *o, const char *text, size_t len, uint32_t line,
+                     uint32_t column) {
+  const char *end = text + len, *nl;
+  size_t n, from = 0, width;
+  char margin[32];
+  if (line == 0)
+    return;
+  for (uint32_t i = 1; i < line; i++) {
+    nl = memchr(text, '\n', (size_t)(end - text));
+    if (!nl)
+      return;
+    text = nl + 1;
+  }
+  nl = memchr(text, '\n', (size_t)(end - text));
+  n = (size_t)((nl ? nl : end) - text);
+  if (n > 0 && text[n - 1] == '\r')
+    n--;
+  if (n == 0 || column > n + 1)
+    return;
+  if (column > LINE_SHOWN / 2 && n > LINE_SHOWN) {
+    from = column - LINE_SHOWN / 2;
+    while (from > 0 && continues(text[from]))
+      from--;
+  }
+  text += from;
+  n -= from;
+  if (n > LINE_SHOWN)
+    for (n = LINE_SHOWN; n > 0 && continues(text[n]);)
+      n--;
+  snprintf(margin, sizeof margin, "%5" PRIu32 " | ", line);
+  out_text(o, margin);
+  width = out_line_part(o, text, n, column ? column - 1 - from : 0);
+  out_text(o, "\n");
+  if (column == 0)
+    return;
+  for (size_t i = 0; margin[i]; i++)
+    out_add(o, margin[i] == '|' ? "|" : " ", 1);
+  for (size_t i = 0; i < width; i++)
+    out_add(o, " ", 1);
+  out_text(o, "^\n");
 }
 
 void out_write_visible(void *ud, const char *data, size_t len) {

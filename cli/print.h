@@ -29,6 +29,15 @@ void out_visible(struct out *o, const char *data, size_t len);
 /* The same, newlines and tabs too: a script's word in a line of ours. */
 void out_one_line(struct out *o, const char *data, size_t len);
 
+/* Line |line| of |text|, with its number, and a caret below the byte |column|
+ * (0: none) of it:
+ *   12 | local x = = 1
+ *      |           ^
+ * Made visible and cut where it is long; nothing where there is no such line.
+ */
+void out_source_line(struct out *o, const char *text, size_t len, uint32_t line,
+                     uint32_t column);
+
 /* out_visible as a cordon_write_fn, which sees whole characters only. */
 void out_write_visible(void *ud, const char *data, size_t len);
 

@@ -494,6 +494,46 @@ static void say_error(const char *what, const cordon_error *err) {
   free(at);
 }
 
+/* Where in the line the compiler gave up: it says "near 'word'", and no column.
+ * 0: that word is not there, or not only once. */
+static uint32_t near_column(const struct run *r, const cordon_error *err) {
+  const char *word = strstr(err->message, " near '"), *end, *at = NULL;
+  const char *p = r->text, *stop = r->text + r->text_len;
+  size_t len;
+  if (!word || !(end = strrchr(word += 7, '\'')) || end == word)
+    return 0;
+  len = (size_t)(end - word);
+  for (uint32_t line = 1; line < err->line; line++) {
+    p = memchr(p, '\n', (size_t)(stop - p));
+    if (!p)
+      return 0;
+    p++;
+  }
+  end = memchr(p, '\n', (size_t)(stop - p));
+  if (!end)
+    end = stop;
+  for (const char *q = p; len <= (size_t)(end - q); q++) {
+    if (memcmp(q, word, len) != 0)
+      continue;
+    if (at)
+      return 0;
+    at = q;
+  }
+  return at ? (uint32_t)(at - p) + 1 : 0;
+}
+
+/* The line of the script that |err| is about. */
+static void words_source(const struct run *r, int rv, const cordon_error *err) {
+  const char *name = strcmp(r->script, "-") == 0 ? "stdin" : r->script;
+  struct out o;
+  if (err->line == 0 || strcmp(err->source, name) != 0)
+    return;
+  out_init(&o, STDERR_FILENO);
+  out_source_line(&o, r->text, r->text_len, err->line,
+                  rv == CORDON_E_SYNTAX ? near_column(r, err) : err->column);
+  out_flush(&o);
+}
+
 static void words_traceback(const struct run *r) {
   const char *text = cordon_sandbox_traceback(r->sandbox);
   size_t len = strlen(text);
@@ -554,6 +594,7 @@ static int run_load(struct run *r) {
     return STATUS_MEMORY;
   }
   say_error("", &err);
+  words_source(r, rv, &err);
   return STATUS_LOAD;
 }
 
@@ -655,10 +696,12 @@ static int run_report(struct run *r, int rv, const cordon_error *err) {
     break;
   case CORDON_E_SYNTAX:
     say_error("", err);
+    words_source(r, rv, err);
     status = STATUS_LOAD;
     break;
   default:
     say_error("", err);
+    words_source(r, rv, err);
     status = STATUS_NEGATIVE;
     break;
   }
