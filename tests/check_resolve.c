@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 
 struct dns {
   int fd;
+  int listener; /* the same port over TCP: what was truncated is asked again */
   uint16_t port;
   pthread_t thread;
   int questions;
@@ -26,6 +28,26 @@ static size_t put16(uint8_t *p, unsigned v) {
   p[0] = (uint8_t)(v >> 8);
   p[1] = (uint8_t)v;
   return 2;
+}
+
+static size_t put_record(uint8_t *p, unsigned type, const void *data,
+                         size_t len);
+
+/* One that belongs to |name|, a single label, or to the question. */
+static size_t put_owned(uint8_t *p, const char *name, unsigned type,
+                        const void *data, size_t len) {
+  size_t n = 0;
+  if (!name)
+    return put_record(p, type, data, len);
+  p[n++] = (uint8_t)strlen(name);
+  memcpy(p + n, name, strlen(name));
+  n += strlen(name);
+  p[n++] = 0;
+  /* what follows the two bytes of the pointer */
+  uint8_t rest[300];
+  size_t m = put_record(rest, type, data, len);
+  memcpy(p + n, rest + 2, m - 2);
+  return n + m - 2;
 }
 
 static size_t put_record(uint8_t *p, unsigned type, const void *data,
@@ -41,12 +63,12 @@ static size_t put_record(uint8_t *p, unsigned type, const void *data,
 }
 
 /* What is answered depends on the first label. */
-static size_t dns_answer(struct dns *d, uint8_t *p, size_t len) {
+static size_t dns_answer(struct dns *d, uint8_t *p, size_t len, bool tcp) {
   static const uint8_t v4[4] = {192, 0, 2, 7};
   static const uint8_t v4b[4] = {192, 0, 2, 8};
   static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 7};
   size_t n = 12, q;
-  unsigned type, answers = 0, rcode = 0;
+  unsigned type, answers = 0, rcode = 0, truncated = 0;
   char name[256] = "";
   while (n < len && p[n] != 0) {
     snprintf(name + strlen(name), sizeof name - strlen(name), "%s%.*s",
@@ -76,7 +98,37 @@ static size_t dns_answer(struct dns *d, uint8_t *p, size_t len) {
     for (uint8_t i = 0; i < (type == 1 ? 28 : 16); i++, answers++)
       n += type == 1 ? put_record(p + n, 1, (uint8_t[]){10, 0, 0, i}, 4)
                      : put_record(p + n, 28, (uint8_t[16]){0x20, 1, 13, i}, 16);
-  else if (strncmp(name, "twice", 5) == 0 && type == 1)
+  else if (strncmp(name, "huge", 4) == 0 && !tcp)
+    truncated = 2;
+  else if (strncmp(name, "huge", 4) == 0)
+    for (unsigned i = 0; i < 500; i++, answers++)
+      n +=
+          type == 1
+              ? put_record(p + n, 1,
+                           (uint8_t[]){10, 1, (uint8_t)(i >> 8), (uint8_t)i}, 4)
+              : put_record(
+                    p + n, 28,
+                    (uint8_t[16]){0x20, 1, 13, (uint8_t)(i >> 8), (uint8_t)i},
+                    16);
+  else if (strncmp(name, "cut", 3) == 0)
+    truncated = 2; /* over TCP as well */
+  else if (strncmp(name, "loop", 4) == 0) {
+    n += put_owned(p + n, NULL, 5, "\1a", 3), answers++;
+    n += put_owned(p + n, "a", 5, "\1b", 3), answers++;
+    n += put_owned(p + n, "b", 5, "\1a", 3), answers++;
+  } else if (strncmp(name, "self", 4) == 0) {
+    n += put_owned(p + n, NULL, 5, (uint8_t[]){0xc0, 12}, 2), answers++;
+  } else if (strncmp(name, "pointer", 7) == 0) { /* to itself */
+    put16(p + n, 0xc000U | (unsigned)n);
+    n += put16(p + n + 2, type) + 2;
+    answers++;
+  } else if (strncmp(name, "alias", 5) == 0) {
+    n += put_owned(p + n, NULL, 5, "\1a", 3), answers++;
+    if (type == 1)
+      n += put_owned(p + n, "a", 1, v4, 4), answers++;
+  } else if (strncmp(name, "lies", 4) == 0 && type == 28) {
+    answers = 9; /* and there are none */
+  } else if (strncmp(name, "twice", 5) == 0 && type == 1)
     for (uint8_t i = 0; i < 3; i++, answers++)
       n += put_record(p + n, 1, v4, 4);
   else if (strncmp(name, "short", 5) == 0 && type == 1)
@@ -87,13 +139,66 @@ static size_t dns_answer(struct dns *d, uint8_t *p, size_t len) {
   } else if (type == 28 && strncmp(name, "four", 4) != 0 &&
              strncmp(name, "twice", 5) != 0)
     n += put_record(p + n, 28, v6, 16), answers++;
-  p[2] = 0x84; /* an authoritative answer */
+  p[2] = (uint8_t)(0x84 | truncated); /* an authoritative answer */
   p[3] = (uint8_t)rcode;
   put16(p + 4, 1);
   put16(p + 6, answers);
   put16(p + 8, 0);
   put16(p + 10, 0);
-  return n > q || rcode || answers == 0 ? n : 0;
+  return n > q || rcode || answers == 0 || strncmp(name, "lies", 4) == 0 ? n
+                                                                         : 0;
+}
+
+/* Answers that are none to this question, before the true one. */
+static void dns_forge(const struct dns *d, const uint8_t *p, size_t n,
+                      const struct sockaddr_in *to) {
+  const struct sockaddr *sa = (const struct sockaddr *)to;
+  uint8_t f[4096];
+  memcpy(f, p, n);
+  f[n - 1] = 66; /* the end of the last address */
+  f[0] ^= 1;     /* another id */
+  sendto(d->fd, f, n, 0, sa, sizeof *to);
+  f[0] ^= 1;
+  f[13] ^= 1; /* for another name */
+  sendto(d->fd, f, n, 0, sa, sizeof *to);
+  f[13] ^= 1;
+  sendto(d->fd, f, 7, 0, sa, sizeof *to); /* half a header */
+}
+
+static bool recv_all(int fd, uint8_t *p, size_t len) {
+  while (len > 0) {
+    ssize_t n = recv(fd, p, len, 0);
+    if (n <= 0)
+      return false;
+    p += n;
+    len -= (size_t)n;
+  }
+  return true;
+}
+
+/* One question after the other (RFC 1035, section 4.2.2). */
+static void dns_tcp(struct dns *d) {
+  static uint8_t p[65536];
+  int fd = accept(d->listener, NULL, NULL);
+  size_t n;
+  while (fd >= 0 && recv_all(fd, p, 2)) {
+    n = (size_t)(p[0] << 8 | p[1]);
+    if (n <= 12 || n > 512 || !recv_all(fd, p + 2, n))
+      break;
+    n = dns_answer(d, p + 2, n, true);
+    put16(p, (unsigned)n);
+    for (size_t at = 0; at < n + 2;) { /* in pieces */
+      ssize_t sent =
+          send(fd, p + at, n + 2 - at > 999 ? 999 : n + 2 - at, MSG_NOSIGNAL);
+      if (sent <= 0)
+        break;
+      at += (size_t)sent;
+    }
+    if (!strstr(d->asked, "huge"))
+      break;
+  }
+  if (fd >= 0)
+    close(fd);
 }
 
 static void *dns_main(void *ud) {
@@ -102,10 +207,20 @@ static void *dns_main(void *ud) {
     struct sockaddr_in from;
     socklen_t len = sizeof from;
     uint8_t p[4096];
-    ssize_t n = recvfrom(d->fd, p, 512, 0, (struct sockaddr *)&from, &len);
+    struct pollfd fds[] = {{.fd = d->fd, .events = POLLIN},
+                           {.fd = d->listener, .events = POLLIN}};
+    ssize_t n;
+    poll(fds, 2, -1);
+    if (fds[1].revents) {
+      dns_tcp(d);
+      continue;
+    }
+    n = recvfrom(d->fd, p, 512, 0, (struct sockaddr *)&from, &len);
     if (n <= 12)
       return NULL;
-    n = (ssize_t)dns_answer(d, p, (size_t)n);
+    n = (ssize_t)dns_answer(d, p, (size_t)n, false);
+    if (strstr(d->asked, "forged") && n > 12)
+      dns_forge(d, p, (size_t)n, &from);
     if (n > 0)
       sendto(d->fd, p, (size_t)n, 0, (struct sockaddr *)&from, len);
   }
@@ -120,6 +235,9 @@ static void dns_start(struct dns *d) {
   ck_assert_int_eq(bind(d->fd, (struct sockaddr *)&in, sizeof in), 0);
   ck_assert_int_eq(getsockname(d->fd, (struct sockaddr *)&in, &len), 0);
   d->port = ntohs(in.sin_port);
+  d->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_eq(bind(d->listener, (struct sockaddr *)&in, sizeof in), 0);
+  ck_assert_int_eq(listen(d->listener, 8), 0);
   ck_assert_int_eq(pthread_create(&d->thread, NULL, dns_main, d), 0);
 }
 
@@ -130,6 +248,7 @@ static void dns_end(struct dns *d) {
   sendto(d->fd, "", 0, 0, (struct sockaddr *)&in, sizeof in);
   pthread_join(d->thread, NULL);
   close(d->fd);
+  close(d->listener);
 }
 
 /* -------------------------------------------------------------- client --- */
@@ -240,6 +359,42 @@ START_TEST(failures) {
   ck_assert_int_lt(a.code, 0);
   a = ask("short.test");
   ck_assert(a.code < 0 || !has(&a, "192"));
+}
+END_TEST
+
+/* What is no answer to the question is not taken for one. */
+START_TEST(forged) {
+  struct answer a = ask("forged.test");
+  ck_assert_int_eq(a.code, 0);
+  ck_assert_uint_eq(a.n, 3);
+  ck_assert_msg(has(&a, "192.0.2.7 ") && has(&a, "192.0.2.8 ") &&
+                    has(&a, "2001:db8::7 "),
+                "%s", a.text);
+}
+END_TEST
+
+START_TEST(aliases) {
+  static const char *const bad[] = {"loop.test", "self.test", "pointer.test"};
+  struct answer a = ask("alias.test");
+  ck_assert_str_eq(a.text, "192.0.2.7 ");
+  unit_each(name, bad) {
+    a = ask(*name);
+    ck_assert_msg(a.code < 0 && a.why[0], "%s: %d %s", *name, a.code, a.text);
+    ck_assert_uint_eq(a.n, 0);
+  }
+  a = ask("lies.test"); /* nine IPv6 addresses are announced */
+  ck_assert(a.code < 0 || !has(&a, ":"));
+}
+END_TEST
+
+/* RFC 7766: an answer that does not fit is asked for again over TCP. */
+START_TEST(truncated) {
+  struct answer a = ask("huge.test");
+  ck_assert_int_eq(a.code, 0);
+  ck_assert_uint_eq(a.n, RESOLVE_MAX_ADDRESSES);
+  a = ask("cut.test");
+  ck_assert_int_lt(a.code, 0);
+  ck_assert_uint_eq(a.n, 0);
 }
 END_TEST
 
@@ -397,6 +552,9 @@ int main(void) {
   tcase_add_test(tc, both_families);
   tcase_add_test(tc, bounds);
   tcase_add_test(tc, failures);
+  tcase_add_test(tc, forged);
+  tcase_add_test(tc, aliases);
+  tcase_add_test(tc, truncated);
   tcase_add_test(tc, the_very_name);
   tcase_add_test(tc, localhost_asks_nobody);
   tcase_add_test(tc, hosts_file_first);
