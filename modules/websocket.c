@@ -462,6 +462,18 @@ static int read_headers(lua_State *L, struct options *o) {
   return 0;
 }
 
+/* Does the table on top, of length |n|, have 1 to |n| for keys and no other?
+ * With a hole in it the length is one or the other, and neither fits. */
+static bool is_list(lua_State *L, size_t n) {
+  size_t found = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    if (++found > n) {
+      lua_pop(L, 2);
+      return false;
+    }
+  return found == n;
+}
+
 static int read_protocols(lua_State *L, struct options *o) {
   size_t n;
   if (lua_type(L, -1) != LUA_TTABLE)
@@ -472,6 +484,10 @@ static int read_protocols(lua_State *L, struct options *o) {
         L, KIND_INVALID, false,
         "option 'protocols' has %zu entries, at most %d are allowed", n,
         PROTOCOLS_MAX);
+  if (!is_list(L, n))
+    return fail_nil(L, KIND_INVALID, false,
+                    "option 'protocols' is a table with other keys than 1, 2, "
+                    "3 ..., expected a list of subprotocol names");
   for (size_t i = 0; i < n; i++) {
     struct slice s;
     bool is_string;
