@@ -32,6 +32,29 @@ VALGRIND_LIMIT_S = 120  # for one program; what takes longer is left out
 LANES = 3
 # Programs that take long, to begin with them; a guess does no harm.
 SECONDS = {
+    "cli_test.py": 60,
+    "random_programs.py": 60,
+    "test_failures.py": 40,
+    "check_preempt": 35,
+    "test_refusals.py": 30,
+    "test_messages.py": 30,
+    "test_tls.py": 30,
+    "readme.py": 30,
+    "check_remote": 30,
+    "check_sandbox": 30,
+    "check_str": 27,
+    "check_deflate": 25,
+    "cli_worker_test.py": 20,
+    "check_abandon": 16,
+    "cli_suite_test.py": 15,
+    "check_connection": 13,
+    "check_region": 10,
+    "check_stress": 10,
+    "check_confine": 9,
+    "oracle_policy.py": 8,
+    "oracle_url.py": 8,
+    "check_exchange": 6,
+    "check_spawn": 6,
 }
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|runtime error:|DEADLYSIGNAL")
