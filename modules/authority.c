@@ -121,7 +121,8 @@ static int read_question(struct question *q, const struct inquiry *from,
   q->rq = (struct request){.actor = from->actor,
                            .action = from->action,
                            .resource = from->resource,
-                           .meta = from->meta};
+                           .meta = from->meta,
+                           .may_leave = true};
   if (slice_is(q->rq.action, CONNECT_URL)) {
     if ((rv = read_url(q, q->rq.resource, e)) == 0)
       q->rq.resource = (struct slice){q->url.text, q->url.len};
@@ -139,7 +140,8 @@ static bool question_url(const struct question *q, struct request *ret) {
                           .resource = {q->url.text, q->url.len},
                           .url = &q->url,
                           .actor = q->rq.actor,
-                          .meta = q->rq.meta};
+                          .meta = q->rq.meta,
+                          .may_leave = true};
   return true;
 }
 

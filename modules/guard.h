@@ -51,7 +51,7 @@ bool guard_ask(struct guard *g, struct request *rq,
                const struct guard_place *where, struct decision *ret_decision);
 
 /* The same question without consequences: what guard_ask would answer, not
- * recorded and not counted. */
+ * recorded and not counted.  With the gate closed: the regex library locks. */
 bool guard_would(const struct guard *g, struct request *rq,
                  const struct decision *url_decision,
                  struct decision *ret_decision);

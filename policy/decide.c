@@ -3,6 +3,7 @@
 
 #include "policy/index.h"
 #include "runtime/base/gate.h"
+#include "runtime/base/gate.h"
 
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
@@ -90,6 +91,7 @@ void policy_facts(struct facts *ret, const struct request *request) {
   ret->url = NULL;
   ret->ip = NULL;
   ret->port = 0;
+  ret->may_leave = request->may_leave;
   if (slice_is(request->action, CONNECT_URL) && request->url) {
     ret->url = request->url;
     ret->resource = (struct slice){request->url->text, request->url->len};
@@ -103,9 +105,17 @@ void policy_facts(struct facts *ret, const struct request *request) {
   }
 }
 
+static void stop_by(const struct facts *facts) {
+  if (!facts->may_leave)
+    return;
+  gate_leave();
+  gate_enter();
+}
+
 enum outcome policy_holds(const struct policy *p, const struct facts *facts,
                           struct fault *fault) {
   for (size_t i = 0; i < p->nconditions; i++) {
+    stop_by(facts);
     enum outcome o = condition_eval(&p->conditions[i], facts, fault);
     if (o == OUTCOME_ERROR)
       fault->condition = (unsigned)i + 1;
@@ -177,7 +187,9 @@ static void decide_plain(struct answer *answer, const struct among *among,
   for (size_t i = 0; i < among->len; i++) {
     const struct policy *p = among_at(among, i);
     const struct policy_rule *rule = NULL;
-    int rv = policy_matches(p, action, s, &rule);
+    int rv;
+    stop_by(facts);
+    rv = policy_matches(p, action, s, &rule);
     if (rv != 0)
       rv = applies(p, rv, facts);
     if (rv == 0 || !weigh(answer, p, i, rv, rule) || !s->url)
@@ -244,6 +256,7 @@ static bool decide_indexed(struct answer *answer,
     struct decision named = {.any_address = false};
     bool loud = stage == INDEX_LOUD;
     int rv;
+    stop_by(facts);
     if (stage == INDEX_QUIET_ALLOW && answer->d.verdict == VERDICT_DENY)
       break;
     if (!policy_scope_has(scope, p)) {

@@ -28,6 +28,10 @@ struct request {
   /* websocket.connect.address only */
   const struct ip *ip; /* NULL elsewhere */
   uint16_t port;
+  /* A script asks, and nothing is held or half done: it may be abandoned
+   * (runtime/base/gate.h) between one condition and the next, as the whole of
+   * a long question would take too long. */
+  bool may_leave;
 };
 
 struct decision {

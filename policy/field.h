@@ -31,6 +31,7 @@ struct facts {
   uint16_t port; /* with |ip| */
   char ip_text[IP_TEXT_MAX];
   char address[IP_TEXT_MAX + 8]; /* |resource|, with |ip| */
+  bool may_leave;                /* see struct request */
 };
 
 /* ---------------------------------------------------------------- paths --- */

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "policy/decide.h"
+#include "runtime/base/gate.h"
 
 #define URL_ACTION "websocket.connect.url"
 #define ADDRESS_ACTION "websocket.connect.address"
@@ -356,6 +357,52 @@ static struct decision ask_address(const struct fixture *f, const char *url,
     q.ip = &ip;
   return policy_decide(f->set, f->scope, &q, url ? &named : NULL);
 }
+
+struct long_question {
+  const struct fixture *f;
+  bool may_leave;
+  bool list;
+  bool answered;
+};
+
+/* A limit is reached while the question is being answered. */
+static void answer_overdue(void *ud) {
+  struct long_question *lq = ud;
+  const struct policy *only = policy_set_at(lq->f->set, 0);
+  struct request q = {.actor = &nobody,
+                      .action = SLICE("read"),
+                      .resource = SLICE("document:x"),
+                      .may_leave = lq->may_leave};
+  gate_enter();
+  gate_abandon(lq, NULL);
+  if (lq->list)
+    (void)policy_decide_list(&only, 1, &q, NULL);
+  else
+    (void)policy_decide(lq->f->set, lq->f->scope, &q, NULL);
+  lq->answered = true;
+  gate_leave();
+}
+
+/* Scripts that ask are abandoned in the middle, and only they. */
+START_TEST(long_questions_are_left) {
+  struct fixture f;
+  fixture_init(&f, TOP POLICY("a") "    actions: read\n"
+                                   "    resources: '*'\n"
+                                   "    effect: allow\n"
+                                   "    conditions:\n"
+                                   "    - {field: meta.a, operator: eq, "
+                                   "value: 1}\n");
+  for (int list = 0; list < 2; list++) {
+    struct long_question lq = {&f, true, list, false};
+    ck_assert(!gate_run(&lq, answer_overdue, &lq));
+    ck_assert(!lq.answered);
+    lq.may_leave = false;
+    ck_assert(!gate_run(&lq, answer_overdue, &lq));
+    ck_assert(lq.answered);
+  }
+  fixture_deinit(&f);
+}
+END_TEST
 
 START_TEST(judges_addresses) {
   unit_each(row, addresses) {
@@ -1011,6 +1058,7 @@ int main(void) {
   tcase_add_test(tc, decides);
   tcase_add_test(tc, refuses_without_a_context);
   tcase_add_test(tc, errors_deny);
+  tcase_add_test(tc, long_questions_are_left);
   tcase_add_test(tc, judges_addresses);
   tcase_add_test(tc, trusts_no_refused_url);
   tcase_add_test(tc, explains_refusals);
