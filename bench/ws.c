@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <lauxlib.h>
 #include <lua.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,18 +165,6 @@ static char *read_file(const char *name, size_t *ret_len) {
   return text;
 }
 
-static int dispatch(cordon_host *host, cordon_sandbox *sb, cordon_error *e) {
-  int rv;
-  while ((rv = cordon_sandbox_result(sb, e)) == CORDON_AGAIN) {
-    struct pollfd p = {cordon_host_fd(host), POLLIN, 0};
-    if (poll(&p, 1, cordon_host_timeout_ms(host)) < 0 && errno != EINTR)
-      return CORDON_E_SYSTEM;
-    if ((rv = cordon_host_dispatch(host, e)) != CORDON_OK)
-      return rv;
-  }
-  return rv;
-}
-
 int main(int argc, char **argv) {
   cordon_policy *policy = NULL;
   cordon_host *host = NULL;
@@ -222,7 +209,7 @@ int main(int argc, char **argv) {
           CORDON_OK ||
       cordon_sandbox_load(sb, &script, (const char *const *)(argv + 2), 5,
                           &e) != CORDON_OK ||
-      dispatch(host, sb, &e) != CORDON_OK)
+      cordon_sandbox_run(sb, 0, &e) != CORDON_OK)
     goto done;
   status = 0;
 done:

@@ -34,15 +34,11 @@ end
 
 if mode == "many" then
   local rss, done = bench.rss(), channel.new(OPENING)
-  local clients, started = {}, 0
+  local clients = {}
   bench.start()
-  for _ = 1, OPENING do
+  for first = 1, OPENING do
     coroutine.spawn(function()
-      while started < conns do
-        started = started + 1
-        local client = connect() -- others come while it waits
-        clients[#clients + 1] = client
-      end
+      for i = first, conns, OPENING do clients[i] = connect() end
       done:send(true)
     end)
   end
@@ -98,7 +94,10 @@ elseif mode == "pipeline" or mode == "pipelinez" then
   bench.finish(n, 2 * n * size)
 elseif mode == "recvflood" then
   send(client, "go")
-  for _ = 1, n do receive(ch) end
+  for _ = 1, n do
+    local msg, ok = ch:receive()
+    if not ok or #msg.data ~= size then error "wrong size, or the end" end
+  end
   bench.finish(n, n * size)
 elseif mode == "sendflood" then
   for _ = 1, n do send(client, texts[1], websocket.BINARY) end

@@ -1,6 +1,7 @@
 /* fuzz_frames.c - a server's frames, whole and in pieces: the same messages,
- * the same end; text is UTF-8, and nothing is longer than the limit.  And
- * libwslay, which has its own opinion about headers, has the same. */
+ * the same end, and what is peeked at is what comes; text is UTF-8, and nothing
+ * is longer than the limit.  And libwslay, which has its own opinion about
+ * headers, has the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,13 @@ static void run(struct result *r, const uint8_t *data, size_t size,
   buf_init(&message, &mem_libc, LIMIT);
   frames_init(&f, LIMIT, false);
   do {
+    struct slice seen;
+    uint8_t opcode;
+    bool whole = frames_peek(&f, in, &opcode, &seen);
     rv = frames_recv(&f, &in, &ev);
+    need(!whole ||
+         (rv == 0 && ev.kind == FRAMES_DATA && ev.end && ev.opcode == opcode &&
+          ev.data.len == seen.len && (seen.len == 0 || ev.data.p == seen.p)));
     if (rv == 0)
       on_event(r, &message, &ev);
     if (rv == ERR_AGAIN && size > 0) {

@@ -200,7 +200,8 @@ struct fed {
   struct value value;
 };
 
-static void fed_push(lua_State *L, struct channel_item *it) {
+static void fed_push(lua_State *L, struct channel_item *it, bool words) {
+  (void)words;
   value_push(L, &list_entry(it, struct fed, item)->value);
 }
 

@@ -54,8 +54,9 @@ struct channel {
   struct channel_host host;
   bool is_sink; /* |len| counts what the host has not taken */
   struct channel_sink sink;
-  struct list items;  /* of struct channel_item; len counts them */
-  struct list handed; /* on their way to a script */
+  struct list items;            /* of struct channel_item; len counts them */
+  struct list handed;           /* on their way to a script */
+  struct channel_item *pushing; /* one of them; left there when that raised */
 };
 
 enum { USER_RING = 1, USER_OWNER = 2 };
@@ -205,7 +206,8 @@ static bool can_send(const struct channel *ch) {
          (!ch->is_host && ch->len < ch->capacity);
 }
 
-static void push_item(lua_State *L, struct channel_item *it);
+static void push_item(lua_State *L, struct channel *ch, struct channel_item *it,
+                      bool words);
 
 static void taken(struct channel *ch) {
   gate_enter();
@@ -214,8 +216,19 @@ static void taken(struct channel *ch) {
   gate_leave();
 }
 
-/* Only if can_receive: pushes the value, returns ok. */
-static bool receive_now(lua_State *L, int idx, struct channel *ch) {
+static const char *const word_texts[WORDS_END] = {NULL, "type", "data", "text",
+                                                  "binary"};
+
+void channel_push_word(lua_State *L, bool at_hand, enum channel_word word) {
+  if (at_hand)
+    lua_pushvalue(L, lua_upvalueindex((int)word));
+  else
+    lua_pushstring(L, word_texts[word]);
+}
+
+/* Only if can_receive: pushes the value, returns ok.  |words|: the function
+ * that runs has those of channel_push_word as its upvalues. */
+static bool receive_now(lua_State *L, int idx, struct channel *ch, bool words) {
   struct waiter *sender;
   if (ch->is_host && ch->len > 0) {
     struct list *node;
@@ -225,7 +238,7 @@ static bool receive_now(lua_State *L, int idx, struct channel *ch) {
     ch->len--;
     gate_leave();
     taken(ch); /* before what may raise, or its source would rest for ever */
-    push_item(L, list_entry(node, struct channel_item, node));
+    push_item(L, ch, list_entry(node, struct channel_item, node), words);
     return true;
   }
   sender = first_waiter(&ch->sendq);
@@ -298,29 +311,18 @@ static void item_end(struct channel_item *it) {
   gate_leave();
 }
 
-/* An item is pushed in protected mode: whatever happens, it is dropped once.
- * It stays among the handed ones meanwhile, where channel_release finds it. */
-static int push_item_protected(lua_State *L) {
-  struct channel_item *it = lua_touserdata(L, 1);
-  it->push(L, it);
-  return 1;
-}
-
-static void push_item(lua_State *L, struct channel_item *it) {
-  int status;
-  if (!lua_checkstack(L, 4)) {
-    item_end(it);
-    luaL_error(L, "stack overflow");
-  }
-  lua_pushcfunction(L, push_item_protected);
-  lua_pushlightuserdata(L, it);
-  status = lua_pcall(L, 1, 1, 0);
+/* It stays among the handed ones meanwhile.  When memory is refused the error
+ * goes to the script from here, and whoever comes next drops the item:
+ * protected mode would cost every message as much as its table. */
+static void push_item(lua_State *L, struct channel *ch, struct channel_item *it,
+                      bool words) {
+  if (ch->pushing)
+    item_end(ch->pushing);
+  ch->pushing = it;
+  luaL_checkstack(L, 4, NULL);
+  it->push(L, it, words);
+  ch->pushing = NULL;
   item_end(it);
-  /* raised anew it is no memory error any more, so it is counted here */
-  if (status == LUA_ERRMEM && state_must_halt(L, status))
-    state_halt(L);
-  if (status != LUA_OK)
-    lua_error(L);
 }
 
 static int receive_done(lua_State *L, int status, lua_KContext ctx) {
@@ -330,7 +332,7 @@ static int receive_done(lua_State *L, int status, lua_KContext ctx) {
   if (op->item) {
     struct channel_item *it = op->item;
     op->item = NULL;
-    push_item(L, it);
+    push_item(L, op->waiters[0].ch, it, true);
   } else if (!ok) {
     lua_pushnil(L);
   }
@@ -342,8 +344,14 @@ static int channel_receive(lua_State *L) {
   struct channel *ch = arg_channel(L, 1);
   struct op *op;
   refuse_sink(L, ch);
+  /* Who waits already is served first. */
+  if (ch->is_host && ch->len == 0 && !ch->closed && ch->host.pull &&
+      list_empty(&ch->recvq) && ch->host.pull(L, ch->host.ud, true)) {
+    lua_pushboolean(L, true);
+    return 2;
+  }
   if (can_receive(ch)) {
-    bool ok = receive_now(L, 1, ch);
+    bool ok = receive_now(L, 1, ch, true);
     lua_pushboolean(L, ok);
     return 2;
   }
@@ -512,7 +520,7 @@ static int select_done(lua_State *L, int status, lua_KContext ctx) {
   } else if (op->item) {
     struct channel_item *it = op->item;
     op->item = NULL;
-    push_item(L, it);
+    push_item(L, won->ch, it, false);
     value = 3;
   } else if (!sent && ok) {
     value = 3;
@@ -533,7 +541,7 @@ static int select_now(lua_State *L, lua_Integer chosen) {
     send_now(L, channel_at, ch, lua_gettop(L));
     return push_result(L, channel_at, 0, true);
   }
-  bool ok = receive_now(L, channel_at, ch);
+  bool ok = receive_now(L, channel_at, ch, false);
   return push_result(L, channel_at, ok ? lua_gettop(L) : 0, ok);
 }
 
@@ -707,16 +715,20 @@ static int channel_new(lua_State *L) {
 }
 
 static void open_metas(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", channel_send},
-                                     {"receive", channel_receive},
-                                     {"close", channel_close},
-                                     {"capacity", channel_capacity},
-                                     {"case_receive", channel_case_receive},
-                                     {"case_send", channel_case_send},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"send", channel_send},           {"close", channel_close},
+      {"capacity", channel_capacity},   {"case_receive", channel_case_receive},
+      {"case_send", channel_case_send}, {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", object_gc}, {"__len", channel_len}, {NULL, NULL}};
   meta_new(L, CHANNEL_META, methods, meta);
+  luaL_getmetatable(L, CHANNEL_META);
+  lua_getfield(L, -1, "__index");
+  for (int w = 1; w < WORDS_END; w++)
+    lua_pushstring(L, word_texts[w]);
+  lua_pushcclosure(L, channel_receive, WORDS_END - 1);
+  lua_setfield(L, -2, "receive");
+  lua_pop(L, 2);
   meta_new(L, CASE_META, NULL, NULL);
 }
 

@@ -7,21 +7,38 @@
 
 struct channel;
 
+/* Words that messages are made of: Lua looks for a text of C in its table of
+ * strings each time, which costs a small message as much as its bytes. */
+enum channel_word {
+  WORD_TYPE = 1,
+  WORD_DATA,
+  WORD_TEXT,
+  WORD_BINARY,
+  WORDS_END
+};
+/* Pushes |word|; |at_hand|: as |push| and |pull| are told. */
+void channel_push_word(lua_State *L, bool at_hand, enum channel_word word);
+
 /* One value on its way to a script.  Embedded in its producer's struct. */
 struct channel_item {
   struct list node;
   /* Pushes the value on |L|; may raise (memory).  The item is no longer in the
-   * channel then.  In either case |drop| is called afterwards, exactly once. */
-  void (*push)(lua_State *L, struct channel_item *it);
+   * channel then.  In either case |drop| is called afterwards, exactly once. It
+   * neither waits nor calls the script.  |words|: for channel_push_word. */
+  void (*push)(lua_State *L, struct channel_item *it, bool words);
   void (*drop)(struct channel_item *it); /* never touches Lua */
 };
 
 /* The producer's side.  |live|: may an item or a close still come by itself?
  * |taken| (may be NULL): an item left the channel (start reading again).
+ * |pull| (may be NULL): a receiver finds the channel empty; pushes what comes
+ * next on |L| if it is at hand, which saves it the way through the channel, or
+ * returns false.  As channel_item.push; the gate is open.
  * |gone|: the channel is no more, and was not detached. */
 struct channel_host {
   bool (*live)(void *ud);
   void (*taken)(void *ud);
+  bool (*pull)(lua_State *L, void *ud, bool words);
   void (*gone)(void *ud);
   void *ud;
 };

@@ -203,8 +203,9 @@ static void source_fired(struct timer *t, void *ud) {
     channel_host_close(s->ch);
 }
 
-static void source_push(lua_State *L, struct channel_item *it) {
+static void source_push(lua_State *L, struct channel_item *it, bool words) {
   const struct source *s = list_entry(it, struct source, item);
+  (void)words;
   time_push_local(L, &s->at);
 }
 

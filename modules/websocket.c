@@ -159,34 +159,65 @@ static struct message *message_of(struct channel_item *it) {
   return list_entry(it, struct message, user);
 }
 
-static const char *opcode_name(uint8_t opcode) {
+static void push_type(lua_State *L, uint8_t opcode, bool words) {
   switch (opcode) {
   case WS_TEXT:
-    return "text";
+    channel_push_word(L, words, WORD_TEXT);
+    break;
   case WS_PING:
-    return "ping";
+    lua_pushliteral(L, "ping");
+    break;
   case WS_PONG:
-    return "pong";
+    lua_pushliteral(L, "pong");
+    break;
   default:
-    return "binary";
+    channel_push_word(L, words, WORD_BINARY);
+    break;
   }
 }
 
-static void push_message(lua_State *L, struct channel_item *it) {
-  const struct message *m = message_of(it);
+static void push_data(lua_State *L, uint8_t opcode, struct slice data,
+                      bool words) {
   lua_createtable(L, 0, 2);
-  lua_pushstring(L, opcode_name(m->opcode));
-  lua_setfield(L, -2, "type");
-  lua_pushlstring(L, m->data, m->len);
-  lua_setfield(L, -2, "data");
+  channel_push_word(L, words, WORD_DATA);
+  lua_pushlstring(L, data.p, data.len);
+  lua_rawset(L, -3);
+  channel_push_word(L, words, WORD_TYPE);
+  push_type(L, opcode, words);
+  lua_rawset(L, -3);
+}
+
+static void push_message(lua_State *L, struct channel_item *it, bool words) {
+  const struct message *m = message_of(it);
+  push_data(L, m->opcode, (struct slice){m->data, m->len}, words);
+}
+
+/* Straight from where the connection has read it to.  The client, which the
+ * channel on the stack refers to, is not collected meanwhile. */
+static bool pull_message(lua_State *L, void *ud, bool words) {
+  struct client *c = ud;
+  struct slice data;
+  uint8_t opcode;
+  bool got;
+  gate_enter();
+  got = c->conn && connection_peek(c->conn, &opcode, &data);
+  gate_leave();
+  if (!got)
+    return false;
+  push_data(L, opcode, data, words);
+  gate_enter();
+  connection_took(c->conn, data);
+  gate_leave();
+  return true;
 }
 
 static void drop_message(struct channel_item *it) {
   message_free(message_of(it));
 }
 
-static void push_close(lua_State *L, struct channel_item *it) {
+static void push_close(lua_State *L, struct channel_item *it, bool words) {
   const struct client *c = list_entry(it, struct client, close_item);
+  (void)words;
   lua_createtable(L, 0, 3);
   lua_pushliteral(L, "close");
   lua_setfield(L, -2, "type");
@@ -704,7 +735,11 @@ static int connect_done(lua_State *L, int status, lua_KContext ctx) {
 static struct client *client_new(lua_State *L, const struct options *o) {
   struct services *sv = services_of(L);
   struct client *c = object_new(L, CLIENT_META, sizeof *c, 2);
-  struct channel_host host = {channel_live, channel_taken, channel_gone, c};
+  const struct channel_host host = {.live = channel_live,
+                                    .taken = channel_taken,
+                                    .pull = pull_message,
+                                    .gone = channel_gone,
+                                    .ud = c};
   c->sv = sv;
   list_init(&c->node);
   list_init(&c->sends);

@@ -194,6 +194,81 @@ START_TEST(rules_whole_and_in_pieces) {
 }
 END_TEST
 
+/* What is peeked at is what is received then, and there is nothing else. */
+static bool peeked(struct frames *f, struct slice in) {
+  struct frames_event ev;
+  struct slice data;
+  uint8_t opcode;
+  if (!frames_peek(f, in, &opcode, &data))
+    return false;
+  ck_assert_int_eq(frames_recv(f, &in, &ev), 0);
+  ck_assert_int_eq(ev.kind, FRAMES_DATA);
+  ck_assert(ev.end && ev.fin && !ev.deflated);
+  ck_assert_uint_eq(ev.opcode, opcode);
+  ck_assert_uint_eq(ev.data.len, data.len);
+  ck_assert(data.len == 0 || ev.data.p == data.p);
+  return true;
+}
+
+START_TEST(peeks) {
+  static const struct {
+    struct slice before, in;
+    bool seen;
+  } rows[] = {
+      {IN(""), IN("\x81\x02hi"), true},
+      {IN(""), IN("\x82\x02\xff\xfe"), true},
+      {IN(""), IN("\x81\x00"), true},
+      {IN(""), IN("\x81\x02hi\x89\x00"), true},
+      {IN("\x89\x00"), IN("\x81\x02hi"), true},
+      {IN("\x81\x01x"), IN("\x81\x02hi"), true},
+      {IN(""), IN(""), false},
+      {IN(""), IN("\x81"), false},
+      {IN(""), IN("\x81\x02h"), false},
+      {IN(""), IN("\x81\x7e\x00"), false},
+      {IN(""), IN("\x81\x7e\x00\x02hi"), false},
+      {IN(""), IN("\x81\x82hihi"), false},
+      {IN(""), IN("\x01\x02hi"), false},
+      {IN(""), IN("\xc1\x02hi"), false},
+      {IN(""), IN("\x80\x02hi"), false},
+      {IN(""), IN("\x89\x02hi"), false},
+      {IN(""), IN("\x88\x00"), false},
+      {IN(""), IN("\x81\x01\xc3"), false},
+      {IN("\x01\x01x"), IN("\x81\x02hi"), false},
+      {IN("\x81"), IN("\x81\x02hi"), false},
+      {IN("\x81\x03x"), IN("\x82\x01h"), false},
+      {IN("\x83\x00"), IN("\x81\x02hi"), false},
+  };
+  char wire[5000];
+  unit_each(r, rows) {
+    struct slice before = r->before;
+    struct frames_event ev;
+    struct frames f;
+    struct guard g;
+    frames_init(&f, 1000, true);
+    while (before.len > 0 && frames_recv(&f, &before, &ev) == 0)
+      ;
+    guard_init(&g, r->in.p, r->in.len);
+    ck_assert_msg(peeked(&f, (struct slice){(char *)g.p, g.len}) == r->seen,
+                  "row %td", r - rows);
+    guard_deinit(&g);
+  }
+  for (size_t len = 0; len < 2000; len++) {
+    struct slice whole = {wire, len < 126 ? len + 2 : len + 4};
+    struct frames f;
+    memset(wire, 'x', sizeof wire);
+    memcpy(wire, len < 126 ? "\x82" : "\x82\x7e", 2);
+    wire[len < 126 ? 1 : 2] = (char)(len < 126 ? len : len >> 8);
+    if (len >= 126)
+      wire[3] = (char)len;
+    frames_init(&f, 1000, false);
+    whole.len--;
+    ck_assert(!peeked(&f, whole));
+    whole.len++;
+    ck_assert_int_eq(peeked(&f, whole), len <= 1000);
+  }
+}
+END_TEST
+
 START_TEST(bad_utf8_fails_before_its_message_is_over) {
   char got[256];
   run("\x81\x7e\x03\xe8good\xff", 9, 1, 1000, got, sizeof got);
@@ -377,6 +452,7 @@ int main(void) {
   Suite *s = suite_create("frames");
   TCase *tc = tcase_create("frames"), *slow = tcase_create("exhaustive");
   tcase_add_test(tc, rules_whole_and_in_pieces);
+  tcase_add_test(tc, peeks);
   tcase_add_test(tc, bad_utf8_fails_before_its_message_is_over);
   tcase_add_test(tc, every_close_code);
   tcase_add_test(slow, every_header);

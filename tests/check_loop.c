@@ -142,6 +142,7 @@ START_TEST(deferred_calls) {
   struct dd c = {.id = 3};
   struct dd a = {.id = 1, .again = true, .cancels = &b};
   struct deferred never = {0};
+  int n;
   deferred_cancel(&never);
   deferred_init(&a.d, on_deferred, &a);
   deferred_init(&b.d, on_deferred, &b);
@@ -152,11 +153,14 @@ START_TEST(deferred_calls) {
   deferred_schedule(lg.loop, &c.d);
   ck_assert_int_eq(loop_timeout_ms(lg.loop), 0);
   ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0);
-  ck_assert_int_eq(lg.n, 2);
+  ck_assert_int_ge(lg.n, 2);
   ck_assert_int_eq(lg.order[0], 1);
   ck_assert_int_eq(lg.order[1], 3);
-  ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0); /* again: the next turn */
-  ck_assert_int_eq(lg.n, 3);
+  /* again: in this turn, but not for ever, and in the next */
+  ck_assert_int_lt(lg.n, 8);
+  n = lg.n;
+  ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0);
+  ck_assert_int_gt(lg.n, n);
   deferred_cancel(&a.d);
   ck_assert_int_eq(loop_timeout_ms(lg.loop), -1);
 }

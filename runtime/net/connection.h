@@ -156,6 +156,15 @@ bool close_code_sendable(uint16_t code);
  * already parsed may still be delivered in the same turn: at most one. */
 void connection_pause(struct connection *c, bool paused);
 
+/* For a reader that has nothing left of what |message| brought and is not
+ * paused: the next message, if it is at hand as a whole and no other event
+ * comes before it.  It is borrowed until the next call for |c| or the loop.
+ * False says nothing: what comes is delivered as usual.  Calls no handler. */
+bool connection_peek(struct connection *c, uint8_t *ret_opcode,
+                     struct slice *ret_data);
+/* That message was taken. */
+void connection_took(struct connection *c, struct slice data);
+
 bool connection_is_open(const struct connection *c);
 /* The subprotocol agreed on; empty: none.  Lives as long as |c|. */
 struct slice connection_subprotocol(const struct connection *c);

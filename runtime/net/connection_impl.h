@@ -66,6 +66,7 @@ struct connection {
   size_t inflated; /* bytes that came of compressed ones in this turn */
   bool control_messages;
   bool paused;
+  bool flooded;  /* the last read brought much */
   bool more;     /* something may be there that the poller does not tell */
   bool read_end; /* EOF or an error: nothing more comes */
   bool hung_up;  /* reported while nothing was to be read: not watched */

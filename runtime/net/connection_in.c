@@ -14,6 +14,9 @@
  * the last share, since the rest of it is kept for every paused connection. */
 #define READ_FIRST_BYTES (16U * 1024)
 
+/* So much in one read, and more is likely to be there already. */
+#define FLOOD_BYTES (8U * 1024)
+
 #define MESSAGE_FIRST_BYTES (16U * 1024)   /* whatever the peer announces */
 #define MESSAGE_TRUSTED_BYTES (64U * 1024) /* when it announces no more */
 /* A payload that has so much to come is read to where it belongs. */
@@ -284,6 +287,7 @@ static int read_some(struct connection *c, struct slice *ret,
   if (rv == 0 && n > 0) {
     if (n == c->read_size && n < LOOP_SCRATCH_BYTES)
       c->read_size *= 2;
+    c->flooded = n >= FLOOD_BYTES;
     *ret = (struct slice){p, n};
     /* The poller is level-triggered: it tells when that was wrong, but knows
      * nothing of what TLS holds. */
@@ -296,6 +300,43 @@ static int read_some(struct connection *c, struct slice *ret,
     c->hung_up = watch_start(&c->stream->watch, loop_poller(c->loop),
                              c->stream->fd, POLLER_READ) != 0;
   return ERR_AGAIN;
+}
+
+/* ---------------------------------------------------- read by the owner --- */
+
+/* The socket is asked again only if it had so much the last time that there may
+ * be more: then what comes next is most likely more of the same. */
+static bool read_ahead(struct connection *c) {
+  size_t n = 0;
+  uint8_t *p;
+  int rv;
+  if (!c->flooded || c->read_end || c->leftover.len > 0)
+    return false;
+  c->more = true; /* who stops in the middle leaves the rest to the loop */
+  conn_kick(c);
+  p = buf_reserve(&c->leftover, LOOP_SCRATCH_BYTES, NULL);
+  rv = p ? stream_read(c->stream, p, LOOP_SCRATCH_BYTES, &n) : ERR_NOMEM;
+  c->flooded = rv == 0 && n >= FLOOD_BYTES;
+  c->read_end = rv != ERR_NOMEM && rv != ERR_AGAIN && n == 0;
+  buf_commit(&c->leftover, n);
+  return n > 0;
+}
+
+bool connection_peek(struct connection *c, uint8_t *ret_opcode,
+                     struct slice *ret_data) {
+  if (!conn_receiving(c) || c->state != CONN_OPEN || c->message)
+    return false;
+  if (frames_peek(&c->frames, buf_slice(&c->leftover), ret_opcode, ret_data))
+    return true;
+  return read_ahead(c) &&
+         frames_peek(&c->frames, buf_slice(&c->leftover), ret_opcode, ret_data);
+}
+
+void connection_took(struct connection *c, struct slice data) {
+  size_t end = (size_t)(data.p + data.len - (char *)buf_bytes(&c->leftover));
+  buf_consume(&c->leftover, end);
+  if (c->read_timeout_ns)
+    c->read_at = conn_after(loop_now_ns(c->loop), c->read_timeout_ns);
 }
 
 /* What an idle connection need not hold. */

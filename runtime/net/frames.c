@@ -228,6 +228,30 @@ int frames_recv(struct frames *f, struct slice *in, struct frames_event *ret) {
                                : recv_data(f, in, ret);
 }
 
+bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
+                 struct slice *ret_data) {
+  const uint8_t *p = (const uint8_t *)in.p;
+  size_t len, header = 2;
+  if (in.len < header || (p[0] != (FIN | WS_TEXT) && p[0] != (FIN | WS_BINARY)))
+    return false;
+  if (f->fail_code != 0 || f->in_frame || f->header_len != 0 || f->message != 0)
+    return false;
+  len = p[1];
+  if (len == 126 && in.len >= 4) {
+    header = 4;
+    len = (size_t)p[2] << 8 | p[3];
+    if (len < 126)
+      return false;
+  } else if (len >= 126) { /* masked, or longer than is worth while */
+    return false;
+  }
+  if (len > in.len - header || len > f->read_limit)
+    return false;
+  *ret_opcode = p[0] & 15;
+  *ret_data = (struct slice){in.p + header, len};
+  return *ret_opcode != WS_TEXT || utf8_valid(*ret_data);
+}
+
 size_t frames_payload_left(const struct frames *f) {
   if (!f->in_frame || is_control(f->opcode) || f->message_deflated)
     return 0;

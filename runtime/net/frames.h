@@ -97,6 +97,13 @@ void frames_init(struct frames *f, uint64_t read_limit, bool deflate);
  * soon as it is there. */
 int frames_recv(struct frames *f, struct slice *in, struct frames_event *ret);
 
+/* Between messages: is the next thing in |in| a whole message in one frame, not
+ * compressed, with nothing wrong about it?  Then true, with its opcode and its
+ * payload, and frames_recv would say the same of it; false says nothing.  The
+ * caller may go on behind the payload without frames_recv. */
+bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
+                 struct slice *ret_data);
+
 /* So many bytes at least belong to the data message under way and may be given
  * to frames_recv from where they shall end up: the next event is then exactly
  * they.  0: there is no message, or it is compressed. */

@@ -63,7 +63,8 @@ static inline bool timer_active(const struct timer *t) {
 }
 
 /* Calls |fn| once at the end of this turn, or at once in the next; embedded in
- * its owner.  For frees and callbacks that must not run re-entrantly. */
+ * its owner.  For frees and callbacks that must not run re-entrantly.  Those
+ * that come of deferred calls have a few rounds in the same turn. */
 struct deferred {
   struct list node;
   void (*fn)(struct deferred *d, void *ud);

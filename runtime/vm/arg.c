@@ -1,6 +1,8 @@
 /* arg.c - arguments of Lua functions to sizes and slices; read-only tables. */
 #include "runtime/vm/arg.h"
 
+#include "runtime/vm/state.h"
+
 size_t arg_size(lua_State *L, int arg, size_t min, size_t max) {
   lua_Integer n = luaL_checkinteger(L, arg);
   luaL_argcheck(L, n >= 0 && (lua_Unsigned)n >= min && (lua_Unsigned)n <= max,
@@ -90,6 +92,7 @@ void object_bury(lua_State *L, int idx) {
 
 void meta_new(lua_State *L, const char *tname, const luaL_Reg *methods,
               const luaL_Reg *meta) {
+  struct state *st = state_of(L);
   luaL_checkstack(L, 6, NULL);
   if (luaL_newmetatable(L, tname)) {
     if (meta)
@@ -101,6 +104,9 @@ void meta_new(lua_State *L, const char *tname, const luaL_Reg *methods,
     }
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
+    if (st->nmetas < STATE_METAS)
+      st->metas[st->nmetas++] =
+          (struct state_meta){tname, lua_topointer(L, -1)};
   }
   lua_pop(L, 1);
 }

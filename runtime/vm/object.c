@@ -51,14 +51,32 @@ void *object_get(lua_State *L, int idx) {
   return box->object;
 }
 
+/* As luaL_testudata, which looks into two tables each time.  Metatables stay in
+ * the registry until the end, so that their addresses tell them apart. */
+static const struct box *test(lua_State *L, int idx, const char *meta) {
+  const struct state *st = state_of(L);
+  const struct box *box = lua_touserdata(L, idx);
+  const void *table;
+  if (!box || !lua_getmetatable(L, idx))
+    return NULL;
+  table = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  for (size_t i = 0; i < st->nmetas; i++)
+    if (st->metas[i].name == meta)
+      return st->metas[i].table == table ? box : NULL;
+  return luaL_testudata(L, idx, meta); /* one of many, or under another name */
+}
+
 void *object_check(lua_State *L, int arg, const char *meta) {
-  const struct box *box = luaL_checkudata(L, arg, meta);
-  luaL_argexpected(L, box->object, arg, meta);
+  const struct box *box = test(L, arg, meta);
+  if (!box)
+    luaL_checkudata(L, arg, meta); /* raises */
+  luaL_argexpected(L, box && box->object, arg, meta);
   return box->object;
 }
 
 void *object_test(lua_State *L, int idx, const char *meta) {
-  const struct box *box = luaL_testudata(L, idx, meta);
+  const struct box *box = test(L, idx, meta);
   return box ? box->object : NULL;
 }
 

@@ -75,6 +75,13 @@ struct script_result {
 
 enum park_kind { PARK_NONE, PARK_WAIT, PARK_YIELD, PARK_PREEMPT, PARK_STOP };
 
+/* A metatable of host objects: for object.c, which asks often. */
+#define STATE_METAS 16
+struct state_meta {
+  const char *name; /* as meta_new was given it: compared by address */
+  const void *table;
+};
+
 struct state {
   lua_State *L;    /* the main thread: never runs script code */
   struct mem base; /* what the struct itself came from */
@@ -89,6 +96,8 @@ struct state {
   struct state_host host;
   void *services;      /* what modules need; see modules/services.h */
   struct list objects; /* of object.h */
+  size_t nmetas;
+  struct state_meta metas[STATE_METAS];
 
   /* of env.c */
   unsigned libraries; /* a bit for each that is open */
