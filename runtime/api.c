@@ -114,6 +114,35 @@ struct mem api_mem(const cordon_allocator *alloc) {
   return alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
 }
 
+void api_config_init(void *cfg, size_t size) {
+  if (size < sizeof size)
+    return; /* not even room for its size */
+  memset(cfg, 0, size);
+  memcpy(cfg, &size, sizeof size);
+}
+
+int api_config_take(void *cfg, size_t size, const void *given,
+                    cordon_error *reterr) {
+  const char *bytes = given;
+  size_t given_size = 0;
+  struct err e;
+  api_config_init(cfg, size);
+  if (!given)
+    return CORDON_OK;
+  memcpy(&given_size, given, sizeof given_size);
+  if (given_size < sizeof given_size)
+    return api_invalid(reterr, "the configuration was not initialized");
+  for (size_t i = size; i < given_size; i++)
+    if (bytes[i] != 0) {
+      err_setf(&e, ERR_UNSUPPORTED,
+               "the configuration asks for what this version does not know");
+      return api_error(reterr, &e);
+    }
+  memcpy((char *)cfg + sizeof size, bytes + sizeof size,
+         (given_size < size ? given_size : size) - sizeof size);
+  return CORDON_OK;
+}
+
 int api_write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud) {
   if (rv == 0)
     write(ud, (const char *)buf_bytes(b), b->len);
@@ -460,25 +489,10 @@ int cordon_explain_errors(const cordon_scope *scope,
 
 /* ---------------------------------------------------------------- host --- */
 
-/* Copies what caller and library both know of a config. */
-#define TAKE_CONFIG(local, given, init)                                        \
-  do {                                                                         \
-    size_t n_;                                                                 \
-    init(&(local));                                                            \
-    if (given) {                                                               \
-      n_ = (given)->struct_size < sizeof(local) ? (given)->struct_size         \
-                                                : sizeof(local);               \
-      memcpy(&(local), (given), n_);                                           \
-    }                                                                          \
-    (local).struct_size = sizeof(local);                                       \
-  } while (0)
-
 void cordon_host_config_init_sized(cordon_host_config *cfg,
                                    size_t struct_size) {
-  if (!cfg)
-    return;
-  memset(cfg, 0, struct_size);
-  cfg->struct_size = struct_size;
+  if (cfg)
+    api_config_init(cfg, struct_size);
 }
 
 int cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
@@ -487,9 +501,11 @@ int cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
   struct host_config hc;
   struct mem m;
   struct err e;
+  int rv;
   if (!ret_host)
     return api_invalid(reterr, "ret_host is required");
-  TAKE_CONFIG(cfg, config, cordon_host_config_init);
+  if ((rv = api_config_take(&cfg, sizeof cfg, config, reterr)) != CORDON_OK)
+    return rv;
   m = api_mem(&cfg.alloc);
   hc = (struct host_config){.ca_file = cfg.ca_file,
                             .dns_servers = cfg.dns_servers,
@@ -505,11 +521,11 @@ void cordon_host_free(cordon_host *host) {
 }
 
 int cordon_host_fd(const cordon_host *host) {
-  return loop_fd(host->loop);
+  return host ? loop_fd(host->loop) : -1;
 }
 
 int cordon_host_timeout_ms(const cordon_host *host) {
-  return loop_timeout_ms(host->loop);
+  return host ? loop_timeout_ms(host->loop) : -1;
 }
 
 int cordon_host_dispatch(cordon_host *host, cordon_error *reterr) {
@@ -525,10 +541,8 @@ int cordon_host_dispatch(cordon_host *host, cordon_error *reterr) {
 
 void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
                                       size_t struct_size) {
-  if (!cfg)
-    return;
-  memset(cfg, 0, struct_size);
-  cfg->struct_size = struct_size;
+  if (cfg)
+    api_config_init(cfg, struct_size);
 }
 
 int cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
@@ -536,9 +550,11 @@ int cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
                        cordon_error *reterr) {
   cordon_sandbox_config cfg;
   struct err e;
+  int rv;
   if (!ret_sandbox || !host || !config)
     return api_invalid(reterr, "ret_sandbox, host and config are required");
-  TAKE_CONFIG(cfg, config, cordon_sandbox_config_init);
+  if ((rv = api_config_take(&cfg, sizeof cfg, config, reterr)) != CORDON_OK)
+    return rv;
   if (sandbox_new(ret_sandbox, host, &cfg, &e) != 0)
     return api_error(reterr, &e);
   return CORDON_OK;

@@ -22,6 +22,14 @@ int api_invalid(cordon_error *out, const char *what);
 int api_fail_as(int public_code, cordon_error *out, const struct err *e);
 
 struct mem api_mem(const cordon_allocator *alloc); /* may be NULL */
+/* Structs that begin with their size.  Zeroes one of |size| bytes. */
+void api_config_init(void *cfg, size_t size);
+/* Takes over into |cfg| (|size| bytes) what both the caller and this library
+ * know; |given| may be NULL.  CORDON_OK, CORDON_E_INVALID (it was not
+ * initialized), CORDON_E_UNSUPPORTED (the caller is newer, and wants what it
+ * knows alone) */
+int api_config_take(void *cfg, size_t size, const void *given,
+                    cordon_error *reterr);
 /* Writes |b|, which came to |rv|, and lets it go. */
 int api_write_out(struct buf *b, int rv, cordon_write_fn *write, void *ud);
 

@@ -4,10 +4,8 @@
 
 void cordon_lint_config_init_sized(cordon_lint_config *cfg,
                                    size_t struct_size) {
-  if (!cfg)
-    return;
-  memset(cfg, 0, struct_size);
-  cfg->struct_size = struct_size;
+  if (cfg)
+    api_config_init(cfg, struct_size);
 }
 
 struct finding_out {
@@ -44,10 +42,8 @@ int cordon_policy_lint(const cordon_policy *policy,
   struct lint_options o;
   struct err e;
   int rv;
-  cordon_lint_config_init(&cfg);
-  if (config)
-    memcpy(&cfg, config,
-           config->struct_size < sizeof cfg ? config->struct_size : sizeof cfg);
+  if ((rv = api_config_take(&cfg, sizeof cfg, config, reterr)) != CORDON_OK)
+    return rv;
   if (!policy || !fn || (!cfg.suites && cfg.nsuites > 0))
     return api_invalid(reterr, "policy, fn and suites are required");
   if (!policy_set_is_finished(set))

@@ -121,6 +121,8 @@ cordon_wait *cordon_wait_begin(struct lua_State *L, const char *what) {
 }
 
 void cordon_wait_on_gone(cordon_wait *wait, void (*gone)(void *ud), void *ud) {
+  if (!wait)
+    return;
   wait->gone = gone;
   wait->ud = ud;
 }
@@ -139,6 +141,8 @@ int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
 }
 
 void cordon_wait_end(cordon_wait *wait) {
+  if (!wait)
+    return;
   wait->ended = true;
   wait_wake(&wait->wait);
 }

@@ -99,9 +99,8 @@ int host_workers(struct cordon_host *h, struct err *e) {
 
 int host_dispatch(struct cordon_host *h, int wait_ms, struct err *e) {
   int rv;
-  if (h->busy)
+  if (atomic_exchange(&h->busy, true)) /* or by another thread */
     return err_setf(e, ERR_BUSY, "called from inside a callback");
-  h->busy = true;
   if (atomic_exchange(&h->cancel_asked, false))
     list_foreach (it, &h->sandboxes)
       sandbox_look_at_cancel(list_entry(it, struct cordon_sandbox, node));

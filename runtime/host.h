@@ -31,7 +31,7 @@ struct cordon_host {
   struct list departing;
   struct list relays;
   struct list orphans;      /* calls of scripts that outlive their sandbox */
-  bool busy;                /* inside dispatch: callbacks may not re-enter */
+  atomic_bool busy;         /* inside dispatch: callbacks may not re-enter */
   atomic_bool cancel_asked; /* of some sandbox */
 };
 
