@@ -556,16 +556,12 @@ static bool is_connected(int fd) {
 }
 
 /* The descriptor for the worker: the socket itself, or one end of a relay to
- * it, since the keys of TLS stay here.  -1 with errno: neither |*s| nor
- * anything else is left. */
+ * it, since the keys of TLS stay here, and so does a socket that the peer has
+ * reset meanwhile: what came before is the script's all the same.  -1 with
+ * errno: neither |*s| nor anything else is left. */
 static int fd_for_worker(struct remote *r, struct stream *s,
                          struct remote_open *open) {
-  int fd = stream_take_fd(s), pair[2];
-  if (fd >= 0 && !is_connected(fd)) { /* the peer has reset it meanwhile */
-    close(fd);
-    errno = ENOTCONN;
-    return -1;
-  }
+  int fd = is_connected(s->fd) ? stream_take_fd(s) : -1, pair[2];
   if (fd >= 0)
     return fd;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
