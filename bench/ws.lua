@@ -9,9 +9,13 @@ local WINDOW, SAMPLE, OPENING = 64, 16, 100
 
 local options = {channel_capacity = 256, read_limit = 128 << 20}
 local texts = {string.rep("abcdefghijklmnopqrstuvwxyz", size // 26 + 1):sub(1, size)}
-if mode == "pipelinez" then
-  options.compression = websocket.COMPRESSION.CONTEXT_TAKEOVER
+local compressed = {pipelinez = "CONTEXT_TAKEOVER", manyz = "CONTEXT_TAKEOVER",
+                    manyz0 = "NO_CONTEXT"}
+if compressed[mode] then
+  options.compression = websocket.COMPRESSION[compressed[mode]]
   options.compression_threshold = 0
+end
+if mode == "pipelinez" then
   for i = 1, 16 do texts[i] = bench.text((i - 1) * size, size) end
 end
 
@@ -32,7 +36,7 @@ local function receive(ch)
   if #msg.data ~= size then error("wrong size: " .. #msg.data) end
 end
 
-if mode == "many" then
+if mode:sub(1, 4) == "many" then
   local rss, done = bench.rss(), channel.new(OPENING)
   local clients = {}
   bench.start()
@@ -48,6 +52,8 @@ if mode == "many" then
   bench.start()
   for i = 1, conns do send(clients[i], texts[1]) end
   for i = 1, conns do receive(clients[i]:channel()) end
+  -- zlib's memory is there from the first message on
+  if compressed[mode] then each = (bench.rss() - rss) / conns end
   bench.finish(conns, conns * size, conns / seconds, each)
   return
 end

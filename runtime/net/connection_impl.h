@@ -41,9 +41,9 @@ struct connection {
   unsigned depth; /* of calls from the loop that are using |this| */
   bool freed;     /* the last of them frees the memory */
 
-  struct opening *opening; /* until it is open, and */
+  struct opening *opening;                /* until it is open, and */
   void (*opening_free)(struct opening *); /* of connection_dial.c */
-  struct stream *stream;   /* from then on */
+  struct stream *stream;                  /* from then on */
   struct timer timer;
   struct deferred kick;
   char *subprotocol;
@@ -66,7 +66,8 @@ struct connection {
   size_t inflated; /* bytes that came of compressed ones in this turn */
   bool control_messages;
   bool paused;
-  bool flooded;  /* the last read brought much */
+  bool flooded;  /* the last read brought much, */
+  bool took;     /* and the owner took messages out of it by itself */
   bool more;     /* something may be there that the poller does not tell */
   bool read_end; /* EOF or an error: nothing more comes */
   bool hung_up;  /* reported while nothing was to be read: not watched */

@@ -305,13 +305,15 @@ static int read_some(struct connection *c, struct slice *ret,
 /* ---------------------------------------------------- read by the owner --- */
 
 /* The socket is asked again only if it had so much the last time that there may
- * be more: then what comes next is most likely more of the same. */
+ * be more, and only by who took messages out of that: long ones are better read
+ * to where they belong. */
 static bool read_ahead(struct connection *c) {
   size_t n = 0;
   uint8_t *p;
   int rv;
-  if (!c->flooded || c->read_end || c->leftover.len > 0)
+  if (!c->flooded || !c->took || c->read_end || c->leftover.len > 0)
     return false;
+  c->took = false;
   c->more = true; /* who stops in the middle leaves the rest to the loop */
   conn_kick(c);
   p = buf_reserve(&c->leftover, LOOP_SCRATCH_BYTES, NULL);
@@ -335,6 +337,7 @@ bool connection_peek(struct connection *c, uint8_t *ret_opcode,
 void connection_took(struct connection *c, struct slice data) {
   size_t end = (size_t)(data.p + data.len - (char *)buf_bytes(&c->leftover));
   buf_consume(&c->leftover, end);
+  c->took = true;
   if (c->read_timeout_ns)
     c->read_at = conn_after(loop_now_ns(c->loop), c->read_timeout_ns);
 }
