@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define SKIPPED 77
+#define PATIENCE_MS 60000
 
 static const char script[] = "print 'ready'\n"
                              "require('time').sleep('1h')\n";
@@ -44,8 +45,9 @@ static void on_output(void *ud, const char *data, size_t len) {
 
 static void turn(cordon_host *host) {
   struct pollfd p = {.fd = cordon_host_fd(host), .events = POLLIN};
+  int wait_ms = cordon_host_timeout_ms(host);
   cordon_error err;
-  poll(&p, 1, cordon_host_timeout_ms(host));
+  poll(&p, 1, wait_ms < 0 || wait_ms > 1000 ? 1000 : wait_ms);
   if (cordon_host_dispatch(host, &err) != CORDON_OK)
     fail("dispatch", &err);
 }
@@ -137,8 +139,13 @@ static int run(size_t n, const char *worker, long most_kib) {
     if (cordon_sandbox_new(&all[i], host, &sc, &err) != CORDON_OK ||
         cordon_sandbox_load(all[i], &source, NULL, 0, &err) != CORDON_OK)
       fail("sandbox", &err);
-  while (nready < n)
+  while (nready < n) {
     turn(host);
+    if (now_ms() - begin > PATIENCE_MS) {
+      fprintf(stderr, "workers: %zu of %zu have begun\n", nready, n);
+      return 1;
+    }
+  }
   running = now_ms();
   measure(&h);
   end = now_ms();
