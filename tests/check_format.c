@@ -373,7 +373,7 @@ START_TEST(no_memory) {
     struct err e;
     failing_mem_init(&fm, n);
     rv = format(&out, text, &fm.mem, &e);
-    ck_assert(rv == 0 || rv == ERR_NOMEM);
+    ck_assert_msg(rv == 0 || rv == ERR_NOMEM, "%zu: %s", n, e.message);
     ck_assert_int_eq(e.code, rv);
     if (rv != 0)
       ck_assert_uint_eq(out.len, 0);

@@ -763,7 +763,7 @@ START_TEST(survives_want_of_memory) {
   int rv = ERR_NOMEM;
 
   world_init(&w, &d, 25);
-  for (size_t n = 0; rv == ERR_NOMEM; n++) {
+  for (size_t n = 0; rv == ERR_NOMEM; n += 1 + n / 32) {
     failing_mem_init(&fm, n);
     rv = build(&fm.mem, &w);
     ck_assert_uint_eq(fm.live_bytes, 0);
