@@ -67,6 +67,47 @@ static void random_requests(size_t limit, size_t max_bytes, size_t fail_at,
   region_drop(&r); /* nothing there */
 }
 
+/* Threads are told apart from other blocks of their size, and those that are
+ * marked are counted until they are freed. */
+START_TEST(threads_are_counted) {
+  enum { THREADS = 200, BYTES = 208, THREAD_TAG = 8 };
+  struct failing_mem fm;
+  struct account a;
+  struct region r;
+  uintptr_t *threads[THREADS], *other;
+  failing_mem_init(&fm, SIZE_MAX);
+  account_init(&a, &fm.mem, 1 << 20);
+  region_init(&r, &fm.mem, &a);
+  for (size_t round = 0; round < 3; round++) {
+    for (size_t i = 0; i < THREADS; i++) {
+      threads[i] = region_alloc(&r, NULL, THREAD_TAG, BYTES);
+      ck_assert_ptr_nonnull(threads[i]);
+      memset(threads[i], 0, BYTES);
+      if (i % 3 == 0) {
+        threads[i][0] = REGION_COUNTED;
+        r.counted++;
+      }
+      other = region_alloc(&r, NULL, 5, BYTES);
+      ck_assert_ptr_nonnull(other);
+      memset(other, 0xff, BYTES); /* looks like one that counts */
+      region_alloc(&r, other, BYTES, 0);
+    }
+    ck_assert_uint_eq(r.counted, (THREADS + 2) / 3);
+    ck_assert_uint_eq(a.outside, THREADS * BYTES);
+    for (size_t i = 0; i < THREADS; i++)
+      region_alloc(&r, threads[i], BYTES, 0);
+    ck_assert_uint_eq(r.counted, 0);
+    ck_assert_uint_eq(a.outside, 0);
+  }
+  /* the main thread is no small block */
+  other = region_alloc(&r, NULL, THREAD_TAG, 1500);
+  ck_assert_ptr_nonnull(other);
+  region_alloc(&r, other, 1500, 0);
+  region_drop(&r);
+  ck_assert_uint_eq(fm.live_bytes, 0);
+}
+END_TEST
+
 START_TEST(requests_of_every_size) {
   random_requests(SIZE_MAX, 3000, FAIL_NEVER, 20000);
   random_requests(SIZE_MAX, 60, FAIL_NEVER, 20000);
@@ -172,6 +213,7 @@ END_TEST
 static Suite *suite(void) {
   Suite *s = suite_create("region");
   TCase *tc = tcase_create("region");
+  tcase_add_test(tc, threads_are_counted);
   tcase_add_test(tc, requests_of_every_size);
   tcase_add_test(tc, a_host_that_refuses);
   tcase_add_test(tc, phases);

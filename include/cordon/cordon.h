@@ -812,7 +812,7 @@ typedef struct cordon_limits {
                                    the script */
   uint64_t cpu_ms;              /* 10 s    CPU time of all tasks */
   uint64_t deadline_ms;         /* none    from load to end, on the wall */
-  uint64_t tasks;               /* 10 000  alive at a time */
+  uint64_t tasks;               /* 10 000  tasks and coroutines that are alive */
   uint64_t timers;              /* 10 000  pending at a time */
   uint64_t connections;         /* 64      open at a time */
   uint64_t connects_per_minute; /* 600 */

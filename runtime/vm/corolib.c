@@ -125,6 +125,7 @@ static int close_thread(lua_State *L, lua_State *co) {
   st->running = L;
   st->blocked_resumers--;
   st->closing--;
+  thread_uncount(co);
   return status;
 }
 
@@ -166,7 +167,9 @@ static int wrap_call(lua_State *L) {
 static int co_create(lua_State *L) {
   lua_State *co;
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  sched_admit(L, "coroutines");
   co = lua_newthread(L);
+  thread_count(co);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   return 1;

@@ -1,6 +1,7 @@
 /* region.c - the memory of one lua_State, which can be thrown away at once. */
 #include "runtime/vm/region.h"
 
+#include <lua.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -383,6 +384,21 @@ static void give(struct region *r, void *p, size_t n) {
     large_give(r, p);
 }
 
+/* But for the main thread, which is larger and never freed alone. */
+static void *thread_take(struct region *r, size_t n) {
+  char *p = small_take(r, n + REGION_THREAD_AT);
+  return p ? p + REGION_THREAD_AT : NULL;
+}
+
+static bool is_thread(const void *p) {
+  return (uintptr_t)p % REGION_ALIGN == REGION_THREAD_AT;
+}
+
+static void thread_give(struct region *r, void *p, size_t n) {
+  r->counted -= (*(const uintptr_t *)p & REGION_COUNTED) != 0;
+  small_give(r, (char *)p - REGION_THREAD_AT, n + REGION_THREAD_AT);
+}
+
 static void *move(struct region *r, void *p, size_t old_n, size_t new_n) {
   void *to;
   if (old_n == 0) /* Lua never says so, the contract of mem_fn might */
@@ -411,20 +427,28 @@ static void *move(struct region *r, void *p, size_t old_n, size_t new_n) {
 void *region_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
   struct region *r = ud;
   struct account *a = r->account;
+  bool thread = false;
   if (!ptr) {
     if (new_size == 0)
       return NULL;
-    old_size = 0; /* Lua passes a type tag here */
+    thread = old_size == LUA_TTHREAD &&
+             new_size <= REGION_SMALL_MAX - REGION_THREAD_AT;
+    old_size = 0; /* it was a type tag */
   } else if (new_size == 0) {
     if (r->keeps)
       return NULL;
-    if (old_size != 0)
+    if (is_thread(ptr))
+      thread_give(r, ptr, old_size);
+    else if (old_size != 0)
       give(r, ptr, old_size);
     account_outside(a, old_size, 0);
     return NULL;
   }
   if (new_size <= old_size || account_allows(a, new_size - old_size)) {
-    ptr = ptr ? move(r, ptr, old_size, new_size) : take(r, new_size);
+    if (ptr)
+      ptr = move(r, ptr, old_size, new_size);
+    else
+      ptr = thread ? thread_take(r, new_size) : take(r, new_size);
     if (ptr) {
       account_outside(a, old_size, new_size);
       r->failing = r->failing && new_size <= old_size;

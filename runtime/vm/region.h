@@ -9,6 +9,11 @@
  * them is bounded: by a quarter of the limit and some change, above which it
  * refuses, and it looks for pages that are wholly free before it takes more.
  *
+ * Threads are known when they are freed, so that coroutines that are alive can
+ * be counted: Lua says at an allocation that it is for a thread, and the blocks
+ * of threads, and no others, begin REGION_THREAD_AT bytes behind a multiple of
+ * REGION_ALIGN (a lua_State holds nothing that needs more than a pointer does).
+ *
  * region_alloc may be left at any instruction (gate.h): what is inconsistent
  * then are free lists, which nobody looks at any more.  The lists that
  * region_drop follows change behind the gate. */
@@ -21,6 +26,10 @@
 #define REGION_SMALL_MAX 1024 /* bytes; above it blocks are the host's */
 #define REGION_ALIGN 16
 #define REGION_CLASSES (REGION_SMALL_MAX / REGION_ALIGN)
+#define REGION_THREAD_AT 8
+/* A bit of a thread's first word, which is its extra space: it is one of
+ * |region.counted|.  Whoever sets it adds one, whoever clears it takes one. */
+#define REGION_COUNTED ((uintptr_t)8)
 
 struct region_block;
 struct region_chunk;
@@ -40,6 +49,7 @@ struct region {
   size_t cut;        /* bytes of pages in use */
   size_t small;      /* of them in the script's hands */
   size_t swept_cut;  /* |cut| when free pages were last looked for */
+  size_t counted;    /* threads with REGION_COUNTED */
   bool keeps;        /* nothing is given back until region_drop */
   bool failing;      /* the last request was refused */
   unsigned failures; /* requests that were refused twice, so for good */

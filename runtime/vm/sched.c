@@ -197,11 +197,64 @@ static struct task *spawn(lua_State *L, int nargs) {
   return t;
 }
 
-void task_spawn(lua_State *L, int nargs) {
+/* -------------------------------------------------- how many are alive --- */
+
+/* What is garbage still counts until it is collected.  So at the limit all
+ * garbage is; that costs time in proportion to the heap, and must not happen
+ * for each of many coroutines: it is paid for with attempts to make one, so
+ * many of them each, and some recounts may be owed.  Where no more can be, the
+ * last answer holds: no room; or room for some, and by then one has been paid
+ * for. */
+#define RECOUNTS_OWED 32
+
+static size_t recount_price(const struct state *st) {
+  uint64_t price = st->limits.tasks / 64;
+  return price < 64              ? 64
+         : price > SIZE_MAX / 64 ? SIZE_MAX / 64
+                                 : (size_t)price;
+}
+
+static size_t alive(const struct state *st) {
+  return st->ntasks + st->region.counted;
+}
+
+static bool recount(lua_State *L) {
   struct state *st = state_of(L);
-  if (st->ntasks >= st->limits.tasks)
-    luaL_error(L, "too many tasks: %d are alive, which is the limit",
-               (int)st->ntasks);
+  size_t price = recount_price(st);
+  if (st->recount_debt > (RECOUNTS_OWED - 1) * price)
+    return st->recount_found_room && alive(st) - st->limits.tasks < price;
+  st->recount_debt += price;
+  lua_gc(L, LUA_GCCOLLECT);
+  st->recount_found_room = alive(st) < st->limits.tasks;
+  return st->recount_found_room;
+}
+
+void sched_admit(lua_State *L, const char *what) {
+  struct state *st = state_of(L);
+  if (st->recount_debt > 0)
+    st->recount_debt--;
+  if (alive(st) >= st->limits.tasks && !recount(L))
+    luaL_error(L,
+               "too many %s: %I tasks and coroutines are alive, which is the "
+               "limit",
+               what, (LUAI_UACINT)alive(st));
+}
+
+void thread_count(lua_State *co) {
+  *(uintptr_t *)lua_getextraspace(co) |= THREAD_COUNTED;
+  state_of(co)->region.counted++;
+}
+
+void thread_uncount(lua_State *co) {
+  uintptr_t *extra = lua_getextraspace(co);
+  if (*extra & THREAD_COUNTED) {
+    *extra &= ~(uintptr_t)THREAD_COUNTED;
+    state_of(co)->region.counted--;
+  }
+}
+
+void task_spawn(lua_State *L, int nargs) {
+  sched_admit(L, "tasks");
   spawn(L, nargs);
 }
 
@@ -547,11 +600,14 @@ int sched_resume(lua_State *L, lua_State *co, int nargs, int *ret_n) {
   st->blocked_resumers -= blocked;
   st->no_wait_resumers -= no_wait;
   if (status == LUA_YIELD && st->park != PARK_NONE) {
-    thread_set_flags(co, st,
-                     THREAD_PARKED | (thread_flags(co) & THREAD_NO_WAIT));
+    thread_set_flags(
+        co, st,
+        THREAD_PARKED | (thread_flags(co) & (THREAD_NO_WAIT | THREAD_COUNTED)));
     return SCHED_PARKED;
   }
-  thread_set_flags(co, st, 0);
+  thread_set_flags(co, st, thread_flags(co) & THREAD_COUNTED);
+  if (status != LUA_YIELD)
+    thread_uncount(co);
   return status;
 }
 

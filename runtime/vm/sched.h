@@ -80,6 +80,13 @@ void task_kill(struct state *st, uint64_t id);
  * kind.  Calls nothing of the script; may raise (memory). */
 void sched_describe(lua_State *L, int idx, struct err *e);
 
+/* Raises where one more task or coroutine would be more than the limit; |what|
+ * names it in the plural.  Coroutines count from thread_count on until they are
+ * dead (thread_uncount) or collected. */
+void sched_admit(lua_State *L, const char *what);
+void thread_count(lua_State *co);
+void thread_uncount(lua_State *co); /* harmless when it does not count */
+
 /* The deferred call of a state: runs ready tasks for a slice. */
 void sched_run(struct deferred *d, void *ud);
 /* Ends the script: no task runs any more. */

@@ -98,6 +98,8 @@ struct state {
   struct list objects; /* of object.h */
   size_t nmetas;
   struct state_meta metas[STATE_METAS];
+  size_t untold;       /* bytes of them that Lua's collector has not heard of */
+  size_t uncollected;  /* bytes of them since objects_collect, near the limit */
 
   /* of env.c */
   unsigned libraries; /* a bit for each that is open */
@@ -127,6 +129,9 @@ struct state {
   struct list ready;
   size_t ntasks;
   uint64_t last_task_id;
+  /* Coroutines are in region.counted; see sched_admit. */
+  size_t recount_debt;
+  bool recount_found_room;   /* the last one did */
   unsigned blocked_resumers; /* of the running chain, that cannot yield */
   unsigned no_wait_resumers; /* of the running chain, in a callback */
   unsigned closing;          /* coroutines being closed, one inside the other */
@@ -142,6 +147,8 @@ struct state {
 #define THREAD_IS_TASK 1u /* run by the scheduler, not by coroutine.resume */
 #define THREAD_PARKED 2u  /* on the chain of a task that waits */
 #define THREAD_NO_WAIT 4u /* in a callback of a C function: see sched.h */
+#define THREAD_COUNTED 8u /* a coroutine that is alive: see sched_admit */
+_Static_assert(THREAD_COUNTED == REGION_COUNTED, "the region looks for it");
 static inline struct state *state_of(lua_State *L) {
   return (struct state *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)15);
 }

@@ -1,6 +1,6 @@
 -- close-chain.lua - coroutines that close coroutines do not overflow C's stack.
 -- status: 0
--- args: --memory 200MiB
+-- args: --memory 200MiB --max-tasks 100000
 -- stdout: closed
 local last
 for _ = 1, 20000 do
