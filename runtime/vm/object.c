@@ -4,6 +4,8 @@
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 
+#define UNTOLD_MAX 4096
+
 /* The userdata.  A script can still find it in a weak table after the collector
  * has found that nobody else can, and may be inside of a function of the object
  * when the finalizer comes.  So it is collected twice: the first time nothing
@@ -30,10 +32,33 @@ static struct object *take(struct state *st, size_t size, struct box *box) {
   return o;
 }
 
+/* Lua's collector knows of the box alone, and would let much more garbage pile
+ * up than it thinks: it is told of the rest as if it had been asked for it.
+ * And its emergency collections call no finalizers, so where one comes near the
+ * limit, objects that are garbage are let go of before it. */
+static void tell_collector(lua_State *L, size_t size) {
+  struct state *st = state_of(L);
+  size_t limit = st->account.limit;
+  st->untold += size;
+  st->uncollected += size;
+  if (st->uncollected > limit / 64 + UNTOLD_MAX &&
+      !account_allows(&st->account, limit / 4)) {
+    st->uncollected = 0;
+    objects_collect(L);
+  }
+  if (st->untold >= UNTOLD_MAX) {
+    int kib = (int)(st->untold / 1024);
+    st->untold %= 1024;
+    lua_gc(L, LUA_GCSTEP, kib);
+  }
+}
+
 void *object_new(lua_State *L, const char *meta, size_t size, int nuv) {
   struct state *st = state_of(L);
-  struct box *box = lua_newuserdatauv(L, sizeof *box, nuv);
+  struct box *box;
   void *o;
+  tell_collector(L, size);
+  box = lua_newuserdatauv(L, sizeof *box, nuv);
   *box = (struct box){NULL, NULL};
   luaL_setmetatable(L, meta);
   o = take(st, size, box);

@@ -23,21 +23,30 @@ static int on_panic(lua_State *L) {
   return 0;
 }
 
-/* Lua warns of one thing only, a finalizer that failed: where C's stack is used
- * up or no memory is left for its call, it did not even begin.  Finalizers are
- * the host's, scripts have none, and an object whose finalizer did not run is
- * still in the lists of the loop when Lua frees it.  So the script ends here,
- * as out of memory, and nothing of it is given back before those lists have
- * been seen to. */
-static void on_warning(void *ud, const char *message, int to_be_continued) {
+/* Lua warns of one thing only, a finalizer that failed: where a stack is used
+ * up or no memory is left for its call, it did not even begin, and never will.
+ * Scripts have none.  An object of ours (object.h) does without: it is there
+ * until the script ends, and knows when what it points to goes.  But userdata
+ * of the host's own modules may be linked to who knows what, and Lua will free
+ * it: so a script that uses such modules ends here, as out of memory, and
+ * nothing of it is given back before. */
+static void on_warning(void *ud, const char *piece, int to_be_continued) {
+  static const char *const not_begun[] = {"not enough memory", "stack overflow",
+                                          "error in error handling"};
   struct state *st = ud;
-  (void)message;
   (void)to_be_continued;
-  st->region.keeps = true;
-  if (st->stop == STOP_NONE)
-    st->stop = STOP_MEMORY;
-  if (!st->host_code)
-    gate_abandon(st->preempt, NULL);
+  if (!st->host_code) {
+    /* it was not the script that wanted memory then */
+    if (strstr(piece, "not enough memory") && st->region.failures > 0)
+      st->region.failures--;
+    return;
+  }
+  for (size_t i = 0; i < sizeof not_begun / sizeof *not_begun; i++)
+    if (strstr(piece, not_begun[i])) {
+      st->region.keeps = true;
+      if (st->stop == STOP_NONE)
+        st->stop = STOP_MEMORY;
+    }
 }
 
 static int open_all(lua_State *L) {
@@ -296,8 +305,8 @@ int state_load(struct state *st, const char *name, struct slice text,
   preempt_leave(st->preempt);
   st->cpu_ns = state_cpu_used_ns(st);
   st->run_started_cpu_ns = 0;
-  if (!whole || sched_look_at_limits(st)) {
-    st->abandoned = !whole;
+  st->abandoned = !whole;
+  if (sched_look_at_limits(st) || !whole) { /* it says which in both cases */
     sched_stop_error(st, e);
     sched_cancel_all(st);
     deferred_cancel(&st->run);
