@@ -103,7 +103,7 @@ struct mem account_mem(struct account *a) {
 
 /* --------------------------------------------------------------- arena --- */
 
-#define ARENA_BLOCK 4096
+#define ARENA_BLOCK 512 /* many arenas hold a name or two */
 #define ARENA_BLOCK_MAX (256 * 1024)
 
 /* Under AddressSanitizer every piece is a block of its own: it then sees who

@@ -258,7 +258,9 @@ static bool have_page(const struct region *r) {
 }
 
 static bool more_pages(struct region *r) {
-  size_t size = r->cut / 2 & ~(PAGE - 1);
+  /* What was taken and is not needed yet is at most a quarter; and an idle
+   * script of many wastes no more than what is left of a page. */
+  size_t size = r->cut / 4 & ~(PAGE - 1);
   /* It costs time in proportion to what is free: only if that is much, and
    * much has happened since the last time. */
   if (free_bytes(r) > r->cut / 4 + SLACK / 4 &&
