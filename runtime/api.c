@@ -633,6 +633,11 @@ int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
     return api_invalid(reterr, "a sandbox with a loaded script is required");
   while (rv == 0 && !sandbox_ended(sandbox))
     rv = host_dispatch(sandbox->host, -1, &e);
+  if (rv == 0 && !sandbox->host->busy) {
+    sandbox->host->busy = true;
+    exchange_tell_rest(&sandbox->exchange);
+    sandbox->host->busy = false;
+  }
   if (rv == 0 && linger_ms > 0)
     rv = linger(sandbox, linger_ms, &e);
   if (rv != 0)

@@ -458,6 +458,13 @@ static void on_run(struct deferred *d, void *ud) {
     schedule(x);
 }
 
+void exchange_tell_rest(struct exchange *x) {
+  while (hand_out(x))
+    ;
+  while (tell_gone(x))
+    ;
+}
+
 void exchange_ended(struct exchange *x, int code, const struct err *e) {
   if (x->ended)
     return;

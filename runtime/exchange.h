@@ -148,6 +148,10 @@ void exchange_result(struct exchange *x, const struct value *value,
 /* The script is over: |code| and |e| (may be NULL) say how. */
 void exchange_ended(struct exchange *x, int code, const struct err *e);
 
+/* Tells the host at once what it is still to be told of a script that is over.
+ */
+void exchange_tell_rest(struct exchange *x);
+
 /* For a script in this process. */
 extern const struct bridge_ops exchange_bridge_ops; /* |ud|: the exchange */
 extern const struct script_ops script_here;

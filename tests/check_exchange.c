@@ -924,6 +924,21 @@ START_TEST(the_host_closes_an_outlet) {
 }
 END_TEST
 
+/* Also what is sent with the last breath. */
+START_TEST(all_is_received_when_it_has_run) {
+  unit_each(level, levels) {
+    struct world w;
+    channels_begin(&w, *level,
+                   "local r = require 'io'.results r:send(1) r:send(2) "
+                   "r:close()");
+    ck_assert_int_eq(finish(&w), CORDON_OK);
+    ck_assert_str_eq(w.received, "1 2 ");
+    ck_assert_uint_eq(w.ended, 1);
+    world_end(&w);
+  }
+}
+END_TEST
+
 /* What is sent before anybody has required the module waits for it. */
 START_TEST(values_wait_for_the_script) {
   unit_each(level, levels) {
@@ -1130,6 +1145,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, channels_are_ordinary_ones);
   tcase_add_test(tc, the_host_closes_an_outlet);
   tcase_add_test(tc, values_wait_for_the_script);
+  tcase_add_test(tc, all_is_received_when_it_has_run);
   tcase_add_test(tc, names_are_checked);
   tcase_add_test(tc, limits_hold_in_all_of_it);
   tcase_add_test(tc, memory_is_refused);

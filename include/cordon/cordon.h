@@ -64,11 +64,10 @@
  *            of its sandboxes; the others return CORDON_E_BUSY and do nothing.
  * Versions   A struct with a struct_size may get members at its end, and so may
  *            those that the library hands to callbacks.  The others, and all
- *            functions, stay as they are while the number behind "libcordon.so."
- *            does.
- * Process    The library raises no SIGPIPE, uses one signal (which one is the
- *            host's choice; none, if the host says so), never calls exit, never
- *            forks its host, and writes to no fd it did not open.  Worker
+ *            functions, stay as they are while the number behind
+ * "libcordon.so." does. Process    The library raises no SIGPIPE, uses one
+ * signal (which one is the host's choice; none, if the host says so), never
+ * calls exit, never forks its host, and writes to no fd it did not open. Worker
  *            processes come from a helper program and are no children of the
  *            host: it gets no SIGCHLD, and wait finds nothing.
  */
@@ -1295,8 +1294,9 @@ cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
 /*
  * Runs the script to its end, waiting as needed: cordon_host_dispatch in a
  * loop, for hosts without a loop of their own; other sandboxes of the host run
- * too. Then waits, for at most |linger_ms|, until its connections have finished
- * their closing handshakes.  Returns what cordon_sandbox_result does, except
+ * too.  What it has sent into its outlets is received before this returns.
+ * Then waits, for at most |linger_ms|, until its connections have finished their
+ * closing handshakes.  Returns what cordon_sandbox_result does, except
  * CORDON_AGAIN; or CORDON_E_SYSTEM, CORDON_E_BUSY, CORDON_E_INVALID (nothing is
  * loaded).
  */
