@@ -12,6 +12,10 @@
 #define SHARE_NS                                                               \
   (1 * NS_PER_MS) /* of a turn, for the callbacks of one script                \
                    */
+/* Calls the host has not answered, those that the script has forgotten
+ * included: it could make and forget them for ever. */
+#define CALLS_HELD_MAX (2 * BRIDGE_CALLS_MAX)
+#define CALLS_HELD_MAX_COST (2 * BRIDGE_CALLS_MAX_COST)
 #define NAMES_MAX_BYTES (1024 * 1024)
 
 /* A value the script has sent, in its own arena. */
@@ -46,6 +50,10 @@ static void schedule(struct exchange *x) {
 
 static void call_free(struct cordon_call *call) {
   struct mem m = call->mem;
+  if (call->exchange && !call->crowd) {
+    call->exchange->nheld--;
+    call->exchange->held_cost -= call->cost;
+  }
   list_remove(&call->node);
   arena_deinit(&call->arena);
   mem_free(&m, call, sizeof *call);
@@ -64,6 +72,7 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
                     const struct guard_place *where, const struct value *args) {
   struct cordon_call *call;
   size_t cost;
+  bool crowd;
   if (x->ended)
     return 0;
   if (function >= x->noffers || x->offers[function].kind != OFFER_FUNCTION ||
@@ -77,17 +86,24 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
   list_init(&call->node);
   call->mem = *mem_of(x);
   arena_init(&call->arena, &call->mem, SIZE_MAX);
-  if (value_copy(&call->args, args, &call->arena) != 0) {
+  crowd = x->nheld >= CALLS_HELD_MAX ||
+          cost > CALLS_HELD_MAX_COST - x->held_cost;
+  if (!crowd && value_copy(&call->args, args, &call->arena) != 0) {
     call_free(call);
     return ERR_NOMEM;
   }
   call->exchange = x;
+  call->crowd = crowd;
   call->id = id;
   call->function = function;
   call->where = *where;
   call->cost = cost;
   x->ncalls++;
   x->calls_cost += cost;
+  if (!crowd) {
+    x->nheld++;
+    x->held_cost += cost;
+  }
   list_add_tail(&x->queue, &call->node);
   schedule(x);
   return 0;
@@ -134,10 +150,26 @@ int exchange_answer(struct cordon_call *call,
   return 0;
 }
 
+/* The host still has calls that the script has forgotten. */
+static void refuse_call(struct cordon_call *call) {
+  const char *what = call->exchange->offers[call->function].what;
+  char text[3 * BRIDGE_NAME_MAX];
+  struct bridge_answer sorry = {.kind = SLICE("RateLimited"),
+                                .retryable = true};
+  snprintf(text, sizeof text,
+           "%s: as many calls as are allowed are waiting for the host", what);
+  sorry.message = slice_of(text);
+  (void)exchange_answer(call, &sorry);
+}
+
 static void hand_out_call(struct exchange *x) {
   struct cordon_call *call =
       list_entry(x->queue.next, struct cordon_call, node);
   const struct exchange_end *end = &x->ends[call->function];
+  if (call->crowd) {
+    refuse_call(call);
+    return;
+  }
   list_remove(&call->node);
   list_add_tail(&x->calls, &call->node);
   call->in_callback = true;
@@ -418,10 +450,21 @@ static bool hand_out_value(struct exchange *x, struct cordon_channel *ch) {
 
 /* ------------------------------------------------- telling the host --- */
 
+/* Who does not take answers makes no more calls: a host that answers at once
+ * would pile them up. */
+static bool ready(const struct exchange *x) {
+  return !x->ended && (!x->script->ready || x->script->ready(x));
+}
+
+void exchange_go_on(struct exchange *x) {
+  if (!list_empty(&x->queue))
+    schedule(x);
+}
+
 /* One thing; false: there is nothing. */
 static bool hand_out(struct exchange *x) {
   bool some = false;
-  if (!list_empty(&x->queue) && !x->ended) {
+  if (!list_empty(&x->queue) && ready(x)) {
     hand_out_call(x);
     some = true;
   }

@@ -27,6 +27,8 @@ struct script_ops {
   void (*feed)(struct exchange *x, uint32_t channel, const struct value *value);
   void (*room)(struct exchange *x, uint32_t channel, uint32_t n);
   void (*shut)(struct exchange *x, uint32_t channel);
+  /* Is there room for answers?  NULL: always; else exchange_go_on says when. */
+  bool (*ready)(const struct exchange *x);
 };
 
 struct cordon_channel {
@@ -67,6 +69,7 @@ struct cordon_call {
   size_t cost;
   struct arena arena;
   struct value args;
+  bool crowd; /* one too many, to be refused: |args| is not there */
   bool in_callback;
   bool answered;
   bool gone;     /* nobody waits for the answer */
@@ -92,6 +95,8 @@ struct exchange {
   struct list calls;
   size_t ncalls; /* that count for the script's bounds */
   size_t calls_cost;
+  size_t nheld; /* that the host has, or is about to have */
+  size_t held_cost;
   /* calls of the host: struct outgoing */
   struct list outgoing;
   struct list done; /* of which the host is still to be told */
@@ -145,6 +150,8 @@ int exchange_taken(struct exchange *x, uint32_t channel);
 int exchange_shut(struct exchange *x, uint32_t channel);
 void exchange_result(struct exchange *x, const struct value *value,
                      const struct err *e);
+/* The script's side has room for answers again. */
+void exchange_go_on(struct exchange *x);
 /* The script is over: |code| and |e| (may be NULL) say how. */
 void exchange_ended(struct exchange *x, int code, const struct err *e);
 

@@ -29,7 +29,7 @@
 #define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
 #define UNSENT_MAX (1024u * 1024) /* no more is read from it then */
 #define UNSENT_FDS_MAX 16         /* likewise: each is a connection of ours */
-#define FLUSH_AGAIN_NS (20 * NS_PER_MS)
+#define FLUSH_AGAIN_NS (5 * NS_PER_MS)
 #define ARENA_MAX (32u * 1024 * 1024)
 
 /* ------------------------------------------------------------- the end --- */
@@ -63,6 +63,23 @@ void remote_violated(struct remote *r, const char *what) {
   err_setf(&e, ERR_WORKER, "the worker process broke the protocol: %s", what);
   remote_end(r, ERR_WORKER, &e);
   remote_kill(r);
+}
+
+/* There is no memory to tell it something, or to hold its limits.  What is told
+ * may be told from within a callback of the host, by frames that are in the
+ * middle of what the end takes away: so it ends from the loop. */
+static void give_up(struct remote *r) {
+  remote_kill(r);
+  if (r->phase == REMOTE_ENDED)
+    return;
+  r->given_up = true;
+  deferred_schedule(r->host->loop, &r->more);
+}
+
+static void end_given_up(struct remote *r) {
+  struct err e;
+  err_setf(&e, ERR_NOMEM, "no memory to answer the worker process");
+  remote_end(r, ERR_NOMEM, &e);
 }
 
 /* CPU time of the process behind |pidfd|; 0: cannot be told.  Its number is
@@ -171,6 +188,8 @@ static void over(struct remote *r) {
   if (r->phase != REMOTE_ENDED && used_up(r)) {
     r->usage.cpu_ns = r->limits.cpu_ns;
     end_stopped(r, STOP_CPU);
+  } else if (r->phase != REMOTE_ENDED && r->given_up) {
+    end_given_up(r);
   } else if (r->phase != REMOTE_ENDED) {
     describe_death(r, &e);
     remote_end(r, ERR_WORKER, &e);
@@ -213,7 +232,7 @@ void remote_arm(struct remote *r) {
   if (at == 0)
     timer_stop(&r->backstop);
   else if (timer_start_at(&r->backstop, at) != 0)
-    end_stopped(r, STOP_NONE);
+    give_up(r);
 }
 
 /* What it used is at most the time that has passed: only then is it looked at,
@@ -282,13 +301,13 @@ void remote_tell(struct remote *r, const struct packet *m, int fd) {
   if (r->deaf || r->gone || (rv = wire_put(&r->wire, m, fd)) != 0) {
     if (fd >= 0)
       close(fd);
-    if (!r->deaf && !r->gone) {
-      struct err e;
-      err_setf(&e, ERR_NOMEM, "no memory to answer the worker process");
-      remote_end(r, ERR_NOMEM, &e);
-      remote_kill(r);
-    }
+    if (!r->deaf && !r->gone)
+      give_up(r);
   }
+}
+
+bool remote_has_room(const struct remote *r) {
+  return wire_unsent(&r->wire) < UNSENT_MAX && r->wire.nsend < UNSENT_FDS_MAX;
 }
 
 /* What cannot be sent now waits for the poller; or, where other sockets have to
@@ -304,10 +323,15 @@ static void settle(struct remote *r) {
   if (rv == ERR_AGAIN)
     events |= POLLER_WRITE;
   /* ERR_CLOSED: end of file is about to be read */
-  if ((wire_unsent(&r->wire) < UNSENT_MAX && r->wire.nsend < UNSENT_FDS_MAX) ||
-      rv == ERR_CLOSED)
+  if (remote_has_room(r) || rv == ERR_CLOSED)
     events |= POLLER_READ;
   (void)watch_change(&r->watch, events);
+  if (r->held && (events & POLLER_READ)) {
+    r->held = false;
+    deferred_schedule(r->host->loop, &r->more);
+  }
+  if (r->sb && remote_has_room(r))
+    exchange_go_on(&r->sb->exchange);
   if (r->stuck && !was_stuck)
     remote_arm(r);
 }
@@ -316,8 +340,8 @@ void remote_flush(struct remote *r) {
   settle(r);
 }
 
-/* Everything whole that has come, a turn's share at most.  False: more is
- * left. */
+/* Everything whole that has come, a turn's share at most, as long as there is
+ * room for answers.  False: more is left. */
 static bool serve_share(struct remote *r) {
   uint64_t stop_ns = clock_mono_ns() + SERVE_NS;
   enum packet_kind kind;
@@ -334,6 +358,13 @@ static bool serve_share(struct remote *r) {
   while (!r->deaf && (rv = wire_next(&r->wire, &kind, &whole)) == 0) {
     struct packet m;
     struct arena a;
+    if (!remote_has_room(r) && watch_active(&r->watch)) {
+      settle(r);
+      if (!remote_has_room(r)) {
+        r->held = true;
+        return true;
+      }
+    }
     arena_init(&a, &r->mem, ARENA_MAX);
     rv = packet_read(&m, whole, &a);
     if (rv == 0)
@@ -411,6 +442,10 @@ static void on_watch(struct watch *w, unsigned events, void *ud) {
 static void on_more(struct deferred *d, void *ud) {
   struct remote *r = ud;
   (void)d;
+  if (r->given_up) {
+    end_given_up(r);
+    return;
+  }
   if (r->gone || r->hung_up) {
     hear_the_rest(r);
     return;

@@ -70,12 +70,17 @@ static void shut_there(struct exchange *x, uint32_t channel) {
   tell_number(x, MSG_SHUT, channel);
 }
 
+static bool ready_there(const struct exchange *x) {
+  return remote_has_room(x->sb->remote);
+}
+
 const struct script_ops script_there = {.answer = answer_there,
                                         .invoke = invoke_there,
                                         .drop = drop_there,
                                         .feed = feed_there,
                                         .room = room_there,
-                                        .shut = shut_there};
+                                        .shut = shut_there,
+                                        .ready = ready_there};
 
 int remote_load_offers(const struct remote *r, struct msg_load *m,
                        struct arena *a) {

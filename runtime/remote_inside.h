@@ -70,6 +70,8 @@ struct remote {
   bool killed;   /* by us, after |result| was set */
   bool goodbyes; /* it has connections that say goodbye */
   bool stuck;    /* the system takes no more descriptors: tried again soon */
+  bool held;     /* messages wait until it has read answers */
+  bool given_up; /* no memory: it is killed, and ends from the loop */
   uint64_t started_ns;
   uint64_t ended_ns;
   uint64_t kill_ns; /* for a cancel, or the end of goodbyes; 0: none */
@@ -97,15 +99,17 @@ void remote_end(struct remote *r, int code, const struct err *e);
 /* The worker broke its word; no more is heard from it. */
 void remote_violated(struct remote *r, const char *what);
 /* Puts |m| into its queue; |fd| as for wire_put.  A worker that cannot be told
- * something is killed. */
+ * something is killed; its end is told later, from the loop. */
 void remote_tell(struct remote *r, const struct packet *m, int fd);
 void remote_kill(struct remote *r);
 /* Believes |u| as far as it can be true. */
 void remote_take_usage(struct remote *r, const struct msg_usage *u);
 /* It has printed more than it may. */
 void remote_over_output(struct remote *r);
-/* Some deadline has changed. */
+/* Some deadline has changed.  Ends nothing before it returns. */
 void remote_arm(struct remote *r);
+/* Less waits to be sent than what stops us from hearing it. */
+bool remote_has_room(const struct remote *r);
 /* Sends what was told outside of remote_handle. */
 void remote_flush(struct remote *r);
 

@@ -483,8 +483,6 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
 
 /* -------------------------------------------------------- connections --- */
 
-/* To be taken out of its list before anything is told: a worker that cannot be
- * told is ended, and with it all that is still there. */
 static void opening_end(struct remote_opening *o) {
   struct remote *r = o->remote;
   list_remove(&o->node);

@@ -1129,6 +1129,7 @@ END_TEST
 static Suite *suite(void) {
   Suite *s = suite_create("exchange");
   TCase *tc = tcase_create("exchange");
+  tcase_set_timeout(tc, 120); /* busy machines, sanitizers */
   tcase_add_test(tc, scripts_call_the_host);
   tcase_add_test(tc, answers_come_later);
   tcase_add_test(tc, answers_come_too_late);

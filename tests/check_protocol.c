@@ -414,6 +414,36 @@ START_TEST(wire_carries) {
 }
 END_TEST
 
+/* Who does not take descriptors is sent few of them: the system counts those
+ * under way of all processes together. */
+START_TEST(wire_holds_descriptors_back) {
+  struct packet open = {.kind = MSG_DIALED};
+  struct ends e;
+  size_t sent, taken = 0;
+  int fd, rv;
+  ends_init(&e, &mem_libc);
+  for (unsigned i = 0; i < 100; i++)
+    ck_assert_int_eq(wire_put(&e.w[0], &open, dup(0)), 0);
+  ck_assert_int_eq(wire_flush(&e.w[0]), ERR_LIMIT);
+  sent = 100 - e.w[0].nsend;
+  ck_assert_uint_ge(sent, 16);
+  ck_assert_uint_le(sent, 64);
+  ck_assert_int_eq(wire_flush(&e.w[0]), ERR_LIMIT);
+  ck_assert_uint_eq(100 - e.w[0].nsend, sent);
+  do {
+    while (wire_receive(&e.w[1], 65536, true) == 0)
+      while ((fd = wire_take_fd(&e.w[1])) >= 0) {
+        close(fd);
+        taken++;
+      }
+    rv = wire_flush(&e.w[0]);
+    ck_assert(rv == 0 || rv == ERR_LIMIT);
+  } while (taken < 100);
+  ck_assert_int_eq(rv, 0);
+  ends_deinit(&e);
+}
+END_TEST
+
 /* Descriptors come in the order of their messages, whatever lies between. */
 START_TEST(wire_carries_descriptors) {
   struct packet open = {.kind = MSG_DIALED}, other = {.kind = MSG_CANCEL};
@@ -557,6 +587,7 @@ int main(void) {
   suite_add_tcase(s, messages);
   tcase_add_test(wire, wire_carries);
   tcase_add_test(wire, wire_carries_descriptors);
+  tcase_add_test(wire, wire_holds_descriptors_back);
   tcase_add_test(wire, wire_waits_for_the_reader);
   tcase_add_test(wire, wire_survives_refused_memory);
   suite_add_tcase(s, wire);

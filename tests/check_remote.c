@@ -257,7 +257,7 @@ static cordon_policy *policy_new(int port) {
   return policy;
 }
 
-static cordon_host *host_new(void) {
+static cordon_host *host_new_with(struct failing_mem *fm) {
   static char path[4096];
   const char *top = getenv("top_builddir");
   char relative[4096];
@@ -269,9 +269,15 @@ static cordon_host *host_new(void) {
   ck_assert_ptr_nonnull(realpath(relative, path));
   cordon_host_config_init(&cfg);
   cfg.worker_path = path;
+  if (fm)
+    cfg.alloc = (cordon_allocator){failing_mem_fn, fm};
   if (cordon_host_new(&host, &cfg, &err) != CORDON_OK)
     ck_abort_msg("%s", err.message);
   return host;
+}
+
+static cordon_host *host_new(void) {
+  return host_new_with(NULL);
 }
 
 static void on_output(void *ud, const char *data, size_t len) {
@@ -421,6 +427,87 @@ START_TEST(what_is_not_taken_counts) {
   cordon_host_free(host);
   cordon_policy_unref(policy);
   server_stop(&server);
+}
+END_TEST
+
+static size_t calls_kept;
+
+static void fn_ignore(void *ud, cordon_call *call) {
+  (void)ud;
+  ck_assert_ptr_nonnull(call);
+  calls_kept++;
+}
+
+static cordon_value *large;
+
+static void fn_large(void *ud, cordon_call *call) {
+  (void)ud;
+  ck_assert_int_eq(cordon_call_return(call, large), CORDON_OK);
+}
+
+/* A sandbox with one function that answers at once, and one that does not. */
+static cordon_sandbox *caller_new(cordon_host *host, cordon_function *fn) {
+  cordon_sandbox_config cfg;
+  cordon_sandbox *sb = NULL;
+  cordon_error err;
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = CORDON_ISOLATION_PROCESS;
+  if (cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK ||
+      cordon_sandbox_add_function(sb, "h", "f", fn, NULL, &err) != CORDON_OK ||
+      cordon_sandbox_add_function(sb, "h", "g", fn_ignore, NULL, &err) !=
+          CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  return sb;
+}
+
+static void fn_null(void *ud, cordon_call *call) {
+  (void)ud;
+  ck_assert_int_eq(cordon_call_return(call, NULL), CORDON_OK);
+}
+
+/* Calls that the script has forgotten are still the host's, and not without
+ * end. */
+START_TEST(forgotten_calls_are_bounded) {
+  cordon_host *host = host_new();
+  cordon_sandbox *sb = caller_new(host, fn_null);
+  cordon_error err;
+  calls_kept = 0;
+  ck_assert_int_eq(load(sb, "nag", 1, 8, &err), CORDON_OK);
+  ck_assert_msg(cordon_sandbox_run(sb, 0, &err) == CORDON_OK, "%s",
+                err.message);
+  ck_assert_uint_ge(calls_kept, 1000);
+  ck_assert_uint_le(calls_kept, 2000);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+/* Answers that are not taken do not pile up. */
+START_TEST(answers_wait_for_the_worker) {
+  static char text[500000];
+  struct failing_mem fm;
+  cordon_host *host;
+  cordon_sandbox *sb;
+  cordon_error err;
+  uint64_t until_ms;
+  memset(text, '1', sizeof text);
+  text[0] = text[sizeof text - 1] = '"';
+  failing_mem_init(&fm, FAIL_NEVER);
+  ck_assert_int_eq(
+      cordon_value_from_json(&large, text, sizeof text, NULL, NULL), CORDON_OK);
+  host = host_new_with(&fm);
+  sb = caller_new(host, fn_large);
+  ck_assert_int_eq(load(sb, "gorge", 1, 900, &err), CORDON_OK);
+  until_ms = now_ms() + 300;
+  while (now_ms() < until_ms)
+    turn(host, 20);
+  ck_assert_uint_gt(fm.peak_bytes, sizeof text);
+  ck_assert_uint_lt(fm.peak_bytes, 40 * sizeof text);
+  ck_assert_int_eq(cordon_sandbox_result(sb, &err), CORDON_AGAIN);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+  ck_assert_uint_eq(fm.live_bytes, 0);
+  cordon_value_free(large);
 }
 END_TEST
 
@@ -605,6 +692,8 @@ static Suite *suite(void) {
   tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, whatever_they_say, 0, unit_len(acts));
   tcase_add_test(tc, what_is_not_taken_counts);
+  tcase_add_test(tc, forgotten_calls_are_bounded);
+  tcase_add_test(tc, answers_wait_for_the_worker);
   tcase_add_test(tc, our_time_is_limited);
   tcase_add_test(tc, loading_holds_nobody_up);
   tcase_add_test(tc, lies_are_worker_errors);

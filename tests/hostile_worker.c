@@ -577,6 +577,56 @@ static int boast(void) {
   return 0;
 }
 
+/* ---------------------------------------------------------------- calls --- */
+
+static void call(uint32_t id, uint32_t function) {
+  static const struct value none = {.type = VALUE_LIST};
+  struct packet m = {.kind = MSG_CALL};
+  m.as.call.id = id;
+  m.as.call.function = function;
+  m.as.call.args = &none;
+  put(&m);
+}
+
+/* Calls what does not answer soon, forgets that it has called, and calls
+ * again.  Function 0 answers at once, after all that was called before it. */
+static int nag(uint32_t rounds) {
+  struct packet m;
+  struct arena a;
+  loaded();
+  while (rounds-- > 0) {
+    for (uint32_t i = 1; i <= 400; i++)
+      call(i, 1);
+    call(0, 0);
+    flush(true);
+    do {
+      arena_init(&a, &mem_libc, SIZE_MAX / 2);
+      expect(MSG_ANSWER, &m, &a);
+      arena_deinit(&a);
+    } while (m.as.answer.id != 0);
+    for (uint32_t i = 1; i <= 400; i++) {
+      m = (struct packet){.kind = MSG_FORGET};
+      m.as.number = i;
+      put(&m);
+    }
+    flush(true);
+  }
+  m = (struct packet){.kind = MSG_RESULT};
+  put(&m);
+  flush(true);
+  return 0;
+}
+
+/* Asks for much, and takes no answer. */
+static int gorge(uint32_t n) {
+  loaded();
+  for (uint32_t i = 0; i < n; i++)
+    call(i, 0);
+  flush(false);
+  wait_ms(600000);
+  return 0;
+}
+
 static int act(const char *what, const char *url) {
   if (strcmp(what, "break") == 0)
     return break_word((uint32_t)state, url);
@@ -588,6 +638,10 @@ static int act(const char *what, const char *url) {
     spin();
   if (strcmp(what, "boast") == 0)
     return boast();
+  if (strcmp(what, "nag") == 0)
+    return nag((uint32_t)state);
+  if (strcmp(what, "gorge") == 0)
+    return gorge((uint32_t)state);
   if (strcmp(what, "garbage") == 0)
     return garbage();
   if (strcmp(what, "babble") == 0)

@@ -3,10 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define KEPT_BYTES 4096 /* of an idle buffer */
+
+/* Descriptors that were sent and may not have been taken.  unix(7) bounds those
+ * of all processes of a user together: one receiver must not have them all. */
+#define UNTAKEN_FDS_MAX 32
 
 void wire_init(struct wire *w, int fd, const struct mem *m, size_t in_max,
                size_t out_max) {
@@ -78,8 +83,21 @@ static ssize_t send_some(int to, const void *p, size_t len, int fd) {
   return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* May one more descriptor go?  Only when the socket is empty is it known that
+ * those before it were taken. */
+static bool may_send_fd(struct wire *w) {
+  int unread = 0;
+  if (w->untaken < UNTAKEN_FDS_MAX)
+    return true;
+  if (ioctl(w->fd, TIOCOUTQ, &unread) == 0 && unread > 0)
+    return false;
+  w->untaken = 0;
+  return true;
+}
+
 /* The first descriptor has gone. */
 static void sent_fd(struct wire *w) {
+  w->untaken++;
   close(w->send[0].fd);
   w->nsend--;
   memmove(w->send, w->send + 1, w->nsend * sizeof *w->send);
@@ -93,6 +111,8 @@ int wire_flush(struct wire *w) {
     /* a descriptor goes with the first byte of its message: stop before it */
     if (next < w->nsend && w->send[next].at - w->out_at < len)
       len = (size_t)(w->send[next].at - w->out_at);
+    if (with_fd && !may_send_fd(w))
+      return ERR_LIMIT;
     n = send_some(w->fd, buf_bytes(&w->out), len, with_fd ? w->send[0].fd : -1);
     if (n < 0 && errno == EINTR)
       continue;

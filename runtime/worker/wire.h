@@ -23,7 +23,8 @@ struct wire {
   } * send;
   size_t nsend;
   size_t send_cap;
-  int *received; /* in the order of their messages; -1: it was lost */
+  size_t untaken; /* sent since the other end had last read everything */
+  int *received;  /* in the order of their messages; -1: it was lost */
   size_t nreceived;
   size_t received_cap;
 };
@@ -37,8 +38,8 @@ void wire_deinit(struct wire *w); /* closes the descriptors in between */
  * wire's if this returns 0.  0, ERR_NOMEM, ERR_FULL */
 int wire_put(struct wire *w, const struct packet *m, int fd);
 
-/* Sends as much as the socket takes.  0: all of it; ERR_AGAIN; ERR_LIMIT: the
- * system takes no more descriptors for now, which no poller tells the end of;
+/* Sends as much as the socket takes.  0: all of it; ERR_AGAIN; ERR_LIMIT: no
+ * more descriptors can be sent for now, which no poller tells the end of;
  * ERR_CLOSED: nobody reads any more. */
 int wire_flush(struct wire *w);
 static inline size_t wire_unsent(const struct wire *w) {
