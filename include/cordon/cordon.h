@@ -1016,8 +1016,9 @@ typedef void cordon_function(void *ud, cordon_call *call);
  * a digit.
  *
  * A script has at most 1000 calls under way, with 16 MiB in all; it gets an
- * error of kind RateLimited for more.  Time of the host's function is not the
- * script's.
+ * error of kind RateLimited for more, and also where the host has not answered
+ * twice as many, those included that the script no longer waits for.  Time of
+ * the host's function is not the script's.
  *
  * To be called before cordon_sandbox_load.
  * Errors: CORDON_E_NOMEM, CORDON_E_INVALID (the name is taken or no name, or a
