@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct option check_options[] = {
+const struct option check_options[] = {
     {"quiet", 'q', NULL, false, false},
     {"format", 0, "text|json|sarif|github", false, false},
     {"fail-level", 0, "error|warning|note", false, false},

@@ -2,6 +2,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "cli/options.h"
+
 #include <stdbool.h>
 
 /* Frozen: scripts around the program rely on the numbers. */
@@ -25,6 +27,8 @@ struct command {
   int (*run)(int argc, char **argv); /* argv[0] is the name; the status */
   const char *brief;                 /* one line for the list */
   const char *help;                  /* what `cordon help NAME` prints */
+  const struct option *options;      /* NULL: none but --help */
+  const char *words; /* its other words: "FILE" or "COMMAND"; NULL: none */
 };
 
 /* Ends with a name of NULL. */
@@ -50,6 +54,13 @@ int command_help(int argc, char **argv);
 
 extern const char help_run[], help_check[], help_doctor[], help_eval[], help_explain[], help_fmt[], help_schema[], help_test[],
     help_help[];
+
+extern const struct option check_options[], doctor_options[], eval_options[],
+    explain_options[], fmt_options[], help_options[], run_options[],
+    test_options[];
+
+/* Prints what |shell| (bash, zsh, fish) completes by; returns the status. */
+int completion_print(const char *shell);
 
 /* Prints a command's help, or with NULL the overview; returns the status. */
 int help_print(const struct command *command);

@@ -16,7 +16,7 @@
 
 enum { DOCTOR_FORMAT, DOCTOR_WORKER };
 
-static const struct option doctor_options[] = {
+const struct option doctor_options[] = {
     {"format", 0, "text|json", false, false},
     {"worker", 0, "FILE", false, false},
     {NULL, 0, NULL, false, false},

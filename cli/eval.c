@@ -19,7 +19,7 @@
 
 enum { EVAL_INPUT = QUESTION_OPTION_COUNT, EVAL_FORMAT, EVAL_QUIET };
 
-static const struct option eval_options[] = {
+const struct option eval_options[] = {
     SUBJECT_OPTIONS,
     QUESTION_OPTIONS,
     {"input", 0, "FILE", false, false},

@@ -16,7 +16,7 @@
 
 enum { EXPLAIN_MISSES = QUESTION_OPTION_COUNT, EXPLAIN_FORMAT };
 
-static const struct option explain_options[] = {
+const struct option explain_options[] = {
     SUBJECT_OPTIONS,
     QUESTION_OPTIONS,
     {"misses", 0, "N", false, false},

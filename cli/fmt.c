@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct option fmt_options[] = {
+const struct option fmt_options[] = {
     {"check", 0, NULL, false, false},
     {"diff", 0, NULL, false, false},
     {NULL, 0, NULL, false, false},

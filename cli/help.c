@@ -65,18 +65,18 @@ const char help_run[] =
     "\n"
     "policy:\n" SUBJECT_HELP "\n"
     "limits:\n"
-    "      --memory SIZE     of the script; 64MiB without it\n"
+    "      --memory SIZE     memory of the script; 64MiB without it\n"
     "      --cpu DURATION    CPU time of all its tasks; 10s without it\n"
     "      --deadline DURATION\n"
     "                        time on the wall, until all output is gone; none\n"
     "                        without it\n"
     "      --max-connections N\n"
-    "                        open at a time; 64 without it\n"
+    "                        connections open at a time; 64 without it\n"
     "      --max-connects-per-minute N\n"
-    "                        600 without it\n"
+    "                        connections opened in a minute; 600 without it\n"
     "      --max-tasks N     tasks and coroutines alive at a time; 10000 without\n"
     "                        it\n"
-    "      --max-timers N    pending at a time; 10000 without it\n"
+    "      --max-timers N    timers pending at a time; 10000 without it\n"
     "      --max-output SIZE what it prints in all; 64MiB without it\n"
     "                        (sizes: 4096, 64KiB, 10MB, 1GiB; durations: "
     "500ms,\n"
@@ -89,20 +89,24 @@ const char help_run[] =
     "                        output); what cannot be recorded is refused\n"
     "      --audit-query     write the values in queries of URLs, which are\n"
     "                        redacted without it\n"
-    "      --mode MODE       'enforce'; or 'complain': lets through what no\n"
-    "                        policy allows, never what one denies, and records "
-    "it\n"
+    "      --mode MODE       what is done where no policy allows: 'enforce' "
+    "refuses,\n"
+    "                        'complain' lets it through and records it; what "
+    "a\n"
+    "                        policy denies is refused in both\n"
     "      --dry-run         decide and record every connect, and open "
     "nothing\n"
     "\n"
     "others:\n"
     "      --ca FILE         PEM certificates to trust beside the system's,\n"
     "                        and lists of revoked ones (CRLs)\n"
-    "      --isolation LEVEL 'process', the default: the script runs in a "
-    "worker\n"
-    "                        process that can open nothing; or 'inprocess',\n"
-    "                        which does without it: for scripts whose authors\n"
-    "                        do not attack the Lua interpreter itself\n"
+    "      --isolation LEVEL where the script runs: 'process', the default, "
+    "is a\n"
+    "                        worker process that can open nothing; "
+    "'inprocess'\n"
+    "                        does without it: for scripts whose authors do "
+    "not\n"
+    "                        attack the Lua interpreter itself\n"
     "  -q, --quiet           do not tell refusals\n"
     "  -h, --help            this text\n"
     "\n"
@@ -148,9 +152,9 @@ const char help_check[] =
     "run to\n"
     "see what they leave untested.\n"
     "\n"
-    "      --format FORMAT   text, json (doc/check.schema.json), sarif (2.1.0) "
-    "or\n"
-    "                        github (workflow commands)\n"
+    "      --format FORMAT   how findings are printed: text, json\n"
+    "                        (doc/check.schema.json), sarif (2.1.0) or github\n"
+    "                        (workflow commands)\n"
     "      --fail-level L    the least that makes the status 1: note, warning\n"
     "                        (unless given) or error\n"
     "      --explain CODE    all about one code: why, examples, how to correct "
@@ -202,9 +206,8 @@ const char help_eval[] =
     "\n"
     "policy:\n" SUBJECT_HELP "\n"
     "others:\n"
-    "      --format FORMAT   text or json; text without it; --input is "
-    "answered\n"
-    "                        in json\n"
+    "      --format FORMAT   how the answer is printed: text or json; text\n"
+    "                        without it; --input is answered in json\n"
     "  -q, --quiet           no explanation of a refusal on standard error\n"
     "  -h, --help            this text\n"
     "\n"
@@ -263,8 +266,8 @@ const char help_explain[] =
     "policy:\n" SUBJECT_HELP "\n"
     "others:\n"
     "      --misses N        how many that came near, 1 to 16; 3 without it\n"
-    "      --format FORMAT   text or json (doc/explain.schema.json); text "
-    "without it\n"
+    "      --format FORMAT   how it is printed: text or json\n"
+    "                        (doc/explain.schema.json); text without it\n"
     "  -h, --help            this text\n"
     "\n"
     "The first line is that of cordon eval: allow, deny, undefined or "
@@ -293,7 +296,8 @@ const char help_test[] =
     "\n"
     "      --run GLOB        only tests whose names match, such as "
     "'readers *'\n"
-    "      --format FORMAT   text, tap or junit; text without it\n"
+    "      --format FORMAT   how results are printed: text, tap or junit; text\n"
+    "                        without it\n"
     "      --coverage        which policies, rules and outcomes of conditions "
     "no\n"
     "                        test has come to\n"
@@ -407,8 +411,8 @@ const char help_doctor[] =
     "Says what this machine and this build support.  Each step of process\n"
     "isolation is tried in a process that runs nothing and is thrown away.\n"
     "\n"
-    "      --format FORMAT   'text', or 'json': one document, whose schema is\n"
-    "                        doc/doctor.schema.json\n"
+    "      --format FORMAT   how it is printed: text, or json: one document, whose\n"
+    "                        schema is doc/doctor.schema.json\n"
     "      --worker FILE     the helper program, if it is not the installed "
     "one\n"
     "  -h, --help            this text\n"
@@ -418,9 +422,21 @@ const char help_doctor[] =
     "example:\n"
     "  cordon doctor\n";
 
-const char help_help[] = "usage: cordon help [COMMAND]\n"
-                         "\n"
-                         "Prints an overview, or the help of one command.\n";
+const char help_help[] =
+    "usage: cordon help [COMMAND]\n"
+    "       cordon help --completion SHELL\n"
+    "\n"
+    "Prints an overview, or the help of one command.\n"
+    "\n"
+    "      --completion SHELL\n"
+    "                        what bash, zsh or fish completes by; 'make "
+    "install'\n"
+    "                        puts it where they look\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "examples:\n"
+    "  cordon help run\n"
+    "  . <(cordon help --completion bash)\n";
 
 static void overview(struct out *o) {
   char line[96];
@@ -449,11 +465,19 @@ void help_overview_words(void) {
   out_flush(&o);
 }
 
+const struct option help_options[] = {
+    {"completion", 0, "bash|zsh|fish", false, false},
+    {NULL, 0, NULL, false, false},
+};
+
 int command_help(int argc, char **argv) {
-  static const struct option none[] = {{NULL, 0, NULL, false, false}};
-  struct options o = {
-      .command = "help", .table = none, .argc = argc, .argv = argv, .at = 1};
+  struct options o = {.command = "help",
+                      .table = help_options,
+                      .argc = argc,
+                      .argv = argv,
+                      .at = 1};
   const struct command *command = NULL;
+  const char *shell = NULL;
   const char *value;
   int got;
   while ((got = options_next(&o, &value)) != OPTION_END) {
@@ -461,11 +485,17 @@ int command_help(int argc, char **argv) {
       return STATUS_USAGE;
     if (got == OPTION_HELP)
       return help_print(command_find("help"));
+    if (got != OPTION_WORD) {
+      shell = value;
+      continue;
+    }
     if (command)
       return say_usage("help", "unexpected '%s'", value);
     command = command_find(value);
     if (!command)
       return command_unknown(value);
   }
-  return help_print(command);
+  if (shell && command)
+    return say_usage("help", "'--completion' is for all commands");
+  return shell ? completion_print(shell) : help_print(command);
 }

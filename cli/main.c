@@ -13,22 +13,28 @@
 #include <unistd.h>
 
 const struct command commands[] = {
-    {"run", command_run, "run a script under policy", help_run},
-    {"check", command_check, "find everything wrong with policies", help_check},
-    {"eval", command_eval, "one decision, or a stream of them", help_eval},
+    {"run", command_run, "run a script under policy", help_run, run_options,
+     "FILE"},
+    {"check", command_check, "find everything wrong with policies", help_check,
+     check_options, "FILE"},
+    {"eval", command_eval, "one decision, or a stream of them", help_eval,
+     eval_options, NULL},
     {"explain", command_explain, "the same, with everything behind it",
-     help_explain},
-    {"test", command_test, "run the tests of policies", help_test},
-    {"fmt", command_fmt, "policy files in their canonical layout", help_fmt},
-    {"schema", command_schema, "JSON Schema of policy files", help_schema},
-    {"doctor", command_doctor, "what this machine supports", help_doctor},
-    {"help", command_help, "this overview, or the help of a command",
-     help_help},
-    {NULL, NULL, NULL, NULL},
+     help_explain, explain_options, NULL},
+    {"test", command_test, "run the tests of policies", help_test, test_options,
+     "FILE"},
+    {"fmt", command_fmt, "policy files in their canonical layout", help_fmt,
+     fmt_options, "FILE"},
+    {"schema", command_schema, "JSON Schema of policy files", help_schema, NULL,
+     NULL},
+    {"doctor", command_doctor, "what this machine supports", help_doctor,
+     doctor_options, NULL},
+    {"help", command_help, "this overview, or the help of a command", help_help,
+     help_options, "COMMAND"},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
-const char *const later_commands[] = {"diff", "suggest",
-                                      NULL};
+const char *const later_commands[] = {"diff", "suggest", NULL};
 
 const struct command *command_find(const char *name) {
   for (const struct command *c = commands; c->name; c++)

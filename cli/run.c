@@ -52,7 +52,7 @@ enum {
   RUN_DRY_RUN
 };
 
-static const struct option run_options[] = {
+const struct option run_options[] = {
     SUBJECT_OPTIONS,
     {"memory", 0, "SIZE", false, false},
     {"cpu", 0, "DURATION", false, false},
@@ -62,12 +62,12 @@ static const struct option run_options[] = {
     {"max-tasks", 0, "N", false, false},
     {"max-timers", 0, "N", false, false},
     {"max-output", 0, "SIZE", false, false},
-    {"isolation", 0, "LEVEL", false, false},
+    {"isolation", 0, "process|inprocess", false, false},
     {"ca", 0, "FILE", false, false},
     {"quiet", 'q', NULL, false, false},
     {"audit", 0, "FILE", false, false},
     {"audit-query", 0, NULL, false, false},
-    {"mode", 0, "MODE", false, false},
+    {"mode", 0, "enforce|complain", false, false},
     {"dry-run", 0, NULL, false, false},
     {"format", 0, "FORMAT", false, true},
     {NULL, 0, NULL, false, false},

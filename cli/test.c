@@ -21,7 +21,7 @@
 
 enum { RUN_GLOB, RUN_FORMAT, RUN_COVERAGE, RUN_MUTATE, RUN_QUIET };
 
-static const struct option test_options[] = {
+const struct option test_options[] = {
     {"run", 0, "GLOB", false, false},
     {"format", 0, "text|tap|junit", false, false},
     {"coverage", 0, NULL, false, false},

@@ -121,7 +121,10 @@ class Readme(unittest.TestCase):
         prefix = root + self.make_variable("prefix")
         for path in ("bin/cordon", "include/cordon/cordon.h",
                      "lib/libcordon.so", "lib/pkgconfig/cordon.pc",
-                     "share/man/man1/cordon.1"):
+                     "share/man/man1/cordon.1",
+                     "share/bash-completion/completions/cordon",
+                     "share/zsh/site-functions/_cordon",
+                     "share/fish/vendor_completions.d/cordon.fish"):
             self.assertTrue(os.path.exists(os.path.join(prefix, path)), path)
         self.assertEqual(os.listdir(prefix + "/include"), ["cordon"])
         self.assertEqual(os.listdir(prefix + "/include/cordon"),
