@@ -121,7 +121,9 @@ class Readme(unittest.TestCase):
         prefix = root + self.make_variable("prefix")
         for path in ("bin/cordon", "include/cordon/cordon.h",
                      "lib/libcordon.so", "lib/pkgconfig/cordon.pc",
-                     "share/man/man1/cordon.1",
+                     "share/man/man1/cordon.1", "share/man/man1/cordon-run.1",
+                     "share/man/man3/libcordon.3",
+                     "share/man/man5/cordon-policy.5",
                      "share/bash-completion/completions/cordon",
                      "share/zsh/site-functions/_cordon",
                      "share/fish/vendor_completions.d/cordon.fish"):
