@@ -23,6 +23,48 @@ int modules_dir_init(struct modules_dir *m, const char *script) {
   return m->fd < 0 ? -1 : 0;
 }
 
+int modules_dir_init_below(struct modules_dir *m, const char *beside,
+                           const char *path) {
+  char *whole = NULL;
+  const char *slash;
+  int rv = modules_dir_init(m, beside);
+  while (rv == 0 && (slash = strchr(path, '/')) != NULL) {
+    char *part = must_format("%.*s", (int)(slash - path), path);
+    int fd = openat(m->fd, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int saved = errno;
+    whole = must_format("%s%s/", m->prefix, part);
+    free(part);
+    free(m->prefix);
+    m->prefix = whole;
+    if (fd < 0) {
+      modules_dir_deinit(m);
+      errno = saved;
+      return -1;
+    }
+    close(m->fd);
+    m->fd = fd;
+    path = slash + 1;
+  }
+  return rv;
+}
+
+bool modules_dir_read(const struct modules_dir *m, const char *file,
+                      char **ret_text, size_t *ret_len) {
+  int fd = open_regular(m->fd, file), saved;
+  bool ok = fd >= 0 && read_fd(fd, FILE_MAX_BYTES, ret_text, ret_len);
+  saved = errno;
+  if (fd >= 0)
+    close(fd);
+  errno = saved;
+  return ok;
+}
+
+const char *modules_dir_why(int error) {
+  return error == ELOOP    ? "symbolic links are not followed"
+         : error == EINVAL ? "no regular file"
+                           : strerror(error);
+}
+
 void modules_dir_deinit(struct modules_dir *m) {
   if (m->fd >= 0)
     close(m->fd);
@@ -78,10 +120,7 @@ static void tell(struct modules_dir *m, const char *path, int error) {
   if (m->told >= TOLD_MAX)
     return;
   m->told++;
-  say("require: %s%s: %s", m->prefix, path,
-      error == ELOOP    ? "symbolic links are not followed"
-      : error == EINVAL ? "no regular file"
-                        : strerror(error));
+  say("require: %s%s: %s", m->prefix, path, modules_dir_why(error));
 }
 
 static int read_source(struct modules_dir *m, const char *path,

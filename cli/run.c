@@ -1,14 +1,16 @@
 /* run.c - cordon run: a script under policy. */
 #include "cli/cli.h"
 
-#include "cli/audit.h"
 #include "cli/files.h"
 #include "cli/helper.h"
 #include "cli/modules_dir.h"
 #include "cli/options.h"
+#include "cli/manifest.h"
 #include "cli/print.h"
+#include "cli/refusals.h"
+#include "cli/run.h"
+#include "cli/run_report.h"
 #include "cli/script_output.h"
-#include "cli/subject.h"
 
 #include <cordon/cordon.h>
 
@@ -18,6 +20,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,13 +29,7 @@
 
 #define LINGER_MS 1000     /* for closing handshakes after the end */
 #define OWN_DESCRIPTORS 64 /* beside those of connections */
-#define REFUSALS_MAX 256   /* distinct ones that are told in a run */
-
-/* The script's limits where the command line names none; the library's own
- * defaults, for messages. */
-#define CPU_DEFAULT_MS 10000
-#define MEMORY_DEFAULT_BYTES (64u * 1024 * 1024)
-#define OUTPUT_DEFAULT_BYTES (64u * 1024 * 1024)
+#define ADVICE_MAX_BYTES (CORDON_URL_MAX_BYTES + 128)
 
 enum {
   RUN_MEMORY = SUBJECT_OPTION_COUNT,
@@ -49,7 +46,8 @@ enum {
   RUN_AUDIT,
   RUN_AUDIT_QUERY,
   RUN_MODE,
-  RUN_DRY_RUN
+  RUN_DRY_RUN,
+  RUN_GRACE
 };
 
 const struct option run_options[] = {
@@ -69,32 +67,20 @@ const struct option run_options[] = {
     {"audit-query", 0, NULL, false, false},
     {"mode", 0, "enforce|complain", false, false},
     {"dry-run", 0, NULL, false, false},
+    {"grace", 0, "DURATION", false, false},
     {"format", 0, "FORMAT", false, true},
     {NULL, 0, NULL, false, false},
 };
 
 struct run {
-  struct subject subject;
-  cordon_limits limits;
-  const char *isolation;
-  const char *ca_file;
-  bool quiet;
-  const char *audit_path; /* NULL: no log */
-  cordon_mode mode;
-  bool dry_run;
-
-  const char *script; /* as given; "-" is standard input */
-  const char *const *args;
-  size_t nargs;
+  struct run_setup setup;
   char *text;
   size_t text_len;
 
-  struct audit audit;
   uint64_t would_refuse; /* that complain mode let pass */
   struct script_output output;
   struct modules_dir modules;
-  uint64_t told[REFUSALS_MAX]; /* hashes of the refusals told */
-  size_t ntold;
+  struct refusals refusals;
   uint64_t begin_ms;
 
   cordon_host *host;
@@ -166,31 +152,31 @@ static int run_limit(struct run *r, int option, const char *value) {
   switch (option) {
   case RUN_MEMORY:
     form = size_form;
-    ok = parse_size(value, &r->limits.memory_bytes);
+    ok = parse_size(value, &r->setup.limits.memory_bytes);
     break;
   case RUN_OUTPUT:
     form = size_form;
-    ok = parse_size(value, &r->limits.output_bytes);
+    ok = parse_size(value, &r->setup.limits.output_bytes);
     break;
   case RUN_CPU:
     form = time_form;
-    ok = parse_duration(value, &r->limits.cpu_ms);
+    ok = parse_duration(value, &r->setup.limits.cpu_ms);
     break;
   case RUN_DEADLINE:
     form = time_form;
-    ok = parse_duration(value, &r->limits.deadline_ms);
+    ok = parse_duration(value, &r->setup.limits.deadline_ms);
     break;
   case RUN_CONNECTIONS:
-    ok = parse_count(value, &r->limits.connections);
+    ok = parse_count(value, &r->setup.limits.connections);
     break;
   case RUN_CONNECTS:
-    ok = parse_count(value, &r->limits.connects_per_minute);
+    ok = parse_count(value, &r->setup.limits.connects_per_minute);
     break;
   case RUN_TASKS:
-    ok = parse_count(value, &r->limits.tasks);
+    ok = parse_count(value, &r->setup.limits.tasks);
     break;
   case RUN_TIMERS:
-    ok = parse_count(value, &r->limits.timers);
+    ok = parse_count(value, &r->setup.limits.timers);
     break;
   }
   return ok ? STATUS_OK
@@ -200,7 +186,7 @@ static int run_limit(struct run *r, int option, const char *value) {
 
 static int run_option(struct run *r, int option, const char *value) {
   if (option < SUBJECT_OPTION_COUNT) {
-    subject_option(&r->subject, option, value);
+    subject_option(&r->setup.subject, option, value);
     return STATUS_OK;
   }
   switch (option) {
@@ -210,31 +196,37 @@ static int run_option(struct run *r, int option, const char *value) {
                        "--isolation takes process or inprocess, not "
                        "'%s'",
                        value);
-    r->isolation = value;
+    r->setup.isolation = value;
     return STATUS_OK;
   case RUN_CA:
-    r->ca_file = value;
+    r->setup.ca_file = value;
     return STATUS_OK;
   case RUN_QUIET:
-    r->quiet = true;
+    r->setup.quiet = true;
     return STATUS_OK;
   case RUN_AUDIT:
-    r->audit_path = value;
+    r->setup.audit_path = value;
     return STATUS_OK;
   case RUN_AUDIT_QUERY:
-    r->audit.query = true;
+    r->setup.audit.query = true;
     return STATUS_OK;
   case RUN_DRY_RUN:
-    r->dry_run = true;
+    r->setup.dry_run = true;
     return STATUS_OK;
   case RUN_MODE:
     if (strcmp(value, "enforce") != 0 && strcmp(value, "complain") != 0)
       return say_usage("run", "--mode takes enforce or complain, not '%s'",
                        value);
-    r->mode = strcmp(value, "complain") == 0 ? CORDON_MODE_COMPLAIN
-                                             : CORDON_MODE_ENFORCE;
+    r->setup.mode = strcmp(value, "complain") == 0 ? CORDON_MODE_COMPLAIN
+                                                   : CORDON_MODE_ENFORCE;
+    return STATUS_OK;
+  case RUN_GRACE:
+    if (!parse_duration(value, &r->setup.grace_ms))
+      return say_usage("run", "--grace takes a duration such as 5s, not '%s'",
+                       value);
     return STATUS_OK;
   default:
+    r->setup.limited = true;
     return run_limit(r, option, value);
   }
 }
@@ -254,9 +246,9 @@ static int run_arguments(struct run *r, int argc, char **argv) {
     if (got == OPTION_HELP)
       return help_print(command_find("run"));
     if (got == OPTION_WORD) {
-      r->script = value;
-      r->args = (const char *const *)argv + o.at;
-      r->nargs = (size_t)(argc - o.at);
+      r->setup.script = value;
+      r->setup.args = (const char *const *)argv + o.at;
+      r->setup.nargs = (size_t)(argc - o.at);
       return -1; /* what follows is the script's */
     }
     if ((status = run_option(r, got, value)) != STATUS_OK)
@@ -272,22 +264,24 @@ static bool has_end(const char *text, const char *end) {
   return len >= elen && strcmp(text + len - elen, end) == 0;
 }
 
+static bool is_manifest(const char *name) {
+  return has_end(name, ".yaml") || has_end(name, ".yml");
+}
+
 static int script_read(struct run *r) {
   bool ok;
-  if (has_end(r->script, ".yaml") || has_end(r->script, ".yml"))
-    return say_usage("run", "%s: manifests are not in this version", r->script);
-  if (strcmp(r->script, "-") == 0)
+  if (strcmp(r->setup.script, "-") == 0)
     ok = read_fd(STDIN_FILENO, FILE_MAX_BYTES, &r->text, &r->text_len);
   else
-    ok = read_path(r->script, FILE_MAX_BYTES, &r->text, &r->text_len);
-  if (ok && strcmp(r->script, "-") != 0)
-    ok = modules_dir_init(&r->modules, r->script) == 0;
+    ok = read_path(r->setup.script, FILE_MAX_BYTES, &r->text, &r->text_len);
+  if (ok && strcmp(r->setup.script, "-") != 0)
+    ok = modules_dir_init(&r->modules, r->setup.script) == 0;
   if (!ok) {
-    say("%s: %s", r->script, strerror(errno));
+    say("%s: %s", r->setup.script, strerror(errno));
     return STATUS_USAGE;
   }
   if (r->text_len > FILE_MAX_BYTES) {
-    say("%s: the script is larger than 1 MiB", r->script);
+    say("%s: the script is larger than 1 MiB", r->setup.script);
     return STATUS_LOAD;
   }
   return STATUS_OK;
@@ -305,85 +299,38 @@ static int on_require(void *ud, const char *name, cordon_source *ret_source) {
   return modules_dir_find(&r->modules, name, ret_source);
 }
 
-/* FNV-1a: a refusal that collides with another is not told, no more. */
-static uint64_t hash(uint64_t h, const char *data, size_t len) {
-  for (size_t i = 0; i < len; i++)
-    h = (h ^ (unsigned char)data[i]) * 0x100000001b3u;
-  return h;
-}
-
-/* True the first time, and for as many different ones as are told. */
-static bool refusal_is_new(struct run *r, const cordon_request *q,
-                           const char *resource, size_t len) {
-  uint64_t h = hash(0xcbf29ce484222325u, q->action, strlen(q->action) + 1);
-  h = hash(h, resource, len);
-  for (size_t i = 0; i < r->ntold && i < REFUSALS_MAX; i++)
-    if (r->told[i] == h)
-      return false;
-  if (r->ntold >= REFUSALS_MAX) {
-    if (r->ntold++ == REFUSALS_MAX)
-      say("further refusals are not told");
-    r->ntold = REFUSALS_MAX + 1;
-    return false;
-  }
-  r->told[r->ntold++] = h;
-  return true;
-}
-
-static void tell_refusal(struct run *r, const cordon_audit_event *e) {
-  const cordon_request *q = e->request;
-  const cordon_decision *d = e->decision;
-  const char *resource = q->resource ? q->resource : "";
-  size_t len = q->resource ? q->resource_len_bytes : 0;
-  struct out o;
-  char *line;
-  if (d->canonical[0] && strcmp(q->action, "websocket.connect.url") == 0) {
-    resource = d->canonical;
-    len = strlen(resource);
-  }
-  if (!refusal_is_new(r, q, resource, len))
-    return;
-  out_init(&o, STDERR_FILENO);
-  out_text(&o, e->passes ? "cordon: would be denied " : "cordon: denied ");
-  out_visible(&o, q->action, strlen(q->action));
-  out_text(&o, len ? " " : "");
-  out_one_line(&o, resource, len);
-  if (e->script && e->script[0]) {
-    line = must_format(e->line ? " (%s:%" PRIu32 ")" : " (%s)", e->script,
-                       e->line);
-    out_visible(&o, line, strlen(line));
-    free(line);
-  }
-  out_text(&o, "\n");
-  (void)cordon_explain(e->scope, q, d, out_write_visible, &o);
-  if (cordon_policy_count(r->subject.policies.set) == 0) {
-    out_text(&o, "  no policy was given: -p FILE loads one, --allow ");
-    if (d->canonical[0]) {
-      out_text(&o, "'");
-      out_visible(&o, d->canonical, strlen(d->canonical));
-      out_text(&o, "' allows this URL\n");
-    } else {
-      out_text(&o, "'wss://HOST/PATH' allows a URL\n");
-    }
-  }
-  out_flush(&o);
+/* Where nobody has given a policy. */
+static const char *without_policy(const cordon_audit_event *e,
+                                  char out[ADVICE_MAX_BYTES]) {
+  const char *url = e->decision->canonical;
+  snprintf(out, ADVICE_MAX_BYTES,
+           url[0] ? "  no policy was given: -p FILE loads one, --allow '%s' "
+                    "allows this URL\n"
+                  : "  no policy was given: -p FILE loads one, --allow "
+                    "'%s' allows a URL\n",
+           url[0] ? url : "wss://HOST/PATH");
+  return out;
 }
 
 static int on_audit(void *ud, const cordon_audit_event *e) {
   struct run *r = ud;
-  bool recorded = audit_decision(&r->audit, e);
+  char advice[ADVICE_MAX_BYTES];
+  bool recorded = audit_decision(&r->setup.audit, e);
   if (e->decision->verdict == CORDON_ALLOW)
     return recorded ? 0 : -1;
   if (e->passes)
     r->would_refuse++;
-  if (!r->quiet)
-    tell_refusal(r, e);
+  if (!r->setup.quiet)
+    refusals_tell(&r->refusals, NULL, e,
+                  cordon_policy_count(r->setup.subject.policies.set) == 0
+                      ? without_policy(e, advice)
+                      : NULL);
   return recorded ? 0 : -1;
 }
 
 static void on_connection(void *ud, const cordon_connection_event *e) {
   struct run *r = ud;
-  (void)audit_connection(&r->audit, e); /* why not has been said */
+  (void)audit_connection(&r->setup.audit, e); /* why not has been said */
 }
 
 /* ----------------------------------------------------------------- life --- */
@@ -397,7 +344,7 @@ static uint64_t now_ms(void) {
 /* Descriptors for as many connections as were asked for: of one that is relayed
  * two are ours.  Says what is wrong. */
 static int make_room(const struct run *r) {
-  uint64_t n = r->limits.connections, want;
+  uint64_t n = r->setup.limits.connections, want;
   struct rlimit l;
   if (n == 0 || n == CORDON_UNLIMITED || getrlimit(RLIMIT_NOFILE, &l) != 0)
     return STATUS_OK;
@@ -415,30 +362,29 @@ static int make_room(const struct run *r) {
   return STATUS_OK;
 }
 
-static int run_host(struct run *r) {
+int run_setup_host(const struct run_setup *s, cordon_host **ret_host) {
   cordon_host_config cfg;
   cordon_error err;
   int rv;
   cordon_host_config_init(&cfg);
-  cfg.ca_file = r->ca_file;
+  cfg.ca_file = s->ca_file;
   cfg.worker_path = helper_path();
-  rv = cordon_host_new(&r->host, &cfg, &err);
+  rv = cordon_host_new(ret_host, &cfg, &err);
   if (rv == CORDON_OK)
     return STATUS_OK;
-  if (r->ca_file && (rv == CORDON_E_INVALID || rv == CORDON_E_SYSTEM)) {
-    say("--ca %s: %s", r->ca_file, err.message);
+  if (s->ca_file && (rv == CORDON_E_INVALID || rv == CORDON_E_SYSTEM)) {
+    say("--ca %s: %s", s->ca_file, err.message);
     return STATUS_USAGE;
   }
   say("%s", err.message);
   return STATUS_NEGATIVE;
 }
 
-static int say_isolation(const cordon_error *err) {
-  say("%s", err->message);
-  words_text("  `cordon doctor` tells what this machine supports; "
-             "--isolation=inprocess runs\n"
-             "  code whose authors you trust in this process\n");
-  return STATUS_ISOLATION;
+void run_setup_sandbox(const struct run_setup *s, cordon_sandbox_config *cfg) {
+  cfg->isolation = s->isolation && strcmp(s->isolation, "inprocess") == 0
+                       ? CORDON_ISOLATION_INPROCESS
+                       : CORDON_ISOLATION_PROCESS;
+  cfg->mode = s->dry_run ? CORDON_MODE_DRY_RUN : s->mode;
 }
 
 static int run_sandbox(struct run *r) {
@@ -446,20 +392,17 @@ static int run_sandbox(struct run *r) {
   cordon_error err;
   int rv;
   cordon_sandbox_config_init(&cfg);
-  cfg.isolation = r->isolation && strcmp(r->isolation, "inprocess") == 0
-                      ? CORDON_ISOLATION_INPROCESS
-                      : CORDON_ISOLATION_PROCESS;
-  cfg.policy = r->subject.policies.set;
-  cfg.scope = r->subject.scope.items;
-  cfg.scope_len = r->subject.scope.len;
-  cfg.actor_id = r->subject.actor;
-  cfg.actor_meta_json = r->subject.meta_json;
-  cfg.limits = r->limits;
+  run_setup_sandbox(&r->setup, &cfg);
+  cfg.policy = r->setup.subject.policies.set;
+  cfg.scope = r->setup.subject.scope.items;
+  cfg.scope_len = r->setup.subject.scope.len;
+  cfg.actor_id = r->setup.subject.actor;
+  cfg.actor_meta_json = r->setup.subject.meta_json;
+  cfg.limits = r->setup.limits;
   cfg.output = on_output;
   cfg.audit = on_audit;
   cfg.require = r->modules.fd >= 0 ? on_require : NULL;
   cfg.connection = on_connection;
-  cfg.mode = r->dry_run ? CORDON_MODE_DRY_RUN : r->mode;
   cfg.ud = r;
   rv = cordon_sandbox_new(&r->sandbox, r->host, &cfg, &err);
   if (rv == CORDON_OK) {
@@ -468,133 +411,26 @@ static int run_sandbox(struct run *r) {
       cordon_sandbox_cancel(r->sandbox);
     return STATUS_OK;
   }
-  switch (rv) {
-  case CORDON_E_ISOLATION:
-    return say_isolation(&err);
-  case CORDON_E_NOT_FOUND:
+  if (rv == CORDON_E_NOT_FOUND)
     return say_usage("run", "--scope: %s", err.message);
-  case CORDON_E_NOMEM:
-  case CORDON_E_LIMIT:
-    say("stopped: the memory limit is too small to start a script: %s",
-        err.message);
-    return STATUS_MEMORY;
-  default:
-    say("%s", err.message);
-    return STATUS_NEGATIVE;
-  }
-}
-
-/* "prices.lua:12: message", whether or not the message begins with that. */
-static void say_error(const char *what, const cordon_error *err) {
-  char *at = must_format("%s:%" PRIu32 ":", err->source, err->line);
-  if (err->source[0] && err->line && strncmp(err->message, at, strlen(at)) != 0)
-    say("%s%s %s", what, at, err->message);
-  else
-    say("%s%s", what, err->message);
-  free(at);
-}
-
-/* Where in the line the compiler gave up: it says "near 'word'", and no column.
- * 0: that word is not there, or not only once. */
-static uint32_t near_column(const struct run *r, const cordon_error *err) {
-  const char *word = strstr(err->message, " near '"), *end, *at = NULL;
-  const char *p = r->text, *stop = r->text + r->text_len;
-  size_t len;
-  if (!word || !(end = strrchr(word += 7, '\'')) || end == word)
-    return 0;
-  len = (size_t)(end - word);
-  for (uint32_t line = 1; line < err->line; line++) {
-    p = memchr(p, '\n', (size_t)(stop - p));
-    if (!p)
-      return 0;
-    p++;
-  }
-  end = memchr(p, '\n', (size_t)(stop - p));
-  if (!end)
-    end = stop;
-  for (const char *q = p; len <= (size_t)(end - q); q++) {
-    if (memcmp(q, word, len) != 0)
-      continue;
-    if (at)
-      return 0;
-    at = q;
-  }
-  return at ? (uint32_t)(at - p) + 1 : 0;
-}
-
-/* The line of the script that |err| is about. */
-static void words_source(const struct run *r, int rv, const cordon_error *err) {
-  const char *name = strcmp(r->script, "-") == 0 ? "stdin" : r->script;
-  struct out o;
-  if (err->line == 0 || strcmp(err->source, name) != 0)
-    return;
-  out_init(&o, STDERR_FILENO);
-  out_source_line(&o, r->text, r->text_len, err->line,
-                  rv == CORDON_E_SYNTAX ? near_column(r, err) : err->column);
-  out_flush(&o);
-}
-
-static void words_traceback(const struct run *r) {
-  const char *text = cordon_sandbox_traceback(r->sandbox);
-  size_t len = strlen(text);
-  words_text(text);
-  if (len > 0 && text[len - 1] != '\n')
-    words_text("\n");
-}
-
-static uint64_t or_default(uint64_t limit, uint64_t preset) {
-  return limit ? limit : preset;
-}
-
-/* Which limit it was, and how much was used. */
-static int say_limit(const struct run *r, const cordon_error *err) {
-  char limit[32], used[32];
-  cordon_usage u;
-  cordon_sandbox_usage(r->sandbox, &u);
-  switch (u.stop) {
-  case CORDON_STOP_CPU:
-    say("stopped: CPU limit of %s reached, %s used",
-        show_ms(limit, or_default(r->limits.cpu_ms, CPU_DEFAULT_MS)),
-        show_ms(used, u.cpu_ns / 1000000));
-    return STATUS_CPU;
-  case CORDON_STOP_MEMORY:
-    say("stopped: memory limit of %s reached, %s used at the highest",
-        show_bytes(limit,
-                   or_default(r->limits.memory_bytes, MEMORY_DEFAULT_BYTES)),
-        show_bytes(used, u.memory_peak_bytes));
-    return STATUS_MEMORY;
-  case CORDON_STOP_DEADLINE:
-    say("stopped: deadline of %s passed, after %s",
-        show_ms(limit, r->limits.deadline_ms),
-        show_ms(used, u.wall_ns / 1000000));
-    return STATUS_DEADLINE;
-  case CORDON_STOP_OUTPUT:
-    say("stopped: output limit of %s reached, %s printed",
-        show_bytes(limit,
-                   or_default(r->limits.output_bytes, OUTPUT_DEFAULT_BYTES)),
-        show_bytes(used, u.output_bytes));
-    return STATUS_LIMIT;
-  case CORDON_STOP_NONE:
-    break;
-  }
-  say("stopped: %s", err->message);
-  return STATUS_LIMIT;
+  return run_report_new(NULL, rv, &err);
 }
 
 static int run_load(struct run *r) {
-  const char *name = strcmp(r->script, "-") == 0 ? "stdin" : r->script;
+  const char *name =
+      strcmp(r->setup.script, "-") == 0 ? "stdin" : r->setup.script;
   cordon_source source = {
       .name = name, .text = r->text, .len_bytes = r->text_len};
   cordon_error err;
-  int rv = cordon_sandbox_load(r->sandbox, &source, r->args, r->nargs, &err);
+  int rv = cordon_sandbox_load(r->sandbox, &source, r->setup.args,
+                               r->setup.nargs, &err);
   if (rv == CORDON_OK)
     return STATUS_OK;
   if (rv == CORDON_E_NOMEM) {
     say("stopped: %s", err.message);
     return STATUS_MEMORY;
   }
-  say_error("", &err);
-  words_source(r, rv, &err);
+  say("%s", err.message);
   return STATUS_LOAD;
 }
 
@@ -605,12 +441,12 @@ static void reload(struct run *r) {
   reload_asked = 0;
   while (read(reload_pipe[0], drained, sizeof drained) > 0)
     ;
-  if (subject_reload(&r->subject) != STATUS_OK)
+  if (subject_reload(&r->setup.subject) != STATUS_OK)
     say("reload: the old policies stay in force");
-  else if (cordon_sandbox_set_policy(r->sandbox, r->subject.policies.set,
+  else if (cordon_sandbox_set_policy(r->sandbox, r->setup.subject.policies.set,
                                      &err) != CORDON_OK)
     say("reload: %s: the old policies stay in force", err.message);
-  else if (!r->quiet)
+  else if (!r->setup.quiet)
     say("reload: new policies are in force");
 }
 
@@ -654,59 +490,36 @@ static bool run_drain(struct run *r) {
     struct pollfd p = {.fd = r->output.fd, .events = POLLOUT};
     struct timespec left = {0};
     uint64_t used = now_ms() - r->begin_ms;
-    if (r->limits.deadline_ms > used) {
-      left.tv_sec = (time_t)((r->limits.deadline_ms - used) / 1000);
-      left.tv_nsec = (long)((r->limits.deadline_ms - used) % 1000) * 1000000;
+    if (r->setup.limits.deadline_ms > used) {
+      left.tv_sec = (time_t)((r->setup.limits.deadline_ms - used) / 1000);
+      left.tv_nsec =
+          (long)((r->setup.limits.deadline_ms - used) % 1000) * 1000000;
     }
     /* one that has come before the wait would not end it */
-    gone = !(signal_got ||
-             (r->limits.deadline_ms && used >= r->limits.deadline_ms));
+    gone = !(signal_got || (r->setup.limits.deadline_ms &&
+                            used >= r->setup.limits.deadline_ms));
     if (!gone)
       break;
-    if (ppoll(&p, 1, r->limits.deadline_ms ? &left : NULL, &before) > 0)
+    if (ppoll(&p, 1, r->setup.limits.deadline_ms ? &left : NULL, &before) > 0)
       script_output_flush(&r->output);
   }
   sigprocmask(SIG_SETMASK, &before, NULL);
   return gone;
 }
 
-/* Says how it ended. */
-static int run_report(struct run *r, int rv, const cordon_error *err) {
-  int status = STATUS_OK;
-  switch (rv) {
-  case CORDON_OK:
-    return STATUS_OK;
-  case CORDON_E_LIMIT:
-    status = say_limit(r, err);
-    break;
-  case CORDON_E_CANCELLED:
-    if (!signal_got)
-      return STATUS_NEGATIVE; /* standard output was lost, which is said */
-    say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
-    return STATUS_SIGNAL + signal_got;
-  case CORDON_E_NOMEM:
-    say("stopped: %s", err->message);
-    status = STATUS_MEMORY;
-    break;
-  case CORDON_E_ISOLATION:
-    return say_isolation(err);
-  case CORDON_E_WORKER:
-    say("%s", err->message);
-    status = STATUS_WORKER;
-    break;
-  case CORDON_E_SYNTAX:
-    say_error("", err);
-    words_source(r, rv, err);
-    status = STATUS_LOAD;
-    break;
-  default:
-    say_error("", err);
-    words_source(r, rv, err);
-    status = STATUS_NEGATIVE;
-    break;
-  }
-  words_traceback(r);
-  return status;
+static int report(const struct run *r, int rv, const cordon_error *err) {
+  const char *script = r->setup.script;
+  struct run_report told = {.name = strcmp(script, "-") == 0 ? "stdin" : script,
+                            .text = r->text,
+                            .len = r->text_len,
+                            .limits = &r->setup.limits,
+                            .sandbox = r->sandbox};
+  if (rv != CORDON_E_CANCELLED)
+    return run_report(&told, rv, err);
+  if (!signal_got)
+    return STATUS_NEGATIVE; /* standard output was lost, which is said */
+  say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
+  return STATUS_SIGNAL + signal_got;
 }
 
 static int run_end(struct run *r, int rv, const cordon_error *err) {
@@ -721,7 +534,7 @@ static int run_end(struct run *r, int rv, const cordon_error *err) {
     (void)again;
   }
   gone = run_drain(r);
-  status = run_report(r, rv, err);
+  status = report(r, rv, err);
   if (r->output.error) {
     say("standard output: %s", strerror(r->output.error));
     return status == STATUS_OK ? STATUS_NEGATIVE : status;
@@ -731,7 +544,7 @@ static int run_end(struct run *r, int rv, const cordon_error *err) {
   if (signal_got)
     return STATUS_SIGNAL + signal_got;
   say("stopped: deadline of %s passed before all output was taken",
-      show_ms(limit, r->limits.deadline_ms));
+      show_ms(limit, r->setup.limits.deadline_ms));
   return STATUS_DEADLINE;
 }
 
@@ -739,7 +552,7 @@ static int run_script(struct run *r) {
   cordon_error err = {0};
   int status = make_room(r);
   if (status == STATUS_OK)
-    status = run_host(r);
+    status = run_setup_host(&r->setup, &r->host);
   if (status == STATUS_OK)
     status = run_sandbox(r);
   if (status != STATUS_OK)
@@ -751,10 +564,10 @@ static int run_script(struct run *r) {
 
 /* Loud at the start and at the end: nobody is to forget it on. */
 static void say_mode(const struct run *r, bool begin) {
-  if (r->dry_run) {
+  if (r->setup.dry_run) {
     if (begin)
       say("dry run: nothing is opened");
-  } else if (r->mode == CORDON_MODE_COMPLAIN) {
+  } else if (r->setup.mode == CORDON_MODE_COMPLAIN) {
     if (begin)
       say("complain mode: what no policy allows is let through");
     else
@@ -766,8 +579,8 @@ static void say_mode(const struct run *r, bool begin) {
 
 static int run_whole(struct run *r) {
   int status = STATUS_OK;
-  if (r->audit_path)
-    status = audit_open(&r->audit, r->audit_path, r->script);
+  if (r->setup.audit_path)
+    status = audit_open(&r->setup.audit, r->setup.audit_path, r->setup.script);
   if (status != STATUS_OK)
     return status;
   say_mode(r, true);
@@ -781,25 +594,30 @@ int command_run(int argc, char **argv) {
   struct run *r = must_alloc(1, sizeof *r);
   int status;
   r->modules.fd = -1;
-  r->audit.fd = -1;
-  subject_init(&r->subject, "run", argc);
+  r->setup.audit.fd = -1;
+  subject_init(&r->setup.subject, "run", argc);
   script_output_init(&r->output, STDOUT_FILENO);
   r->output.stop = &signal_got;
   status = run_arguments(r, argc, argv);
+  if (status < 0 && is_manifest(r->setup.script)) {
+    status = manifest_run(&r->setup);
+    goto end;
+  }
   if (status < 0)
     status = script_read(r);
-  if (status == STATUS_OK && r->script) {
+  if (status == STATUS_OK && r->setup.script) {
     catch_signals();
     catch_hangup();
-    status = subject_load(&r->subject);
+    status = subject_load(&r->setup.subject);
     if (status == STATUS_OK)
       status = signal_got ? STATUS_SIGNAL + signal_got : run_whole(r);
   }
+end:
   atomic_store(&running, NULL);
   cordon_sandbox_free(r->sandbox);
   cordon_host_free(r->host);
-  audit_close(&r->audit);
-  subject_deinit(&r->subject);
+  audit_close(&r->setup.audit);
+  subject_deinit(&r->setup.subject);
   modules_dir_deinit(&r->modules);
   script_output_deinit(&r->output);
   free(r->text);

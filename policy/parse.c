@@ -40,9 +40,7 @@ bool parse_compiled(struct parser *ps, const struct tree_item *item, int rv,
   return rv == 0;
 }
 
-/* Of a namespace, an entry or a group: printable ASCII that needs no quotes and
- * does not look like two names. */
-static bool is_name(struct slice s) {
+bool parse_is_name(struct slice s) {
   if (s.len == 0 || s.len > MAX_NAME)
     return false;
   for (size_t i = 0; i < s.len; i++)
@@ -51,8 +49,6 @@ static bool is_name(struct slice s) {
       return false;
   return true;
 }
-
-#define NAME_RULE "letters, digits and _ - . / @ +, at most 128"
 
 /* ----------------------------------------------------------------- policies
  * --- */
@@ -183,10 +179,10 @@ static void read_group(struct parser *ps, const struct tree_item *item,
     ns = (struct slice){s.p, (size_t)(colon - s.p)};
     name = (struct slice){colon + 1, s.len - ns.len - 1};
   }
-  if (!is_name(name) || (colon && !is_name(ns)))
+  if (!parse_is_name(name) || (colon && !parse_is_name(ns)))
     mistakes_add(&ps->ms, item->pos,
                  "bad group '%.*s', expected 'name' or 'ns:name'; a "
-                 "name is " NAME_RULE,
+                 "name is " PARSE_NAME_RULE,
                  MISTAKES_SHOWN(s));
   else if (ns.p)
     make_id(ps, ns, name, ret);
@@ -263,9 +259,9 @@ static void read_policy(struct parser *ps, const struct tree_item *entry,
     mistakes_add(&ps->ms, entry->pos, "policy without a name, expected 'name'");
   else if (parse_is_string(ps, at[ENTRY_NAME], "name")) {
     struct slice name = at[ENTRY_NAME]->value->text;
-    if (!is_name(name))
+    if (!parse_is_name(name))
       mistakes_add(&ps->ms, at[ENTRY_NAME]->pos,
-                   "bad name '%.*s', expected " NAME_RULE,
+                   "bad name '%.*s', expected " PARSE_NAME_RULE,
                    MISTAKES_SHOWN(name));
     else if (ps->ns.p)
       make_id(ps, ps->ns, name, &p->id);
@@ -426,9 +422,9 @@ static void read_head(struct parser *ps, const struct tree_item *version,
                  "file without a namespace, expected 'namespace'");
   } else if (parse_is_string(ps, ns, "namespace")) {
     struct slice s = ns->value->text;
-    if (!is_name(s))
+    if (!parse_is_name(s))
       mistakes_add(&ps->ms, ns->pos,
-                   "bad namespace '%.*s', expected " NAME_RULE,
+                   "bad namespace '%.*s', expected " PARSE_NAME_RULE,
                    MISTAKES_SHOWN(s));
     else if (slice_is(s, PARSE_RESERVED_NAMESPACE))
       mistakes_add(&ps->ms, ns->pos,

@@ -30,6 +30,11 @@ int parse_file(const char *name, struct slice text,
 /* By id; equal ids by index.  In place, O(n log n). */
 void parse_sort(struct policy **p, size_t n);
 
+/* Of a namespace, an entry or a group: printable ASCII that needs no quotes and
+ * does not look like two names. */
+bool parse_is_name(struct slice s);
+#define PARSE_NAME_RULE "letters, digits and _ - . / @ +, at most 128"
+
 /* The namespace of the policies of policy_set_add_allow. */
 #define PARSE_RESERVED_NAMESPACE "cli"
 

@@ -523,6 +523,10 @@ static int tell_setup(struct remote *r) {
                                   .source_bytes = l->source_bytes,
                                   .connections = sb->services.max_clients,
                                   .requires = sb->require != NULL,
+                                  .modules_listed = sb->modules.listed,
+                                  .modules = sb->module_names,
+                                  .nmodules = (uint32_t)sb->modules.n,
+                                  .modules_from = sb->modules.from,
                                   .method = slice_of(sb->method)};
   if (sb->services.guard.actor)
     m.as.setup.actor = (struct msg_actor){true, sb->actor.id, sb->actor.meta};

@@ -14,6 +14,7 @@
 #define ACTOR_MAX_BYTES (1024 * 1024)
 #define TRACEBACK_MAX (64 * 1024)
 #define MODULE_NAME_MAX 255
+#define MODULES_LISTED_MAX 10000
 
 static char no_text[1];
 
@@ -61,7 +62,9 @@ int sandbox_require(struct cordon_sandbox *sb, const char *name,
                     const char **ret_name, struct slice *ret_text) {
   cordon_source src = {NULL, NULL, 0};
   int rv;
-  if (!sb->require || !module_name_ok(name))
+  /* a worker that has been taken over asks for what it likes */
+  if (!sb->require || !module_name_ok(name) ||
+      !state_module_allowed(&sb->modules, slice_of(name)))
     return ERR_NOT_FOUND;
   rv = sb->require(sb->ud, name, &src);
   if (rv != CORDON_OK)
@@ -264,6 +267,37 @@ int sandbox_set_policy(struct cordon_sandbox *sb, cordon_policy *policy,
   return 0;
 }
 
+static int take_modules(struct cordon_sandbox *sb,
+                        const struct cordon_sandbox_config *config,
+                        struct err *e) {
+  struct state_modules *m = &sb->modules;
+  const char *from = config->modules_from ? config->modules_from : "";
+  if (!config->modules)
+    return config->modules_len == 0
+               ? 0
+               : err_setf(e, ERR_INVALID,
+                          "modules is required with modules_len");
+  if (config->modules_len > MODULES_LISTED_MAX)
+    return err_setf(e, ERR_INVALID, "more than %d modules are listed",
+                    MODULES_LISTED_MAX);
+  m->listed = true;
+  m->from.len = strlen(from);
+  m->from.p = arena_strndup(&sb->arena, from, m->from.len);
+  m->names = sb->module_names =
+      arena_array(&sb->arena, config->modules_len, sizeof *sb->module_names);
+  if (!m->from.p || !m->names)
+    return err_set(e, ERR_NOMEM);
+  for (; m->n < config->modules_len; m->n++) {
+    struct slice s = slice_of(config->modules[m->n]);
+    if (!s.p)
+      return err_setf(e, ERR_INVALID, "one of the modules is NULL");
+    if (!(s.p = arena_strndup(&sb->arena, s.p, s.len)))
+      return err_set(e, ERR_NOMEM);
+    sb->module_names[m->n] = s;
+  }
+  return 0;
+}
+
 static int take_policy(struct cordon_sandbox *sb,
                        const struct cordon_sandbox_config *config,
                        struct err *e) {
@@ -346,11 +380,13 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   vm_host.ud = sb;
   if ((rv = take_actor(sb, config, e)) != 0 ||
       (rv = take_input(sb, config, e)) != 0 ||
+      (rv = take_modules(sb, config, e)) != 0 ||
       (rv = take_policy(sb, config, e)) != 0)
     goto fail;
   if (config->isolation == CORDON_ISOLATION_PROCESS) {
     rv = remote_new(&sb->remote, sb, &limits, e);
   } else {
+    vm_host.modules = sb->modules;
     rv = state_new(&sb->st, host->loop, host->preempt, &host->mem, &limits,
                    &vm_host, &sb->services, modules_open);
     if (rv != 0)

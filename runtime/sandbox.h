@@ -34,6 +34,8 @@ struct cordon_sandbox {
   cordon_output_fn *output;
   cordon_audit_fn *audit;
   cordon_require_fn *require;
+  struct state_modules modules;
+  struct slice *module_names; /* of |modules|, in |arena| */
   void *ud;
   cordon_connection_fn *connection;
   const char **scope_names; /* in |arena|, with their texts */

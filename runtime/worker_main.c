@@ -104,7 +104,11 @@ static int make_state(struct script *s, struct err *e) {
                             .arguments = on_arguments,
                             .returned = on_returned,
                             .ended = on_ended,
-                            .ud = &s->link};
+                            .ud = &s->link,
+                            .modules = {.listed = m->modules_listed,
+                                        .names = m->modules,
+                                        .n = m->nmodules,
+                                        .from = m->modules_from}};
   int rv;
   if ((rv = loop_new(&s->loop, &mem_libc)) != 0 ||
       (rv = worker_link_watch(&s->link, s->loop)) != 0)

@@ -183,6 +183,35 @@ START_TEST(policies_of_nothing) {
 }
 END_TEST
 
+START_TEST(manifests_of_nothing) {
+  static const char text[] =
+      "{namespace: n, entries: [{name: a, kind: process.lua, source: "
+      "'file://a', lifecycle: {security: {groups: [g]}}}]}";
+  cordon_source none = {NULL, NULL, 1}, empty = {NULL, NULL, 0};
+  cordon_source good = {"m", text, sizeof text - 1};
+  cordon_manifest *m = NULL;
+  cordon_policy *p = NULL;
+  cordon_error err;
+  invalid(cordon_manifest_new(NULL, &empty, NULL, NULL, NULL, &err));
+  invalid(cordon_manifest_new(&m, NULL, NULL, NULL, NULL, &err));
+  invalid(cordon_manifest_new(&m, &none, NULL, NULL, NULL, &err));
+  is(cordon_manifest_new(&m, &empty, NULL, NULL, NULL, NULL), CORDON_E_POLICY);
+  cordon_manifest_free(NULL);
+  ck_assert_ptr_null(cordon_manifest_at(NULL, 0));
+  is(cordon_manifest_new(&m, &good, NULL, NULL, NULL, &err), CORDON_OK);
+  ck_assert_ptr_null(cordon_manifest_at(m, 1));
+  is(cordon_policy_new(&p, NULL, &err), CORDON_OK);
+  invalid(cordon_manifest_check(NULL, p, NULL, NULL, &err));
+  invalid(cordon_manifest_check(m, NULL, NULL, NULL, &err));
+  invalid(cordon_manifest_check(m, p, NULL, NULL, &err)); /* not finished */
+  is(cordon_policy_finish(p, NULL, NULL, &err), CORDON_OK);
+  is(cordon_manifest_check(m, p, NULL, NULL, &err), CORDON_E_POLICY);
+  is(err.line, 1);
+  cordon_manifest_free(m);
+  cordon_policy_unref(p);
+}
+END_TEST
+
 START_TEST(sandboxes_of_nothing) {
   cordon_host *host = NULL;
   cordon_sandbox *sb = NULL;
@@ -541,6 +570,7 @@ static Suite *suite(void) {
   TCase *tc = tcase_create("misuse");
   tcase_add_test(tc, texts_and_values_of_nothing);
   tcase_add_test(tc, policies_of_nothing);
+  tcase_add_test(tc, manifests_of_nothing);
   tcase_add_test(tc, sandboxes_of_nothing);
   tcase_add_test(tc, in_every_callback);
   tcase_add_test_raise_signal(tc, freed_in_a_callback, SIGABRT);

@@ -41,6 +41,10 @@ static size_t samples(struct packet *out, struct arena *a) {
                                      .memory_bytes = UINT64_MAX,
                                      .cpu_ns = 2,
                                      .requires = true,
+                                     .modules_listed = true,
+                                     .modules = args,
+                                     .nmodules = 2,
+                                     .modules_from = SLICE("m.yaml:7"),
                                      .method = SLICE("main"),
                                      .actor = {true, SLICE("bot"), &meta}};
   m->kind = MSG_LOAD;

@@ -178,10 +178,6 @@ class Usage(Case):
                         err="command '%s' is not in this version" % command)
         self.expect(2, "run", "--format=json", "x", out="",
                     err="not in this version")
-        for name in ("m.yaml", "m.yml"):
-            self.write(name, "entries: []\n")
-            self.expect(2, "run", name, out="",
-                        err="manifests are not in this version")
 
     def test_values(self):
         self.write("x.lua", "print(1)")

@@ -106,6 +106,9 @@ class Readme(unittest.TestCase):
     def test_manual_of_policies(self):
         self.do_page("doc/cordon-policy.5", 6)
 
+    def test_manual_of_manifests(self):
+        self.do_page("doc/cordon-manifest.5", 1)
+
     def make_variable(self, name):
         with open(os.path.join(BUILD, "Makefile")) as f:
             found = re.search(r"^%s = *(.*)$" % name, f.read(), re.M)
@@ -123,6 +126,7 @@ class Readme(unittest.TestCase):
                      "lib/libcordon.so", "lib/pkgconfig/cordon.pc",
                      "share/man/man1/cordon.1", "share/man/man1/cordon-run.1",
                      "share/man/man3/libcordon.3",
+                     "share/man/man5/cordon-manifest.5",
                      "share/man/man5/cordon-policy.5",
                      "share/bash-completion/completions/cordon",
                      "share/zsh/site-functions/_cordon",

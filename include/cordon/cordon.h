@@ -933,6 +933,11 @@ typedef struct cordon_sandbox_config {
   int keep; /* 1: the table that the script returns stays when its main has
                returned, for cordon_sandbox_call; it lives until it fails, is
                stopped or is freed.  0: it ends with its main. */
+  const char *const *modules; /* the names that the script may require, at most
+                                 10 000, whoever provides them; NULL: all */
+  size_t modules_len;
+  const char *modules_from; /* where they are listed, "jobs.yaml:7", for the
+                               message about another one; NULL */
 } cordon_sandbox_config;
 
 #define cordon_sandbox_config_init(cfg)                                        \
@@ -980,6 +985,91 @@ CORDON_API void cordon_sandbox_free(cordon_sandbox *sandbox);
 CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_set_policy(cordon_sandbox *sandbox, cordon_policy *policy,
                           cordon_error *reterr);
+
+/* ----------------------------------------------------------- manifests --- */
+
+/*
+ * A manifest: scripts to run side by side, each with its own actor, scope,
+ * modules and limits (cordon-manifest(5)).  This is the part that reads it;
+ * starting, watching and stopping sandboxes is the host's.
+ *
+ *     cordon_manifest_new     the text; all its mistakes in one pass
+ *     cordon_policy_add       the same text, for the policies in it
+ *     cordon_manifest_check   are the policies and groups there that it names?
+ *     cordon_manifest_at      the workloads
+ *
+ * Immutable; any thread may read it.
+ */
+typedef struct cordon_manifest cordon_manifest;
+
+/* When a script that has ended is to be started again. */
+typedef enum cordon_restart {
+  CORDON_RESTART_NEVER = 0,
+  CORDON_RESTART_ON_FAILURE = 1,
+  CORDON_RESTART_ALWAYS = 2
+} cordon_restart;
+
+/* One entry of kind process.lua.  Belongs to the manifest, with all it points
+ * to.  Later versions add members at the end: |struct_size| says which are
+ * there. */
+typedef struct cordon_workload {
+  size_t struct_size;
+  const char *name; /* unique in the manifest; letters, digits, _ - . / @ + */
+  uint32_t line;    /* of the entry */
+  uint32_t column;
+  const char *source; /* the script, below the manifest's folder: "lib/x.lua";
+                         never absolute, never with "." or ".." */
+  uint32_t source_line;
+  uint32_t source_column;
+  const char *method; /* NULL: "main" */
+  const char *const *args;
+  size_t args_len;
+  const char *const *modules; /* that may be required; never NULL */
+  size_t modules_len;
+  uint32_t modules_line; /* of the list; of the entry where there is none */
+  int auto_start;        /* 0: it is not to be started; one that another needs
+                            is */
+  const char *actor_id;  /* NULL: nobody */
+  const char *actor_meta_json;
+  const char *const *scope; /* "ns:name" of policies and groups; */
+  size_t scope_len; /* 0: no policy is in force, give the sandbox none */
+  cordon_limits limits;
+  cordon_restart restart;
+  uint64_t restart_delay_ms; /* before the first restart in a row; doubled */
+  uint64_t restart_delay_max_ms; /* each time, up to this */
+  uint64_t restart_tries;        /* after failures in a row; 0: no end of it */
+  uint64_t stable_ms;            /* a run that was this long ends the row */
+  const size_t *depends_on;      /* the workloads to be started before it; their
+                                    numbers are lower than its own */
+  size_t depends_on_len;
+} cordon_workload;
+
+/*
+ * Parses a manifest; |fn| (may be NULL) is called for each mistake in an entry
+ * of kind process.lua, |reterr| names the first.  Those in policies are found
+ * by cordon_policy_add, other entries are left alone.  |alloc| may be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY.  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_manifest_new(cordon_manifest **ret_manifest, const cordon_source *source,
+                    const cordon_allocator *alloc, cordon_mistake_fn *fn,
+                    void *ud, cordon_error *reterr);
+CORDON_API void cordon_manifest_free(cordon_manifest *manifest);
+
+/*
+ * Calls |fn| for each policy or group that a workload names and |policy|
+ * (finished) does not have.
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (there were such names),
+ * CORDON_E_INVALID (not finished).  [any thread]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_manifest_check(const cordon_manifest *manifest, cordon_policy *policy,
+                      cordon_mistake_fn *fn, void *ud, cordon_error *reterr);
+
+/* Workload |i|, in an order in which they can be started: those that others
+ * depend on first, else as in the file.  NULL behind the last.  [any thread] */
+CORDON_API const cordon_workload *
+cordon_manifest_at(const cordon_manifest *manifest, size_t i);
 
 /* ------------------------------------------------------ host functions --- */
 

@@ -339,6 +339,16 @@ static int require_ran(lua_State *L, int status, lua_KContext ctx) {
   return require_store(L, status, ctx);
 }
 
+static int not_listed(lua_State *L, const struct state_modules *m,
+                      const char *name) {
+  if (m->from.len == 0)
+    return luaL_error(L, "module '%s' is not among the modules that this "
+                         "script may require", name);
+  lua_pushlstring(L, m->from.p, m->from.len);
+  return luaL_error(L, "module '%s' is not in the list of modules at %s", name,
+                    lua_tostring(L, -1));
+}
+
 static int env_require(lua_State *L) {
   struct state *st = state_of(L);
   const char *name, *file = NULL;
@@ -350,6 +360,8 @@ static int env_require(lua_State *L) {
   name = s.p;
   if (strlen(name) != s.len || s.len > 200)
     return luaL_error(L, "module name: expected at most 200 bytes, no NUL");
+  if (!state_module_allowed(&st->host.modules, s))
+    return not_listed(L, &st->host.modules, name);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) != LUA_TNIL) {

@@ -63,6 +63,15 @@ static void on_deadline(struct timer *t, void *ud) {
   state_stop(ud, STOP_DEADLINE);
 }
 
+bool state_module_allowed(const struct state_modules *m, struct slice name) {
+  if (!m->listed)
+    return true;
+  for (size_t i = 0; i < m->n; i++)
+    if (slice_eq(m->names[i], name))
+      return true;
+  return false;
+}
+
 int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
               const struct mem *base, const struct state_limits *limits,
               const struct state_host *host, void *services,

@@ -44,6 +44,16 @@ struct state_limits {
   uint64_t source_bytes;
 };
 
+/* Which modules the script may require; what it is given as globals is not
+ * asked about. */
+struct state_modules {
+  bool listed; /* false: all */
+  const struct slice *names;
+  size_t n;
+  struct slice from; /* where the list stands, for messages; or empty */
+};
+bool state_module_allowed(const struct state_modules *m, struct slice name);
+
 /* What the owner of a state is asked.  None of these touches Lua. */
 struct state_host {
   void (*output)(void *ud, const char *data, size_t len);
@@ -63,6 +73,7 @@ struct state_host {
   /* The script has ended: called from the loop, outside of Lua, once. */
   void (*ended)(void *ud);
   void *ud;
+  struct state_modules modules; /* borrowed for the state's life */
 };
 
 /* How it ended. */

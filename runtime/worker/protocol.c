@@ -322,6 +322,11 @@ static void setup(struct codec *c, struct msg_setup *s) {
   u64(c, &s->source_bytes);
   u64(c, &s->connections);
   flag(c, &s->requires);
+  flag(c, &s->modules_listed);
+  s->modules = list(c, s->modules, &s->nmodules, ANY, 4, sizeof *s->modules);
+  for (uint32_t i = 0; i < s->nmodules && c->rv == 0; i++)
+    text(c, &s->modules[i], ANY);
+  text(c, &s->modules_from, ANY);
   text(c, &s->method, ANY);
   actor(c, &s->actor);
 }

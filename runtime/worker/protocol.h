@@ -22,7 +22,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -123,6 +123,10 @@ struct msg_setup {
   uint64_t source_bytes;
   uint64_t connections;
   bool requires; /* there are modules to ask for */
+  bool modules_listed; /* only these may be required: */
+  struct slice *modules;
+  uint32_t nmodules;
+  struct slice modules_from; /* where they are listed; for messages */
   struct slice method;
   struct msg_actor actor;
 };

@@ -1,0 +1,562 @@
+/* crew.c - the workloads of a manifest, side by side in one host. */
+#include "cli/crew.h"
+
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/refusals.h"
+#include "cli/run_report.h"
+#include "cli/script_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINGER_MS 1000             /* for closing handshakes after an end */
+#define LINE_MAX_BYTES (64 * 1024) /* of a line that has no end yet */
+#define CONNECTIONS_DEFAULT 64     /* as cordon_limits says */
+#define OWN_DESCRIPTORS 64
+
+struct crew;
+
+enum member_state {
+  MEMBER_OFF,     /* not to be started */
+  MEMBER_WAITING, /* to be started at |due_ms| */
+  MEMBER_RUNNING,
+  MEMBER_CLOSING, /* has ended; its connections say goodbye, until |due_ms| */
+  MEMBER_ENDED
+};
+
+/* One workload, over all its runs. */
+struct member {
+  struct crew *crew;
+  struct manifest_script *script;
+  enum member_state state;
+  cordon_sandbox *sandbox;
+  char *modules_from;
+  char *advice; /* about refusals; NULL: none */
+  struct audit audit;
+  struct refusals *refusals;
+  char *line; /* what was printed behind the last newline */
+  size_t line_len;
+  uint64_t began_ms;
+  uint64_t due_ms;
+  uint64_t delay_ms; /* before the next restart */
+  uint64_t failures; /* in a row */
+  bool cancelled;    /* by us */
+  int status;        /* of the last run */
+};
+
+struct crew {
+  struct run_setup *setup;
+  struct manifest_files *files;
+  cordon_host *host;
+  struct member *members; /* in the order of starting */
+  size_t n;
+  struct script_output output;
+  uint64_t would_refuse;
+  bool stopping;
+  uint64_t stop_by_ms;
+};
+
+/* -------------------------------------------------------------- signals --- */
+
+static volatile sig_atomic_t signal_got;
+static int wake_pipe[2] = {-1, -1};
+
+/* The first one stops the workloads in good order, the second one does not wait
+ * for that. */
+static void on_signal(int number) {
+  int saved = errno;
+  if (signal_got)
+    _exit(STATUS_SIGNAL + number);
+  signal_got = number;
+  if (write(wake_pipe[1], "", 1) < 0)
+    errno = 0; /* full: the loop will wake */
+  errno = saved;
+}
+
+static bool catch_signals(void) {
+  struct sigaction sa = {.sa_handler = on_signal}, old;
+  const int numbers[] = {SIGINT, SIGTERM};
+  sigemptyset(&sa.sa_mask);
+  sigaddset(&sa.sa_mask, SIGINT);
+  sigaddset(&sa.sa_mask, SIGTERM);
+  if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+    return false;
+  for (size_t i = 0; i < 2; i++)
+    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+      sigaction(numbers[i], &sa, NULL);
+  return true;
+}
+
+static uint64_t now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ------------------------------------------------------------ callbacks --- */
+
+/* A whole line of a workload, without its newline. */
+static void put_line(struct member *m, const char *data, size_t len) {
+  const char *name = m->script->workload->name;
+  struct text t = {0};
+  text_write(&t, name, strlen(name));
+  text_write(&t, ": ", 2);
+  text_write(&t, m->line, m->line_len);
+  text_write(&t, data, len);
+  text_write(&t, "\n", 1);
+  m->line_len = 0;
+  script_output_add(&m->crew->output, t.p, t.len);
+  free(t.p);
+}
+
+/* What is too long becomes several lines: a script cannot make us hold more. */
+static void keep_part(struct member *m, const char *data, size_t len) {
+  while (len > LINE_MAX_BYTES - m->line_len) {
+    size_t n = LINE_MAX_BYTES - m->line_len;
+    put_line(m, data, n);
+    data += n;
+    len -= n;
+  }
+  if (!m->line)
+    m->line = must_alloc(LINE_MAX_BYTES, 1);
+  memcpy(m->line + m->line_len, data, len);
+  m->line_len += len;
+}
+
+static void on_output(void *ud, const char *data, size_t len) {
+  struct member *m = ud;
+  const char *end;
+  while (len > 0 && (end = memchr(data, '\n', len)) != NULL) {
+    put_line(m, data, (size_t)(end - data));
+    len -= (size_t)(end - data) + 1;
+    data = end + 1;
+  }
+  if (len > 0)
+    keep_part(m, data, len);
+}
+
+static int on_require(void *ud, const char *name, cordon_source *ret_source) {
+  struct member *m = ud;
+  return modules_dir_find(&m->script->modules, name, ret_source);
+}
+
+static int on_audit(void *ud, const cordon_audit_event *e) {
+  struct member *m = ud;
+  bool recorded = audit_decision(&m->audit, e);
+  if (e->decision->verdict == CORDON_ALLOW)
+    return recorded ? 0 : -1;
+  m->crew->would_refuse += e->passes != 0;
+  if (!m->crew->setup->quiet)
+    refusals_tell(m->refusals, m->script->workload->name, e, m->advice);
+  return recorded ? 0 : -1;
+}
+
+static void on_connection(void *ud, const cordon_connection_event *e) {
+  struct member *m = ud;
+  (void)audit_connection(&m->audit, e); /* why not has been said */
+}
+
+/* ------------------------------------------------------------- one run --- */
+
+static void member_init(struct member *m, struct crew *c,
+                        struct manifest_script *s) {
+  const cordon_workload *w = s->workload;
+  *m = (struct member){.crew = c,
+                       .script = s,
+                       .state = w->auto_start ? MEMBER_WAITING : MEMBER_OFF,
+                       .delay_ms = w->restart_delay_ms,
+                       .audit = c->setup->audit};
+  m->audit.name = w->name;
+  m->refusals = must_alloc(1, sizeof *m->refusals);
+  m->modules_from = must_format("%s:%" PRIu32, c->files->path, w->modules_line);
+  if (!w->actor_id)
+    m->advice = must_format("  it acts for nobody: the manifest has no "
+                            "'lifecycle.security.actor' (%s:%" PRIu32 ")\n",
+                            c->files->path, w->line);
+  else if (w->scope_len == 0)
+    m->advice = must_format("  no policy is in force for it: the manifest has "
+                            "none in 'lifecycle.security' (%s:%" PRIu32 ")\n",
+                            c->files->path, w->line);
+}
+
+static void member_deinit(struct member *m) {
+  cordon_sandbox_free(m->sandbox);
+  free(m->refusals);
+  free(m->modules_from);
+  free(m->advice);
+  free(m->line);
+}
+
+static int member_open(struct member *m) {
+  const cordon_workload *w = m->script->workload;
+  cordon_source source = {.name = m->script->name,
+                          .text = m->script->text,
+                          .len_bytes = m->script->len};
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  int rv;
+  cordon_sandbox_config_init(&cfg);
+  run_setup_sandbox(m->crew->setup, &cfg);
+  /* an empty scope would mean every policy */
+  if (w->scope_len > 0) {
+    cfg.policy = m->crew->files->policies.set;
+    cfg.scope = w->scope;
+    cfg.scope_len = w->scope_len;
+  }
+  cfg.actor_id = w->actor_id;
+  cfg.actor_meta_json = w->actor_meta_json;
+  cfg.limits = w->limits;
+  cfg.method = w->method;
+  cfg.modules = w->modules;
+  cfg.modules_len = w->modules_len;
+  cfg.modules_from = m->modules_from;
+  cfg.output = on_output;
+  cfg.audit = on_audit;
+  cfg.require = on_require;
+  cfg.connection = on_connection;
+  cfg.ud = m;
+  rv = cordon_sandbox_new(&m->sandbox, m->crew->host, &cfg, &err);
+  if (rv == CORDON_OK)
+    rv = cordon_sandbox_load(m->sandbox, &source, w->args, w->args_len, &err);
+  return rv == CORDON_OK ? STATUS_OK : run_report_new(w->name, rv, &err);
+}
+
+static void member_close(struct member *m) {
+  cordon_sandbox_free(m->sandbox);
+  m->sandbox = NULL;
+}
+
+static void say_restart(const struct member *m) {
+  const cordon_workload *w = m->script->workload;
+  char wait[32];
+  if (m->crew->setup->quiet)
+    return;
+  show_ms(wait, m->due_ms - now_ms());
+  if (m->failures > 0 && w->restart_tries > 0)
+    run_say(w->name, "is started again in %s (%" PRIu64 " of %" PRIu64 ")",
+            wait, m->failures, w->restart_tries);
+  else
+    run_say(w->name, "is started again in %s", wait);
+}
+
+/* What comes after a run that has ended with |m->status|: another one, or
+ * nothing. */
+static void member_next(struct member *m) {
+  const cordon_workload *w = m->script->workload;
+  bool failed = m->status != STATUS_OK;
+  uint64_t now = now_ms();
+  m->state = MEMBER_ENDED;
+  /* its text stays the same: it will not load the next time either */
+  if (m->crew->stopping || m->status == STATUS_LOAD ||
+      w->restart == CORDON_RESTART_NEVER ||
+      (w->restart == CORDON_RESTART_ON_FAILURE && !failed))
+    return;
+  if (!failed || now - m->began_ms >= w->stable_ms) {
+    m->failures = 0;
+    m->delay_ms = w->restart_delay_ms;
+  }
+  m->failures += failed;
+  if (w->restart_tries > 0 && m->failures > w->restart_tries) {
+    run_say(w->name, "has failed %" PRIu64 " times in a row: given up",
+            m->failures);
+    return;
+  }
+  m->due_ms = now + m->delay_ms;
+  m->delay_ms = m->delay_ms > w->restart_delay_max_ms / 2
+                    ? w->restart_delay_max_ms
+                    : m->delay_ms * 2;
+  m->state = MEMBER_WAITING;
+  say_restart(m);
+}
+
+static void member_start(struct member *m) {
+  m->began_ms = now_ms();
+  m->cancelled = false;
+  m->state = MEMBER_RUNNING;
+  m->status = member_open(m);
+  if (m->status == STATUS_OK)
+    return;
+  member_close(m);
+  member_next(m);
+}
+
+static int member_report(const struct member *m, int rv,
+                         const cordon_error *err) {
+  struct run_report told = {.who = m->script->workload->name,
+                            .name = m->script->name,
+                            .text = m->script->text,
+                            .len = m->script->len,
+                            .limits = &m->script->workload->limits,
+                            .sandbox = m->sandbox};
+  if (rv == CORDON_E_CANCELLED)
+    return m->cancelled ? STATUS_OK : STATUS_NEGATIVE;
+  return run_report(&told, rv, err);
+}
+
+/* Looks after one member; what it is waiting for may have come. */
+static void member_turn(struct member *m, uint64_t now) {
+  cordon_error err;
+  cordon_usage u;
+  int rv;
+  switch (m->state) {
+  case MEMBER_OFF:
+  case MEMBER_ENDED:
+    break;
+  case MEMBER_WAITING:
+    if (now >= m->due_ms)
+      member_start(m);
+    break;
+  case MEMBER_RUNNING:
+    rv = cordon_sandbox_result(m->sandbox, &err);
+    if (rv == CORDON_AGAIN)
+      break;
+    if (m->line_len > 0)
+      put_line(m, "", 0);
+    m->status = member_report(m, rv, &err);
+    m->state = MEMBER_CLOSING;
+    m->due_ms = now + LINGER_MS;
+    /* fall through */
+  case MEMBER_CLOSING:
+    cordon_sandbox_usage(m->sandbox, &u);
+    if (u.connections > 0 && now < m->due_ms)
+      break;
+    member_close(m);
+    member_next(m);
+    break;
+  }
+}
+
+/* -------------------------------------------------------------- stopping ---
+ */
+
+static void crew_stop(struct crew *c) {
+  uint64_t grace = c->setup->grace_ms ? c->setup->grace_ms : GRACE_DEFAULT_MS;
+  if (c->stopping)
+    return;
+  c->stopping = true;
+  c->stop_by_ms = now_ms() + grace;
+  for (size_t i = 0; i < c->n; i++)
+    if (c->members[i].state == MEMBER_WAITING)
+      c->members[i].state = MEMBER_ENDED;
+}
+
+/* Those that nobody needs who still runs.  Who needs another one stands behind
+ * it. */
+static void crew_cancel(struct crew *c) {
+  bool *needed = must_alloc(c->n, sizeof *needed);
+  for (size_t i = c->n; i-- > 0;) {
+    struct member *m = &c->members[i];
+    const cordon_workload *w = m->script->workload;
+    if (m->state != MEMBER_RUNNING && m->state != MEMBER_CLOSING)
+      continue;
+    for (size_t k = 0; k < w->depends_on_len; k++)
+      needed[w->depends_on[k]] = true;
+    if (needed[i] || m->cancelled || m->state != MEMBER_RUNNING)
+      continue;
+    m->cancelled = true;
+    cordon_sandbox_cancel(m->sandbox);
+  }
+  free(needed);
+}
+
+static void crew_cut(struct crew *c) {
+  for (size_t i = 0; i < c->n; i++) {
+    struct member *m = &c->members[i];
+    if (m->state == MEMBER_RUNNING)
+      run_say(m->script->workload->name,
+              "has not ended in time and is cut off");
+    if (m->state != MEMBER_OFF)
+      m->state = MEMBER_ENDED;
+    member_close(m);
+  }
+}
+
+/* ------------------------------------------------------------------ loop ---
+ */
+
+static bool crew_lives(const struct crew *c) {
+  for (size_t i = 0; i < c->n; i++)
+    if (c->members[i].state != MEMBER_OFF &&
+        c->members[i].state != MEMBER_ENDED)
+      return true;
+  return false;
+}
+
+/* Until the host, or one of us, has something to do. */
+static int crew_timeout(const struct crew *c) {
+  int timeout = cordon_host_timeout_ms(c->host);
+  uint64_t now = now_ms(), due = UINT64_MAX;
+  for (size_t i = 0; i < c->n; i++) {
+    const struct member *m = &c->members[i];
+    if ((m->state == MEMBER_WAITING || m->state == MEMBER_CLOSING) &&
+        m->due_ms < due)
+      due = m->due_ms;
+  }
+  if (c->stopping && c->stop_by_ms < due)
+    due = c->stop_by_ms;
+  if (due == UINT64_MAX)
+    return timeout;
+  due = due > now ? due - now : 0;
+  due = due < 60000 ? due : 60000;
+  return timeout >= 0 && (uint64_t)timeout < due ? timeout : (int)due;
+}
+
+static void crew_wait(struct crew *c) {
+  struct pollfd p[3] = {
+      {.fd = cordon_host_fd(c->host), .events = POLLIN},
+      {.fd = wake_pipe[0], .events = POLLIN},
+      {.fd = script_output_waits(&c->output) ? c->output.fd : -1,
+       .events = POLLOUT}};
+  char drained[64];
+  poll(p, 3, crew_timeout(c));
+  while (read(wake_pipe[0], drained, sizeof drained) > 0)
+    ;
+  if (script_output_waits(&c->output))
+    script_output_flush(&c->output);
+}
+
+static int crew_loop(struct crew *c) {
+  cordon_error err;
+  for (;;) {
+    uint64_t now = now_ms();
+    for (size_t i = 0; i < c->n; i++)
+      member_turn(&c->members[i], now);
+    if (signal_got || c->output.error)
+      crew_stop(c);
+    if (c->stopping)
+      crew_cancel(c);
+    if (!crew_lives(c))
+      return STATUS_OK;
+    if (c->stopping && now >= c->stop_by_ms) {
+      crew_cut(c);
+      return STATUS_OK;
+    }
+    crew_wait(c);
+    if (cordon_host_dispatch(c->host, &err) != CORDON_OK) {
+      say("%s", err.message);
+      return STATUS_NEGATIVE;
+    }
+  }
+}
+
+/* Waits until everything printed is gone; after a signal no longer than the
+ * grace time. */
+static void crew_drain(struct crew *c) {
+  while (script_output_waits(&c->output)) {
+    struct pollfd p[2] = {{.fd = c->output.fd, .events = POLLOUT},
+                          {.fd = wake_pipe[0], .events = POLLIN}};
+    uint64_t now = now_ms();
+    char drained[64];
+    if (signal_got)
+      crew_stop(c);
+    if (c->stopping && now >= c->stop_by_ms)
+      return;
+    poll(p, 2, c->stopping ? (int)(c->stop_by_ms - now) : -1);
+    while (read(wake_pipe[0], drained, sizeof drained) > 0)
+      ;
+    script_output_flush(&c->output);
+  }
+}
+
+/* The first in the file, so that it does not depend on who was quicker. */
+static int crew_status(const struct crew *c) {
+  const struct member *first = NULL;
+  for (size_t i = 0; i < c->n; i++) {
+    const struct member *m = &c->members[i];
+    const cordon_workload *w = m->script->workload;
+    if (m->state == MEMBER_OFF || m->status == STATUS_OK)
+      continue;
+    if (!first || w->line < first->script->workload->line ||
+        (w->line == first->script->workload->line &&
+         w->column < first->script->workload->column))
+      first = m;
+  }
+  return first ? first->status : STATUS_OK;
+}
+
+/* ------------------------------------------------------------------- run ---
+ */
+
+/* Descriptors for as many connections as may be, if the system has them: of one
+ * that is relayed two are ours. */
+static void make_room(const struct crew *c) {
+  uint64_t want = OWN_DESCRIPTORS;
+  struct rlimit l;
+  for (size_t i = 0; i < c->n; i++) {
+    uint64_t n = c->members[i].script->workload->limits.connections;
+    want += 2 * (n ? n : CONNECTIONS_DEFAULT) + 8;
+  }
+  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
+      l.rlim_cur >= want)
+    return;
+  l.rlim_cur =
+      l.rlim_max != RLIM_INFINITY && want > l.rlim_max ? l.rlim_max : want;
+  (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* Loud at the start and at the end: nobody is to forget it on. */
+static void say_mode(const struct crew *c, bool begin) {
+  if (c->setup->dry_run) {
+    if (begin)
+      say("dry run: nothing is opened");
+  } else if (c->setup->mode == CORDON_MODE_COMPLAIN) {
+    if (begin)
+      say("complain mode: what no policy allows is let through");
+    else
+      say("complain mode: %" PRIu64 " %s let through that no policy allows",
+          c->would_refuse,
+          c->would_refuse == 1 ? "request was" : "requests were");
+  }
+}
+
+static int crew_whole(struct crew *c) {
+  int status;
+  make_room(c);
+  status = run_setup_host(c->setup, &c->host);
+  if (status != STATUS_OK)
+    return status;
+  say_mode(c, true);
+  status = crew_loop(c);
+  crew_drain(c);
+  say_mode(c, false);
+  if (status == STATUS_OK)
+    status = crew_status(c);
+  if (signal_got) {
+    say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
+    return STATUS_SIGNAL + signal_got;
+  }
+  if (!c->output.error)
+    return status;
+  say("standard output: %s", strerror(c->output.error));
+  return status == STATUS_OK ? STATUS_NEGATIVE : status;
+}
+
+int crew_run(struct run_setup *setup, struct manifest_files *files) {
+  struct crew c = {.setup = setup, .files = files, .n = files->n};
+  int status;
+  if (!catch_signals()) {
+    say("%s", strerror(errno));
+    return STATUS_NEGATIVE;
+  }
+  script_output_init(&c.output, STDOUT_FILENO);
+  c.output.stop = &signal_got;
+  c.members = must_alloc(c.n, sizeof *c.members);
+  for (size_t i = 0; i < c.n; i++)
+    member_init(&c.members[i], &c, &files->scripts[i]);
+  status = crew_whole(&c);
+  for (size_t i = 0; i < c.n; i++)
+    member_deinit(&c.members[i]);
+  free(c.members);
+  cordon_host_free(c.host);
+  script_output_deinit(&c.output);
+  return status;
+}

@@ -1,0 +1,332 @@
+#!/usr/bin/python3
+"""cordon run MANIFEST: workloads side by side, each in a sandbox of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
+LIMIT_S = 60
+
+HEAD = 'version: "1.0"\nnamespace: app\nentries:\n'
+
+FOREVER = """
+local time = require "time"
+print "up"
+while true do time.sleep("1h") end
+"""
+
+
+def entry(name, source=None, **more):
+    """An entry of kind process.lua; values are YAML."""
+    text = "- name: %s\n  kind: process.lua\n" % name
+    text += "  source: file://%s\n" % (source or name + ".lua")
+    for key, value in more.items():
+        text += "  %s: %s\n" % (key, value)
+    return text
+
+
+class Manifest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="cordon-manifest-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+
+    def manifest(self, *entries, name="m.yaml", **scripts):
+        self.write(name, HEAD + "".join(entries))
+        for script, text in scripts.items():
+            self.write(script + ".lua", text)
+
+    def start(self, *options, name="m.yaml", **how):
+        p = subprocess.Popen([CORDON, "run", *options, name],
+                             stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, cwd=self.folder, **how)
+        self.addCleanup(self.end, p)
+        return p
+
+    def end(self, p):
+        if p.poll() is None:
+            p.kill()
+        p.communicate(timeout=LIMIT_S)
+
+    def run_it(self, status, *options, **how):
+        p = self.start(*options, **how)
+        out, err = p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, status, out + err)
+        return out, err
+
+    def until(self, p, *lines):
+        """Reads standard output until all |lines| were there."""
+        missing, seen = list(lines), []
+        while missing:
+            line = p.stdout.readline()
+            self.assertTrue(line, (missing, seen, p.poll()))
+            seen.append(line)
+            if line.rstrip("\n") in missing:
+                missing.remove(line.rstrip("\n"))
+        return seen
+
+
+class SideBySide(Manifest):
+    def test_all_end_well(self):
+        self.manifest(
+            entry("one", args="[a, '', 'b c']"),
+            entry("two", "lib/two.lua", method="start", modules="[lib.more]"),
+            entry("off", lifecycle="{auto_start: false}"),
+            one="print(...)\nio = nil\nprint 'x\\ny'",
+            off="print 'never'")
+        self.write("lib/two.lua", "return {start = function() "
+                                  "print(require 'lib.more') end}")
+        self.write("lib/lib/more.lua", "return 'more'")
+        out, err = self.run_it(0)
+        lines = out.splitlines()
+        self.assertEqual([s for s in lines if s.startswith("one: ")],
+                         ["one: a\t\tb c", "one: x", "one: y"])
+        self.assertEqual([s for s in lines if s.startswith("two: ")],
+                         ["two: more"])
+        self.assertEqual(len(lines), 4)
+        self.assertEqual(err, "")
+
+    def test_a_script_fails_alone(self):
+        for isolation in ("process", "inprocess"):
+            with self.subTest(isolation=isolation):
+                self.manifest(
+                    entry("good", modules="[time]"), entry("bad"),
+                    entry("hungry", limits="{memory: 1MiB}"),
+                    good="require('time').sleep('20ms')\nprint 'still here'",
+                    bad="error 'no'", hungry="return ('x'):rep(1 << 24)")
+                out, err = self.run_it(1, "--isolation", isolation)
+                self.assertEqual(out, "good: still here\n")
+                self.assertIn("cordon: bad: bad.lua:1: no", err)
+                self.assertIn("cordon: hungry: stopped: memory limit", err)
+
+    def test_which_status(self):
+        scripts = {"ok": "", "fail": "error 'x'", "syntax": "x =",
+                   "cpu": "while true do end"}
+        for names, status in [
+                (["ok"], 0), (["ok", "fail"], 1), (["syntax", "fail"], 3),
+                (["fail", "syntax"], 1), (["cpu", "ok", "fail"], 10)]:
+            with self.subTest(names=names):
+                # what is started first is not what counts: the file does
+                needs = "{depends_on: [%s]}" % names[-1]
+                self.manifest(*[
+                    entry(n, limits="{cpu: 20ms}",
+                          lifecycle="{}" if n == names[-1] else needs)
+                    for n in names], **scripts)
+                self.run_it(status)
+
+    def test_line_without_an_end(self):
+        self.manifest(entry("a"), a="io = io\nprint(('x'):rep(200000))")
+        out, _ = self.run_it(0)
+        self.assertEqual(out.replace("\na: ", "").count("x"), 200000)
+        for line in out.splitlines():
+            self.assertTrue(line.startswith("a: x"), line[:20])
+
+    def test_only_listed_modules(self):
+        self.manifest(entry("a", modules="[json]"), entry("b"),
+                      a="print(pcall(require, 'time'))\n"
+                        "print(pcall(require, 'b'))\n"
+                        "print(type(require 'json'))",
+                      b="print(pcall(require, 'json'))")
+        for isolation in ("process", "inprocess"):
+            out, _ = self.run_it(0, "--isolation", isolation)
+            words = "is not in the list of modules at m.yaml:"
+            self.assertIn("a: false\tmodule 'time' %s7\n" % words, out)
+            self.assertIn("a: false\tmodule 'b' %s7\n" % words, out)
+            self.assertIn("a: table\n", out)
+            self.assertIn("b: false\tmodule 'json' %s8\n" % words, out)
+
+    def test_usage(self):
+        self.manifest(entry("a"), a="")
+        for options in (["--memory", "1MiB"], ["--allow", "wss://x"],
+                        ["--actor", "me"], ["--scope", "x"],
+                        ["--actor-meta", "a=b"]):
+            _, err = self.run_it(2, *options)
+            self.assertIn("m.yaml is a manifest", err)
+        _, err = self.run_it(2, name="none.yaml")
+        self.assertIn("none.yaml: No such file", err)
+
+
+class Security(Manifest):
+    POLICY = ("- name: local\n  kind: security.policy\n  policy:\n"
+              "    effect: allow\n    rules:\n"
+              "    - {action: websocket.connect}\n"
+              "    - {action: websocket.connect.url,"
+              " resource: 'ws://localhost:*'}\n"
+              "  groups: [net]\n")
+    ASKS = ("local security = require 'security'\n"
+            "local actor = security.actor()\n"
+            "print(actor and actor:id(), "
+            "security.can('websocket.connect', ''))")
+
+    def test_each_its_own(self):
+        self.manifest(
+            entry("named", "x.lua", modules="[security]",
+                  lifecycle="{security: {actor: {id: n}, policies: [local]}}"),
+            entry("grouped", "x.lua", modules="[security]",
+                  lifecycle="{security: {actor: {id: g, meta: {a: [1]}},"
+                            " groups: ['app:net']}}"),
+            entry("without", "x.lua", modules="[security]",
+                  lifecycle="{security: {actor: {id: w}}}"),
+            entry("nobody", "x.lua", modules="[security]"),
+            self.POLICY, x=self.ASKS)
+        out, err = self.run_it(0)
+        self.assertEqual(sorted(out.splitlines()), [
+            "grouped: g\ttrue", "named: n\ttrue", "nobody: nil\tfalse",
+            "without: w\tfalse"])
+
+    def test_refusals_name_the_workload(self):
+        self.manifest(
+            entry("a", "x.lua", modules="[websocket]",
+                  lifecycle="{security: {actor: {id: a}}}"),
+            self.POLICY,
+            x="print(require('websocket').connect('ws://localhost:1/'))")
+        _, err = self.run_it(0)
+        self.assertIn("cordon: a: denied websocket.connect", err)
+        self.assertIn("none in 'lifecycle.security' (m.yaml:4)", err)
+
+    def test_policies_from_elsewhere(self):
+        self.manifest(
+            entry("a", "x.lua", modules="[security]",
+                  lifecycle="{security: {actor: {id: a},"
+                            " groups: ['far:net']}}"), x=self.ASKS)
+        _, err = self.run_it(3)
+        self.assertIn("m.yaml:8:51: ", err)
+        self.assertIn("far:net", err)
+        self.write("far.yaml", HEAD.replace("app", "far") + self.POLICY)
+        out, _ = self.run_it(0, "-p", "far.yaml")
+        self.assertEqual(out, "a: a\ttrue\n")
+        # the manifest once more, by the folder it lies in
+        self.run_it(0, "-p", ".")
+
+    def test_audit_names_the_workload(self):
+        self.manifest(
+            entry("a", "x.lua", modules="[security, websocket]",
+                  lifecycle="{security: {actor: {id: a}}}"),
+            x="require('websocket').connect('ws://localhost:1/')")
+        self.run_it(0, "--audit", "log")
+        with open(os.path.join(self.folder, "log")) as f:
+            self.assertIn('"sandbox":"a"', f.read())
+
+
+class Mistakes(Manifest):
+    def mistakes(self, text, *places, **scripts):
+        self.write("m.yaml", text)
+        for script, lua in scripts.items():
+            self.write(script + ".lua", lua)
+        out, err = self.run_it(3)
+        self.assertEqual(out, "")
+        found = re.findall(r"^m\.yaml:(\d+:\d+): (.*)$", err, re.M)
+        self.assertEqual(len(found), len(places), err)
+        for (place, words), got in zip(places, found):
+            self.assertEqual(got[0], place, err)
+            self.assertIn(words, got[1])
+        self.assertIn("cordon: %d mistake" % len(places), err)
+
+    def test_all_in_one_pass(self):
+        self.mistakes(
+            HEAD + entry("a", "../a.lua", modles="[]") +
+            "- name: p\n  kind: security.policy\n  policy: {effect: alow}\n" +
+            entry("b", lifecycle="{depends_on: [c]}"),
+            ("6:11", "expected a file below the manifest's folder"),
+            ("7:3", "unknown key 'modles', expected 'modules'"),
+            ("10:11", "policy without actions"),
+            ("10:11", "policy without resources"),
+            ("10:20", "unknown effect 'alow', expected 'allow'"),
+            ("14:28", "unknown workload 'c'"), b="")
+
+    def test_told_once(self):
+        self.mistakes("entries: [\n", ("2:1", "expected"))
+        self.mistakes("entries: []\n", ("1:1", "without a namespace"))
+        self.mistakes("namespace: app\nentries: []\n",
+                      ("2:10", "without a workload"))
+
+    def test_scripts_below_the_folder(self):
+        os.symlink("/etc", os.path.join(self.folder, "etc"))
+        os.symlink("/etc/passwd", os.path.join(self.folder, "link.lua"))
+        os.mkdir(os.path.join(self.folder, "folder.lua"))
+        self.mistakes(
+            HEAD + entry("a", "none.lua") + entry("b", "link.lua") +
+            entry("c", "etc/passwd") + entry("d", "folder.lua"),
+            ("6:11", "No such file"), ("9:11", "symbolic links"),
+            ("12:11", "etc/passwd"), ("15:11", "no regular file"))
+
+    def test_circle(self):
+        self.mistakes(
+            HEAD + entry("a", lifecycle="{depends_on: [b]}") +
+            entry("b", lifecycle="{depends_on: [app:a, b]}"),
+            ("11:28", "a -> b -> a"), ("11:35", "b -> b"), a="", b="")
+
+
+class Restarts(Manifest):
+    def test_on_failure(self):
+        self.manifest(
+            entry("a", lifecycle="{restart: {policy: on-failure, "
+                                 "initial_delay: 1ms, max_attempts: 2}}"),
+            entry("b", lifecycle="{restart: {policy: on-failure, "
+                                 "initial_delay: 1ms}}"),
+            entry("c", "b.lua"),
+            a="print 'begins'\nerror 'no'", b="print 'once'")
+        out, err = self.run_it(1)
+        self.assertEqual(sorted(out.splitlines()),
+                         ["a: begins"] * 3 + ["b: once", "c: once"])
+        self.assertIn("a: is started again in 1 ms (1 of 2)", err)
+        self.assertIn("a: is started again in 2 ms (2 of 2)", err)
+        self.assertIn("a: has failed 3 times in a row: given up", err)
+
+    def test_what_does_not_load_stays_down(self):
+        self.manifest(entry("a", lifecycle="{restart: always}"), a="x =")
+        _, err = self.run_it(3)
+        self.assertNotIn("started again", err)
+
+    def test_always(self):
+        self.manifest(
+            entry("a", lifecycle="{restart: {policy: always, "
+                                 "initial_delay: 1ms, max_delay: 1ms}}"),
+            a="print 'up'")
+        p = self.start("-q")
+        for _ in range(5):
+            self.assertEqual(p.stdout.readline(), "a: up\n")
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 143)
+
+
+class Stops(Manifest):
+    def test_signals(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.manifest(entry("a", modules="[time]"),
+                          entry("b", "a.lua", modules="[time]"), a=FOREVER)
+            p = self.start()
+            self.until(p, "a: up", "b: up")
+            p.send_signal(number)
+            _, err = p.communicate(timeout=LIMIT_S)
+            self.assertEqual(p.returncode, 128 + number)
+            self.assertEqual(err, "cordon: stopped by %s\n" % number.name)
+
+    def test_the_reader_goes(self):
+        self.manifest(entry("a", modules="[time]"),
+                      a="local t = require 'time'\n"
+                        "while true do print 'x' t.sleep('1ms') end")
+        p = self.start()
+        p.stdout.readline()
+        p.stdout.close()
+        p.wait(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("standard output: ", p.stderr.read())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)
