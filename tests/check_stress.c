@@ -4,8 +4,6 @@
  * Under AddressSanitizer every allocation of any library checks the gate.
  * CORDON_STRESS_S: how long; minutes by hand, a moment in CI. */
 #include <dirent.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <time.h>
@@ -17,7 +15,7 @@
 #include "tests/abandon_scripts.h"
 /* The tests have one of the same name as the modules. */
 #define guard unit_guard
-#include "tests/peer.h"
+#include "tests/echo.h"
 #undef guard
 
 #define DEFAULT_MS 2000
@@ -50,129 +48,6 @@ static void watch_allocations(void) {
 static void watch_allocations(void) {
 }
 #endif
-
-/* --------------------------------------------------------------- servers ---
- */
-
-#define BOTH_FORGET                                                            \
-  "Sec-WebSocket-Extensions: permessage-deflate; "                             \
-  "server_no_context_takeover; client_no_context_takeover\r\n"
-
-/* Sends back what it gets, byte for byte: since no message refers to the one
- * before it, compressed ones are good that way too. */
-static void echo_frames(struct peer *p) {
-  uint8_t h[14], *data;
-  for (;;) {
-    size_t len, more;
-    int op;
-    if (!p_read_all(p, h, 2))
-      return;
-    len = h[1] & 127U;
-    more = len == 126 ? 2 : len == 127 ? 8 : 0;
-    if (!p_read_all(p, h + 2, more + 4))
-      return;
-    for (size_t i = 0; more > 0 && i < more; i++)
-      len = (i == 0 ? 0 : len << 8) | h[2 + i];
-    data = malloc(2 + more + len);
-    if (!p_read_all(p, data + 2 + more, len)) {
-      free(data);
-      return;
-    }
-    for (size_t i = 0; i < len; i++)
-      data[2 + more + i] ^= h[2 + more + i % 4];
-    op = h[0] & 15;
-    memcpy(data, h, 2 + more);
-    data[0] = (uint8_t)((h[0] & 0xf0) | (op == WS_PING ? WS_PONG : op));
-    data[1] &= 127;
-    if (!p_write(p, data, 2 + more + len))
-      op = WS_CLOSE;
-    free(data);
-    if (op == WS_CLOSE)
-      return;
-  }
-}
-
-static void *answer(void *ud) {
-  struct peer *p = ud;
-  struct timeval tv = {PATIENCE_S, 0};
-  int one = 1;
-  setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-  setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
-  setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (p->tls) {
-    p->ssl = SSL_new(p->tls);
-    SSL_set_fd(p->ssl, p->fd);
-  }
-  if ((!p->ssl || SSL_accept(p->ssl) == 1) && p_request(p)) {
-    char out[1024];
-    bool squeeze = strstr(p->request, "permessage-deflate") != NULL;
-    if (p_write(p, out,
-                p_answer(p, out, sizeof out, squeeze ? BOTH_FORGET : "")))
-      echo_frames(p);
-  }
-  SSL_free(p->ssl);
-  close(p->fd);
-  free(p);
-  return NULL;
-}
-
-static void *serve(void *ud) {
-  struct peer *listener = ud;
-  int fd;
-  while ((fd = accept4(listener->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-    struct peer *p = calloc(1, sizeof *p);
-    pthread_attr_t attr;
-    pthread_t thread;
-    p->fd = fd;
-    p->tls = listener->tls;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (pthread_create(&thread, &attr, answer, p) != 0) {
-      close(fd);
-      free(p);
-    }
-    pthread_attr_destroy(&attr);
-  }
-  return NULL;
-}
-
-static X509_EXTENSION *extension(X509 *cert, int nid, const char *value) {
-  X509V3_CTX ctx;
-  X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-  return X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-}
-
-/* A server whose own certificate, in the file |path|, is to be trusted. */
-static SSL_CTX *server_context(const char *path) {
-  SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
-  EVP_PKEY *key = EVP_EC_gen("P-256");
-  X509 *cert = X509_new();
-  X509_EXTENSION *ext[] = {
-      extension(cert, NID_basic_constraints, "critical,CA:TRUE"),
-      extension(cert, NID_subject_alt_name, "DNS:localhost")};
-  FILE *f = fopen(path, "w");
-  X509_set_version(cert, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-  X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
-  X509_set_pubkey(cert, key);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
-                             (const unsigned char *)"Stress", -1, -1, 0);
-  X509_set_issuer_name(cert, X509_get_subject_name(cert));
-  for (size_t i = 0; i < unit_len(ext); i++) {
-    X509_add_ext(cert, ext[i], -1);
-    X509_EXTENSION_free(ext[i]);
-  }
-  ck_assert_int_gt(X509_sign(cert, key, EVP_sha256()), 0);
-  ck_assert_int_eq(SSL_CTX_use_certificate(tls, cert), 1);
-  ck_assert_int_eq(SSL_CTX_use_PrivateKey(tls, key), 1);
-  ck_assert_ptr_nonnull(f);
-  PEM_write_X509(f, cert);
-  fclose(f);
-  X509_free(cert);
-  EVP_PKEY_free(key);
-  return tls;
-}
 
 /* ----------------------------------------------------------------- stage ---
  */
@@ -406,11 +281,8 @@ static void stage_init(struct stage *s, const char *ca_path) {
   failing_mem_init(&s->fm, FAIL_NEVER);
   failing_mem_init(&s->policy_fm, FAIL_NEVER);
   ck_assert_int_eq(prng_seed(&s->prng), 0);
-  peer_start(&s->plain, NULL);
-  peer_start(&s->secure, NULL);
-  s->secure.tls = server_context(ca_path);
-  pthread_create(&s->plain.thread, NULL, serve, &s->plain);
-  pthread_create(&s->secure.thread, NULL, serve, &s->secure);
+  echo_start(&s->plain, NULL, NULL);
+  echo_start(&s->secure, NULL, ca_path);
   snprintf(s->urls[0], sizeof s->urls[0], "ws://localhost:%u/", s->plain.port);
   snprintf(s->urls[1], sizeof s->urls[1], "wss://localhost:%u/",
            s->secure.port);
@@ -431,9 +303,8 @@ static void stage_end(struct stage *s) {
   ck_assert_uint_eq(s->fm.live_bytes, 0);
   cordon_policy_unref(s->policy);
   ck_assert_uint_eq(s->policy_fm.live_bytes, 0);
-  peer_end(&s->plain);
-  peer_end(&s->secure);
-  SSL_CTX_free(s->secure.tls);
+  echo_end(&s->plain);
+  echo_end(&s->secure);
 }
 
 /* ----------------------------------------------------------------- tests ---

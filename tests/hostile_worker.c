@@ -627,6 +627,69 @@ static int gorge(uint32_t n) {
   return 0;
 }
 
+/* ---------------------------------------------------------------- relays ---
+ */
+
+static void finish(void) {
+  struct packet m = {.kind = MSG_RESULT};
+  put(&m);
+  flush(true);
+}
+
+static void say_closed(uint64_t number) {
+  struct packet m = {.kind = MSG_CLOSED};
+  m.as.closed.number = number;
+  m.as.closed.code = 1000;
+  put(&m);
+  flush(true);
+}
+
+/* Writes for |ms|, or until nobody takes it any more. */
+static void pour(int fd, int ms) {
+  static const char noise[16384];
+  while (ms > 0) {
+    ssize_t n = send(fd, noise, sizeof noise, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN)
+      return;
+    if (n < 0)
+      wait_ms(10);
+    ms -= n < 0 ? 10 : 0;
+  }
+}
+
+/* One connection whose other end is the broker's. */
+static int relay(const char *what, const char *url) {
+  struct packet m;
+  struct arena a;
+  int fd;
+  loaded();
+  ask_for(1, url);
+  flush(true);
+  arena_init(&a, &mem_libc, SIZE_MAX / 2);
+  expect(MSG_DIALED, &m, &a);
+  fd = wire_take_fd(&wire);
+  if (fd < 0)
+    return 3;
+  if (strcmp(what, "goes-on") == 0) {
+    say_closed(m.as.dialed.number);
+    pour(fd, 1000);
+  } else if (strcmp(what, "cuts") == 0) {
+    (void)!send(fd, "\x82\xfe", 2, MSG_NOSIGNAL);
+    close(fd);
+    wait_ms(200);
+  } else if (strcmp(what, "sits") == 0) {
+    wait_ms(600000);
+  } else if (strcmp(what, "pours") == 0) {
+    pour(fd, 600000);
+  } else {
+    say_closed(m.as.dialed.number);
+    say_closed(m.as.dialed.number);
+    wait_ms(600000);
+  }
+  finish();
+  return 0;
+}
+
 static int act(const char *what, const char *url) {
   if (strcmp(what, "break") == 0)
     return break_word((uint32_t)state, url);
@@ -638,6 +701,10 @@ static int act(const char *what, const char *url) {
     spin();
   if (strcmp(what, "boast") == 0)
     return boast();
+  if (strcmp(what, "goes-on") == 0 || strcmp(what, "cuts") == 0 ||
+      strcmp(what, "sits") == 0 || strcmp(what, "pours") == 0 ||
+      strcmp(what, "twice") == 0)
+    return relay(what, url);
   if (strcmp(what, "nag") == 0)
     return nag((uint32_t)state);
   if (strcmp(what, "gorge") == 0)
