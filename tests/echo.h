@@ -6,12 +6,16 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdatomic.h>
 
 #include "tests/peer.h"
 
 #define ECHO_BOTH_FORGET                                                       \
   "Sec-WebSocket-Extensions: permessage-deflate; "                             \
   "server_no_context_takeover; client_no_context_takeover\r\n"
+
+static atomic_int echo_clients; /* with a thread */
 
 /* Sends back what it gets, byte for byte: since no message refers to the one
  * before it, compressed ones are good that way too. */
@@ -68,6 +72,7 @@ static inline void *echo_answer(void *ud) {
   SSL_free(p->ssl);
   close(p->fd);
   free(p);
+  atomic_fetch_sub(&echo_clients, 1);
   return NULL;
 }
 
@@ -83,7 +88,9 @@ static inline void *echo_serve(void *ud) {
     p->tls = listener->tls;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    atomic_fetch_add(&echo_clients, 1);
     if (pthread_create(&thread, &attr, echo_answer, p) != 0) {
+      atomic_fetch_sub(&echo_clients, 1);
       close(fd);
       free(p);
     }
@@ -139,9 +146,13 @@ static inline void echo_start(struct peer *p, peer_fn *fn, const char *path) {
   ck_assert_int_eq(pthread_create(&p->thread, NULL, echo_serve, p), 0);
 }
 
-/* Clients that are still there go on alone. */
+/* The clients of all servers have hung up. */
 static inline void echo_end(struct peer *p) {
   peer_end(p);
+  for (int i = 0; atomic_load(&echo_clients) > 0; i++) {
+    ck_assert_int_lt(i, PATIENCE_S * 100);
+    poll(NULL, 0, 10);
+  }
   SSL_CTX_free(p->tls);
 }
 

@@ -109,6 +109,8 @@ def check_program(path, env, prefix=(), limit_s=LIMIT_S):
         return Result(name, 0, 0, 1, output)
     total = re.findall(
         r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", output, re.M)
+    if not total and status == 77:
+        return Result(name, 0, 0, 1, output)
     if not total:
         return Result(name, 0, 1, 0, output + "\nno summary, status %d\n"
                       % status)
@@ -165,12 +167,23 @@ def hostile_file(path, env, level, sanitized):
     return Result(name, 1)
 
 
-def hostile_work(build, env):
+def levels_of(build, env):
+    """The levels of isolation that this build was made for.  What it was made
+    for and does not do is a failure, not a level less."""
+    with open(os.path.join(build, "config.status"), errors="replace") as f:
+        if '["HAVE_WORKER_TRUE"]="#"' in f.read():
+            return hostile_files.LEVELS[:1]
+    return hostile_files.LEVELS
+
+
+def left_out(name):
+    return Result(name, 0, 0, 1, "this build has no process isolation")
+
+
+def hostile_work(build, env, levels):
     """Every script in every level of isolation that this build has."""
     if not os.access(env["CORDON"], os.X_OK):
         levels = hostile_files.LEVELS[:1]
-    else:
-        levels = hostile_files.levels_of(env["CORDON"], env)
     with open(os.path.join(build, "config.log"), errors="replace") as f:
         sanitized = "--enable-sanitizers" in f.read(4096)
     paths = sorted(os.path.join(folder, name)
@@ -213,6 +226,10 @@ def groups(label, build, env):
     env_checks = dict(env, CK_DEFAULT_TIMEOUT="60")
     lua = [p for p in files("tests/lua", r".*\.lua")
            if os.path.basename(p) != "check.lua"]
+    levels = levels_of(build, env)
+    # cordon's own default is the one level that it then lacks
+    by_default = python_program if "process" in levels else (
+        lambda p, env: left_out(os.path.basename(p)))
     return [
         ("tree", [(simple, (["/bin/sh", p], env, os.path.basename(p)))
                   for p in files("tests", r".*\.sh")
@@ -221,21 +238,21 @@ def groups(label, build, env):
         ("fuzz", [(simple, (["/bin/sh", one, os.path.join(build, p)], env,
                             os.path.basename(p)))
                   for p in listed("FUZZ_TARGETS")]),
-        ("docs", [(python_program, (os.path.join(TOP, "tests", "readme.py"),
-                                    env))]),
-        ("cli", [(python_program, (p, env))
+        ("docs", [(by_default, (os.path.join(TOP, "tests", "readme.py"),
+                                env))]),
+        ("cli", [(by_default, (p, env))
                  for p in files("tests", r"cli_.*test\.py")]),
         ("policy", [(python_program, (os.path.join(
             TOP, "tests", "oracle_policy.py"), env))]),
         ("lua", [(lua_program, (p, env, level))
-                 for level in hostile_files.LEVELS for p in lua] +
+                 for level in levels for p in lua] +
                 [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
                                    env))]),
-        ("hostile", hostile_work(build, env) +
+        ("hostile", hostile_work(build, env, levels) +
                     [(python_program, (os.path.join(
                         TOP, "tests", "random_programs.py"), env))]),
         ("peer", [(python_program, (p, env, level))
-                  for level in hostile_files.LEVELS
+                  for level in levels
                   for p in files("tests/peer", r"test_.*\.py")]),
     ]
 
