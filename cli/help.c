@@ -205,17 +205,17 @@ const char help_eval[] =
     "Asks the policies for a decision.  Nothing is resolved or connected.\n"
     "\n"
     "question:\n"
-    "      --url URL         what websocket.connect asks: the actions\n"
-    "                        websocket.connect and websocket.connect.url; the\n"
-    "                        first refusal is the answer\n"
-    "      --resolve IP      and websocket.connect.address, as if the host "
-    "had\n"
-    "                        this address\n"
-    "      --action A        one action,\n"
-    "      --resource R      on this resource; empty without it\n"
-    "      --meta JSON       with these attributes, an object\n"
-    "      --input FILE      many: a JSON object a line, '-' is standard "
-    "input\n"
+    "      --url URL         a WebSocket URL: asks for the actions\n"
+    "                        websocket.connect and websocket.connect.url, as\n"
+    "                        a script that connects; the first refusal is the\n"
+    "                        answer\n"
+    "      --resolve IP      an address of its host: asks for the action\n"
+    "                        websocket.connect.address, too\n"
+    "      --action A        any other action\n"
+    "      --resource R      its resource; empty without it\n"
+    "      --meta JSON       its attributes, an object\n"
+    "      --input FILE      many questions: a JSON object a line; '-' is\n"
+    "                        standard input\n"
     "\n"
     "policy:\n" SUBJECT_HELP "\n"
     "others:\n"
@@ -268,13 +268,14 @@ const char help_explain[] =
     "resolved or connected.\n"
     "\n"
     "question:\n"
-    "      --url URL         what websocket.connect asks, step by step\n"
-    "      --resolve IP      and websocket.connect.address, as if the host "
-    "had\n"
-    "                        this address\n"
-    "      --action A        one action,\n"
-    "      --resource R      on this resource; empty without it\n"
-    "      --meta JSON       with these attributes, an object\n"
+    "      --url URL         a WebSocket URL: what a script that connects "
+    "asks,\n"
+    "                        step by step\n"
+    "      --resolve IP      an address of its host: asks for the action\n"
+    "                        websocket.connect.address, too\n"
+    "      --action A        any other action\n"
+    "      --resource R      its resource; empty without it\n"
+    "      --meta JSON       its attributes, an object\n"
     "\n"
     "policy:\n" SUBJECT_HELP "\n"
     "others:\n"
@@ -314,7 +315,7 @@ const char help_test[] =
     "      --coverage        which policies, rules and outcomes of conditions "
     "no\n"
     "                        test has come to\n"
-    "      --mutate          makes the policies wrong in small ways, one at a "
+    "      --mutate          make the policies wrong in small ways, one at a "
     "time:\n"
     "                        another effect; a rule, a pattern or a condition "
     "less;\n"
@@ -416,7 +417,9 @@ const char help_schema[] =
     "a schema.\n"
     "\n"
     "example:\n"
-    "  cordon schema > policy.schema.json\n";
+    "  cordon schema > policy.schema.json\n"
+    "\n"
+    "status: 0; 2 usage\n";
 
 const char help_doctor[] =
     "usage: cordon doctor [OPTION...]\n"
@@ -430,10 +433,11 @@ const char help_doctor[] =
     "one\n"
     "  -h, --help            this text\n"
     "\n"
-    "Exit status: 0; 20 if scripts cannot be isolated in processes; 2 usage.\n"
+    "examples:\n"
+    "  cordon doctor\n"
+    "  cordon doctor --format json\n"
     "\n"
-    "example:\n"
-    "  cordon doctor\n";
+    "status: 0 scripts can be isolated in processes; 2 usage; 20 they cannot\n";
 
 const char help_help[] =
     "usage: cordon help [COMMAND]\n"
@@ -449,7 +453,9 @@ const char help_help[] =
     "\n"
     "examples:\n"
     "  cordon help run\n"
-    "  . <(cordon help --completion bash)\n";
+    "  . <(cordon help --completion bash)\n"
+    "\n"
+    "status: 0; 2 usage\n";
 
 static void overview(struct out *o) {
   char line[96];

@@ -19,7 +19,7 @@ const struct command commands[] = {
      check_options, "FILE"},
     {"eval", command_eval, "one decision, or a stream of them", help_eval,
      eval_options, NULL},
-    {"explain", command_explain, "the same, with everything behind it",
+    {"explain", command_explain, "one decision, with everything behind it",
      help_explain, explain_options, NULL},
     {"test", command_test, "run the tests of policies", help_test, test_options,
      "FILE"},
