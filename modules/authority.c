@@ -3,6 +3,7 @@
 #include "modules/authority.h"
 
 #include "modules/services.h"
+#include "runtime/base/clock.h"
 
 #define CONNECT_URL "websocket.connect.url"
 #define CONNECT_ADDRESS "websocket.connect.address"
@@ -113,8 +114,8 @@ static int read_address(struct question *q, struct err *e) {
 }
 
 /* 0, or what is wrong with what |from| holds. */
-static int read_question(struct question *q, const struct inquiry *from,
-                         struct err *e) {
+static int read_question(struct question *q, const struct services *sv,
+                         const struct inquiry *from, struct err *e) {
   int rv = inquiry_check(from, e);
   if (rv != 0)
     return rv;
@@ -123,6 +124,10 @@ static int read_question(struct question *q, const struct inquiry *from,
                            .resource = from->resource,
                            .meta = from->meta,
                            .may_leave = true};
+  if (sv->question_ns > 0) {
+    q->rq.until_mono_ns = clock_mono_ns() + sv->question_ns;
+    q->rq.until_cpu_ns = clock_thread_cpu_ns() + sv->question_ns;
+  }
   if (slice_is(q->rq.action, CONNECT_URL)) {
     if ((rv = read_url(q, q->rq.resource, e)) == 0)
       q->rq.resource = (struct slice){q->url.text, q->url.len};
@@ -141,8 +146,18 @@ static bool question_url(const struct question *q, struct request *ret) {
                           .url = &q->url,
                           .actor = q->rq.actor,
                           .meta = q->rq.meta,
-                          .may_leave = true};
+                          .may_leave = true,
+                          .until_mono_ns = q->rq.until_mono_ns,
+                          .until_cpu_ns = q->rq.until_cpu_ns};
   return true;
+}
+
+/* An answer that was found in time, or none. */
+static int in_time(const struct question *q, struct err *e) {
+  if (!policy_out_of_time(&q->rq))
+    return 0;
+  return err_setf(e, ERR_INVALID,
+                  "the question takes the policies too long to answer");
 }
 
 static int evaluate_here(struct services *sv, const struct inquiry *from,
@@ -154,9 +169,8 @@ static int evaluate_here(struct services *sv, const struct inquiry *from,
   struct question q;
   bool has_url;
   int rv;
-  (void)sv;
   (void)sets;
-  if ((rv = read_question(&q, from, e)) != 0)
+  if ((rv = read_question(&q, sv, from, e)) != 0)
     return rv;
   has_url = question_url(&q, &url_rq);
   if (has_url)
@@ -164,7 +178,7 @@ static int evaluate_here(struct services *sv, const struct inquiry *from,
   d = policy_decide_list(policies, len, &q.rq, has_url ? &url_decision : NULL);
   /* the class of an address is nothing a single policy says */
   *ret = one && d.by_address_class ? VERDICT_UNDEFINED : d.verdict;
-  return 0;
+  return in_time(&q, e);
 }
 
 /* The guards of this program ask without metadata.  What a script would put in
@@ -189,7 +203,7 @@ static int can_here(struct services *sv, const struct inquiry *from, bool *ret,
   struct question q;
   bool has_url, can;
   int rv;
-  if ((rv = read_question(&q, from, e)) != 0)
+  if ((rv = read_question(&q, sv, from, e)) != 0)
     return rv;
   if (asked_without_meta(q.rq.action))
     q.rq.meta = NULL;
@@ -200,7 +214,7 @@ static int can_here(struct services *sv, const struct inquiry *from, bool *ret,
   if (can)
     can = guard_would(g, &q.rq, has_url ? &url_decision : NULL, &d);
   *ret = can;
-  return 0;
+  return in_time(&q, e);
 }
 
 static void *hold_here(void *set) {

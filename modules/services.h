@@ -64,11 +64,15 @@ struct bridge;
 
 struct services {
   struct guard guard;
-  struct bridge *bridge; /* what the host has for the script, and the other way */
+  struct bridge
+      *bridge; /* what the host has for the script, and the other way */
   const struct authority *authority;
+  /* CPU time that one question of authority_here may take; 0: any, as whoever
+   * asks can be abandoned in between. */
+  uint64_t question_ns;
   const struct lookup *lookup;
   struct lookup_memory lookup_memory; /* of lookup_here */
-  const struct dialer *dialer; /* NULL in a worker, which has |dial| */
+  const struct dialer *dialer;        /* NULL in a worker, which has |dial| */
   struct resolver *resolver;
   struct tls_context *tls;
   /* websocket.c */

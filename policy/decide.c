@@ -2,7 +2,7 @@
 #include "policy/decide.h"
 
 #include "policy/index.h"
-#include "runtime/base/gate.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 
 #define CONNECT_URL "websocket.connect.url"
@@ -92,6 +92,8 @@ void policy_facts(struct facts *ret, const struct request *request) {
   ret->ip = NULL;
   ret->port = 0;
   ret->may_leave = request->may_leave;
+  ret->until_mono_ns = request->until_mono_ns;
+  ret->until_cpu_ns = request->until_cpu_ns;
   if (slice_is(request->action, CONNECT_URL) && request->url) {
     ret->url = request->url;
     ret->resource = (struct slice){request->url->text, request->url->len};
@@ -112,11 +114,27 @@ static void stop_by(const struct facts *facts) {
   gate_enter();
 }
 
+/* The clock of the thread is a system call; the other one is not. */
+static bool time_is_up(uint64_t mono_ns, uint64_t cpu_ns) {
+  return cpu_ns != 0 && clock_mono_ns() >= mono_ns &&
+         clock_thread_cpu_ns() >= cpu_ns;
+}
+
+bool policy_out_of_time(const struct request *request) {
+  return time_is_up(request->until_mono_ns, request->until_cpu_ns);
+}
+
 enum outcome policy_holds(const struct policy *p, const struct facts *facts,
                           struct fault *fault) {
   for (size_t i = 0; i < p->nconditions; i++) {
+    enum outcome o;
     stop_by(facts);
-    enum outcome o = condition_eval(&p->conditions[i], facts, fault);
+    if (time_is_up(facts->until_mono_ns, facts->until_cpu_ns)) {
+      *fault =
+          (struct fault){.kind = FAULT_STEPS, .condition = (unsigned)i + 1};
+      return OUTCOME_ERROR;
+    }
+    o = condition_eval(&p->conditions[i], facts, fault);
     if (o == OUTCOME_ERROR)
       fault->condition = (unsigned)i + 1;
     if (o != OUTCOME_TRUE)

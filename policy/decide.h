@@ -32,7 +32,14 @@ struct request {
    * (runtime/base/gate.h) between one condition and the next, as the whole of
    * a long question would take too long. */
   bool may_leave;
+  /* Where nobody can be abandoned, how long it may take: then the thread's CPU
+   * time is at |until_cpu_ns|, which is looked at from the moment
+   * |until_mono_ns| on.  Conditions that come later fail.  0: no bound. */
+  uint64_t until_mono_ns;
+  uint64_t until_cpu_ns;
 };
+/* Has that time passed? */
+bool policy_out_of_time(const struct request *request);
 
 struct decision {
   enum verdict verdict;

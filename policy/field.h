@@ -32,6 +32,8 @@ struct facts {
   char ip_text[IP_TEXT_MAX];
   char address[IP_TEXT_MAX + 8]; /* |resource|, with |ip| */
   bool may_leave;                /* see struct request */
+  uint64_t until_mono_ns;        /* likewise */
+  uint64_t until_cpu_ns;
 };
 
 /* ---------------------------------------------------------------- paths --- */

@@ -26,9 +26,10 @@
 #define DEFAULT_CLIENTS 64
 #define WORKER_FDS 16 /* of a worker, beside its connections */
 #define RECEIVE_BYTES (32u * 1024)
-#define SERVE_NS (1 * NS_PER_MS)  /* one worker's share of a turn */
-#define UNSENT_MAX (1024u * 1024) /* no more is read from it then */
-#define UNSENT_FDS_MAX 16         /* likewise: each is a connection of ours */
+#define SERVE_NS (1 * NS_PER_MS)     /* one worker's share of a turn */
+#define QUESTION_NS (10 * NS_PER_MS) /* of security.can and evaluate */
+#define UNSENT_MAX (1024u * 1024)    /* no more is read from it then */
+#define UNSENT_FDS_MAX 16 /* likewise: each is a connection of ours */
 #define FLUSH_AGAIN_NS (5 * NS_PER_MS)
 #define ARENA_MAX (32u * 1024 * 1024)
 
@@ -587,6 +588,7 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
     return ERR_ISOLATION;
   }
   sb->exchange.script = &script_there;
+  sb->services.question_ns = QUESTION_NS;
   wire_init(&r->wire, worker_fd(r->worker), &r->mem,
             protocol_from_worker_max(0), SIZE_MAX / 2);
   if ((rv = tell_setup(r)) != 0 ||

@@ -280,6 +280,66 @@ START_TEST(allocations_fail_from_then_on) {
 }
 END_TEST
 
+/* ---------------------------------------------------------- long questions ---
+ */
+
+/* Thousands of conditions over sixty kilobytes: more than a turn of the loop
+ * may take.  What a question costs does not grow with what is answered. */
+START_TEST(a_question_is_not_answered_for_long) {
+  static char text[400 * 300];
+  static const char script[] =
+      "local s = require 'security'\n"
+      "local function ask(n)\n"
+      "  local _, a, b = pcall(s.can, 'x.y', 'z', {t = ('ab '):rep(n)})\n"
+      "  return tostring(a) .. tostring(b)\n"
+      "end\n"
+      "local long = ask(20000)\n"
+      "assert(long:find('takes the policies too long', 1, true), long)\n";
+  cordon_source src = {"x.lua", script, sizeof script - 1};
+  cordon_source file = {"p.yaml", text, 0};
+  cordon_policy *policy = NULL;
+  cordon_sandbox_config cfg;
+  cordon_sandbox *sb = NULL;
+  cordon_host *host = NULL;
+  struct failing_mem fm;
+  cordon_error err;
+  if (cordon_policy_new(&policy, NULL, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  for (int f = 0; f < 12; f++) {
+    size_t n = (size_t)snprintf(
+        text, sizeof text, "version: \"1.0\"\nnamespace: t%d\nentries:\n", f);
+    for (int i = 0; i < 400; i++)
+      n += (size_t)snprintf(text + n, sizeof text - n,
+                            "  - name: p%d\n    kind: security.policy\n"
+                            "    policy:\n      actions: x.y\n"
+                            "      resources: z\n      effect: allow\n"
+                            "      conditions:\n        - {field: meta.t, "
+                            "operator: contains, value: 'b ac%d'}\n",
+                            i, i);
+    file.len_bytes = n;
+    if (cordon_policy_add(policy, &file, NULL, NULL, &err) != CORDON_OK)
+      ck_abort_msg("%u: %s", err.line, err.message);
+  }
+  ck_assert_int_eq(cordon_policy_finish(policy, NULL, NULL, &err), CORDON_OK);
+  servers_start(); /* for the certificate */
+  failing_mem_init(&fm, FAIL_NEVER);
+  ck_assert_int_eq(host_new(&host, &fm, "libexec/cordon/cordon-worker"),
+                   CORDON_OK);
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = CORDON_ISOLATION_PROCESS;
+  cfg.policy = policy;
+  cfg.actor_id = "tester";
+  ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_OK);
+  ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
+  ck_assert_msg(cordon_sandbox_run(sb, 0, &err) == CORDON_OK, "%s",
+                err.message);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+  cordon_policy_unref(policy);
+  servers_stop();
+}
+END_TEST
+
 /* ------------------------------------------------- relays that are misused ---
  */
 
@@ -385,6 +445,7 @@ static Suite *suite(void) {
   tcase_set_timeout(tc, 1200);
   tcase_add_test(tc, one_allocation_fails);
   tcase_add_test(tc, allocations_fail_from_then_on);
+  tcase_add_test(tc, a_question_is_not_answered_for_long);
   tcase_add_loop_test(tc, relays_are_misused, 0, unit_len(misuses));
   suite_add_tcase(s, tc);
   return s;

@@ -404,6 +404,52 @@ START_TEST(long_questions_are_left) {
 }
 END_TEST
 
+/* What has not been evaluated in time is not evaluated: a deny denies, an allow
+ * allows nothing, and what needs no evaluation is as ever. */
+START_TEST(questions_may_run_out_of_time) {
+  static const struct {
+    const char *effect;
+    const char *conditions; /* one that holds, or none */
+    enum verdict in_time, late;
+  } cases[] = {{"allow", "{field: action, operator: eq, value: read}",
+                VERDICT_ALLOW, VERDICT_UNDEFINED},
+               {"deny", "{field: action, operator: eq, value: other}",
+                VERDICT_UNDEFINED, VERDICT_DENY},
+               {"allow", NULL, VERDICT_ALLOW, VERDICT_ALLOW}};
+  unit_each(c, cases) {
+    struct request q = {.actor = &nobody,
+                        .action = SLICE("read"),
+                        .resource = SLICE("document:x")};
+    struct fixture f;
+    char text[500];
+    snprintf(text, sizeof text,
+             TOP POLICY("a") "    actions: read\n"
+                             "    resources: '*'\n"
+                             "    effect: %s\n%s%s\n",
+             c->effect, c->conditions ? "    conditions:\n    - " : "",
+             c->conditions ? c->conditions : "");
+    fixture_init(&f, text);
+    ck_assert(!policy_out_of_time(&q));
+    ck_assert_int_eq(policy_decide(f.set, f.scope, &q, NULL).verdict,
+                     c->in_time);
+    q.until_mono_ns = UINT64_MAX; /* not yet */
+    q.until_cpu_ns = 1;
+    ck_assert(!policy_out_of_time(&q));
+    ck_assert_int_eq(policy_decide(f.set, f.scope, &q, NULL).verdict,
+                     c->in_time);
+    q.until_mono_ns = 1;
+    q.until_cpu_ns = UINT64_MAX; /* so it seems, but others had the time */
+    ck_assert(!policy_out_of_time(&q));
+    ck_assert_int_eq(policy_decide(f.set, f.scope, &q, NULL).verdict,
+                     c->in_time);
+    q.until_cpu_ns = 1;
+    ck_assert(policy_out_of_time(&q));
+    ck_assert_int_eq(policy_decide(f.set, f.scope, &q, NULL).verdict, c->late);
+    fixture_deinit(&f);
+  }
+}
+END_TEST
+
 START_TEST(judges_addresses) {
   unit_each(row, addresses) {
     struct fixture f;
@@ -1059,6 +1105,7 @@ int main(void) {
   tcase_add_test(tc, refuses_without_a_context);
   tcase_add_test(tc, errors_deny);
   tcase_add_test(tc, long_questions_are_left);
+  tcase_add_test(tc, questions_may_run_out_of_time);
   tcase_add_test(tc, judges_addresses);
   tcase_add_test(tc, trusts_no_refused_url);
   tcase_add_test(tc, explains_refusals);
