@@ -460,8 +460,10 @@ static int run_loop(struct run *r, cordon_error *reterr) {
         {.fd = reload_pipe[0], .events = POLLIN},
         {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
          .events = POLLOUT}};
+    int wait_ms = cordon_host_timeout_ms(r->host);
     /* a signal makes the host's fd readable: no need to look at EINTR */
-    poll(p, 3, cordon_host_timeout_ms(r->host));
+    if (wait_ms != 0)
+      poll(p, 3, wait_ms);
     if (reload_asked)
       reload(r);
     if (script_output_waits(&r->output))

@@ -18,6 +18,8 @@
 /* What a worker may do late before it is killed: it stops scripts by itself
  * within milliseconds, but on a busy machine it may have to wait its turn. */
 #define KILL_AFTER_NS (300 * NS_PER_MS)
+/* What it costs us is told the worker when it is that much. */
+#define TELL_NS NS_PER_MS
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
 #define GOODBYE_BYTES (64u * 1024)
 #define DEPARTING_MAX 64
@@ -384,12 +386,33 @@ static bool serve_share(struct remote *r) {
   return true;
 }
 
-/* The same, at its cost: a few bytes may take us long to read. */
-static bool serve(struct remote *r) {
+/* What this turn has cost until now, for the script to pay. */
+static uint64_t begin_to_charge(struct remote *r) {
+  uint64_t now_ns = clock_thread_cpu_ns();
+  return now_ns - loop_toll_ns(r->host->loop, now_ns);
+}
+
+/* What no answer tells: output, and values for the host.  The worker stops its
+ * script in good order, where we could only kill it, and that later. */
+static void tell_charged(struct remote *r) {
+  struct packet m = {.kind = MSG_CHARGED};
+  if (r->phase != REMOTE_RUNNING || r->charged_ns - r->told_ns < TELL_NS)
+    return;
+  m.as.charged_ns = r->charged_ns - r->told_ns;
+  r->told_ns = r->charged_ns;
+  remote_tell(r, &m, -1);
+}
+
+/* The same, at its cost since |begin_ns|: a few bytes may take us long to
+ * read. */
+static bool serve(struct remote *r, uint64_t begin_ns) {
   uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
-  uint64_t charged_ns = r->charged_ns, begin_ns = clock_thread_cpu_ns();
+  uint64_t charged_ns = r->charged_ns, now_ns;
   bool done = serve_share(r);
-  r->charged_ns = charged_ns + (clock_thread_cpu_ns() - begin_ns);
+  now_ns = clock_thread_cpu_ns();
+  r->charged_ns = charged_ns + (now_ns - begin_ns);
+  loop_paid(r->host->loop, now_ns);
+  tell_charged(r);
   if (limit == 0 || r->charged_ns < limit || r->phase == REMOTE_ENDED)
     return done;
   end_stopped(r, STOP_CPU);
@@ -398,10 +421,11 @@ static bool serve(struct remote *r) {
 
 /* Reads once and serves; false: nothing more will come. */
 static bool hear(struct remote *r) {
+  uint64_t begin_ns = begin_to_charge(r);
   int rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
   if (rv == ERR_NOMEM)
     remote_violated(r, "no memory to hear it");
-  if (!serve(r) && !r->deaf)
+  if (!serve(r, begin_ns) && !r->deaf)
     deferred_schedule(r->host->loop, &r->more);
   return rv != ERR_CLOSED;
 }
@@ -413,7 +437,8 @@ static void hear_the_rest(struct remote *r) {
   watch_stop(&r->watch);
   while (rv == 0 && !r->deaf && r->phase != REMOTE_ENDED) {
     rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
-    while (!serve(r) && !r->deaf && r->phase != REMOTE_ENDED)
+    while (!serve(r, begin_to_charge(r)) && !r->deaf &&
+           r->phase != REMOTE_ENDED)
       ;
   }
   if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
@@ -430,6 +455,15 @@ static void hung_up(struct remote *r) {
   hear_the_rest(r);
 }
 
+/* To send an answer, which wakes the worker, costs more than to find it. */
+static void settle_and_charge(struct remote *r) {
+  uint64_t now_ns;
+  settle(r);
+  now_ns = clock_thread_cpu_ns();
+  r->charged_ns += loop_toll_ns(r->host->loop, now_ns);
+  loop_paid(r->host->loop, now_ns);
+}
+
 static void on_watch(struct watch *w, unsigned events, void *ud) {
   struct remote *r = ud;
   (void)w;
@@ -437,7 +471,7 @@ static void on_watch(struct watch *w, unsigned events, void *ud) {
     hung_up(r);
     return;
   }
-  settle(r);
+  settle_and_charge(r);
 }
 
 static void on_more(struct deferred *d, void *ud) {
@@ -451,7 +485,7 @@ static void on_more(struct deferred *d, void *ud) {
     hear_the_rest(r);
     return;
   }
-  if (!serve(r) && !r->deaf)
+  if (!serve(r, begin_to_charge(r)) && !r->deaf)
     deferred_schedule(r->host->loop, &r->more);
   settle(r);
 }

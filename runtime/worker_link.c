@@ -185,6 +185,9 @@ static void handle(struct worker_link *k, struct slice whole) {
   case MSG_DIALED:
     on_dialed(k, &m.as.dialed);
     break;
+  case MSG_CHARGED:
+    k->st->cpu_ns += m.as.charged_ns;
+    break;
   default:
     if (!worker_bridge_handle(k->services.bridge, &m))
       give_up();

@@ -137,6 +137,8 @@ static size_t samples(struct packet *out, struct arena *a) {
   m++->as.room = (struct msg_room){3, 2};
   m->kind = MSG_SHUT;
   m++->as.number = 3;
+  m->kind = MSG_CHARGED;
+  m++->as.charged_ns = 1500000;
   m->kind = MSG_CALL;
   m++->as.call = (struct msg_call){4, 1, {SLICE("a.lua"), 3}, &meta};
   m->kind = MSG_FORGET;
@@ -152,7 +154,7 @@ static size_t samples(struct packet *out, struct arena *a) {
   return (size_t)(m - out);
 }
 
-#define NSAMPLES 34
+#define NSAMPLES 35
 
 START_TEST(every_message_reads_back) {
   struct packet m[NSAMPLES], got;
@@ -268,7 +270,7 @@ static const struct {
     {"\1\0\0\0\3", 5, 0},            /* CANCEL */
     {"\0\0\0\0\3", 5, ERR_PROTOCOL}, /* no room for a kind */
     {"\1\0\0\0\0", 5, ERR_PROTOCOL}, /* no such kinds */
-    {"\1\0\0\0\14", 5, ERR_PROTOCOL},
+    {"\1\0\0\0\15", 5, ERR_PROTOCOL},
     {"\1\0\0\0\77", 5, ERR_PROTOCOL},
     {"\1\0\0\0\377", 5, ERR_PROTOCOL},
     {"\0\4\0\0\101", 5, 0},            /* as long as may be */

@@ -22,6 +22,7 @@ struct loop {
   int wake_fd;
   bool in_timers;
   uint64_t now_ns;
+  uint64_t unpaid_since_ns; /* CPU time of the thread; 0: not in a turn */
   struct heap timers;
   struct list deferred;
   struct list released;
@@ -103,6 +104,18 @@ uint64_t loop_now_ns(const struct loop *lp) {
   return lp->now_ns;
 }
 
+uint64_t loop_toll_ns(const struct loop *lp, uint64_t cpu_ns) {
+  uint64_t since = lp->unpaid_since_ns;
+  if (since == 0 || cpu_ns <= since)
+    return 0;
+  return cpu_ns - since < LOOP_TOLL_MAX_NS ? cpu_ns - since : LOOP_TOLL_MAX_NS;
+}
+
+void loop_paid(struct loop *lp, uint64_t cpu_ns) {
+  if (lp->unpaid_since_ns != 0)
+    lp->unpaid_since_ns = cpu_ns;
+}
+
 void loop_wake(struct loop *lp) {
   int saved = errno; /* may run in a signal handler */
   uint64_t one = 1;
@@ -165,12 +178,14 @@ int loop_dispatch(struct loop *lp, int wait_ms) {
   int rv;
   if (wait_ms < 0 || (timeout_ms >= 0 && timeout_ms < wait_ms))
     wait_ms = timeout_ms;
+  lp->unpaid_since_ns = clock_thread_cpu_ns();
   if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) != 0)
     return rv;
   lp->now_ns = clock_mono_ns(); /* one reading per turn */
   poller_deliver(&lp->poller, &batch);
   timers_run(lp);
   deferred_run(lp);
+  lp->unpaid_since_ns = 0;
   return 0;
 }
 

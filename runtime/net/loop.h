@@ -27,6 +27,14 @@ int loop_dispatch(struct loop *lp, int wait_ms);
 uint64_t loop_now_ns(const struct loop *lp);
 /* What the loop itself was made of: for what must outlive a sandbox. */
 const struct mem *loop_mem(const struct loop *lp);
+/* What it cost, in CPU time of the thread, to come to the one who asks at
+ * |cpu_ns| since the turn began, or since the last who asked was done at
+ * loop_paid: for a script to be charged with, which could else do its work in
+ * turns of the loop.  At most LOOP_TOLL_MAX_NS, for it can be what others made
+ * the loop do. */
+#define LOOP_TOLL_MAX_NS UINT64_C(10000)
+uint64_t loop_toll_ns(const struct loop *lp, uint64_t cpu_ns);
+void loop_paid(struct loop *lp, uint64_t cpu_ns);
 /* Where watches are started (poller.h). */
 struct poller;
 struct poller *loop_poller(struct loop *lp);

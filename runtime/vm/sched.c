@@ -701,10 +701,18 @@ static void end_deadlocked(struct state *st) {
   sched_end(st, ERR_SCRIPT, &e);
 }
 
+static void run_ended(struct state *st) {
+  uint64_t now_ns = clock_thread_cpu_ns();
+  st->cpu_ns += now_ns - st->run_started_cpu_ns;
+  st->run_started_cpu_ns = 0;
+  loop_paid(st->loop, now_ns);
+}
+
 void sched_run(struct deferred *d, void *ud) {
   struct state *st = ud;
   struct list batch;
   bool asleep = false;
+  uint64_t begin_ns;
   (void)d;
   if (st->ended)
     return;
@@ -721,7 +729,9 @@ void sched_run(struct deferred *d, void *ud) {
     state_drop(st);
     return;
   }
-  st->run_started_cpu_ns = clock_thread_cpu_ns();
+  begin_ns = clock_thread_cpu_ns();
+  begin_ns -= loop_toll_ns(st->loop, begin_ns);
+  st->run_started_cpu_ns = begin_ns;
   /* the tasks that are ready now; those they wake come in the next turn */
   list_init(&batch);
   list_splice_tail(&batch, &st->ready);
@@ -741,8 +751,7 @@ void sched_run(struct deferred *d, void *ud) {
       asleep = !anything_live(st);
   }
   /* looking for what can wake a task is on the script, which makes the tasks */
-  st->cpu_ns = state_cpu_used_ns(st);
-  st->run_started_cpu_ns = 0;
+  run_ended(st);
   if (asleep)
     end_deadlocked(st);
   if (st->ended)

@@ -445,7 +445,7 @@ static void returned(struct codec *c, struct msg_returned *r) {
 
 /* False: no such kind. */
 static bool kind_known(unsigned kind) {
-  return (kind >= MSG_SETUP && kind <= MSG_SHUT) ||
+  return (kind >= MSG_SETUP && kind <= MSG_CHARGED) ||
          (kind >= MSG_LOADED && kind <= MSG_CLOSING);
 }
 
@@ -532,6 +532,9 @@ static void fields(struct codec *c, struct packet *m) {
   case MSG_SENT:
     u32(c, &m->as.item.channel);
     required(c, &m->as.item.value);
+    break;
+  case MSG_CHARGED:
+    u64(c, &m->as.charged_ns);
     break;
   case MSG_ROOM:
     u32(c, &m->as.room.channel);

@@ -10,8 +10,8 @@
  * The worker says LOADED once, after SETUP and LOAD; RESULT once, after which
  * only CLOSED follows.  ASK, POLICY, GROUP, SCOPE, EVALUATE, CAN, REQUIRE, ZONE
  * and MATCH are each answered by one REPLY, and the worker says nothing before
- * it has come; CONNECT is answered by one DIALED some time later, and so is CALL
- * by ANSWER and, the other way, INVOKE by RETURNED.
+ * it has come; CONNECT is answered by one DIALED some time later, and so is
+ * CALL by ANSWER and, the other way, INVOKE by RETURNED.
  */
 #ifndef RUNTIME_WORKER_PROTOCOL_H
 #define RUNTIME_WORKER_PROTOCOL_H
@@ -54,6 +54,7 @@ enum packet_kind {
   MSG_FEED,
   MSG_ROOM,
   MSG_SHUT,
+  MSG_CHARGED,
   /* from the worker */
   MSG_LOADED = 64,
   MSG_OUTPUT,
@@ -337,6 +338,7 @@ struct packet {
     struct msg_returned returned;
     struct msg_item item; /* FEED, SENT */
     struct msg_room room;
+    uint64_t charged_ns; /* CHARGED: CPU time of the broker's, for the script */
     struct msg_usage usage;
   } as;
 };
