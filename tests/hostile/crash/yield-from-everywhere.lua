@@ -1,0 +1,45 @@
+-- yield-from-everywhere.lua - a yield out of every function that calls back.
+-- status: 0
+-- args: --cpu 1s --memory 16MiB
+-- stdout: whole
+local yield = coroutine.yield
+local function with(field) return setmetatable({}, {[field] = yield}) end
+local function try(f, ...)
+  local co = coroutine.create(f)
+  coroutine.resume(co, ...)
+  coroutine.resume(co)
+  coroutine.close(co)
+end
+try(table.sort, {3, 2, 1}, yield)
+try(string.gsub, "abc", ".", yield)
+try(string.gsub, "abc", ".", with "__index")
+try(tostring, with "__tostring")
+try(print, with "__tostring")
+try(string.format, "%s", with "__tostring")
+try(table.concat, with "__len")
+try(table.unpack, with "__index", 1, 3)
+try(table.insert, with "__newindex", 1)
+try(table.move, with "__index", 1, 2, 3)
+try(table.remove, with "__len")
+try(pairs, with "__pairs")
+try(ipairs, with "__index")
+try(os.time, with "__index")
+try(require, with "__tostring")
+try(channel.select, with "__index")
+try(errors.new, with "__index")
+try(errors.wrap, with "__tostring", "x")
+try(require "json".encode, with "__pairs")
+try(require "security".can, "a", "b", with "__index")
+try(require "websocket".connect, "wss://a.example/", with "__index")
+try(pcall, yield)
+try(xpcall, yield, print)
+try(xpcall, error, yield)
+try(function() return with "__close" end)
+try(function() local x <close> = with "__close" end)
+try(function() local x <close> = with "__close" error "x" end)
+try(function() for _ in yield do break end end)
+try(function() return with "__eq" == with "__eq" end)
+try(function() return with "__concat" .. "x" end)
+try(yield)
+try(pcall)
+print "whole"
