@@ -2,6 +2,7 @@
 #include "cli/crew.h"
 
 #include "cli/cli.h"
+#include "cli/crew_event.h"
 #include "cli/print.h"
 #include "cli/refusals.h"
 #include "cli/run_report.h"
@@ -33,9 +34,16 @@ enum member_state {
   MEMBER_ENDED
 };
 
+/* What a manifest was when it was read; here as long as somebody runs by it. */
+struct generation {
+  struct generation *older;
+  struct manifest_files files;
+};
+
 /* One workload, over all its runs. */
 struct member {
   struct crew *crew;
+  struct generation *generation;
   struct manifest_script *script;
   enum member_state state;
   cordon_sandbox *sandbox;
@@ -50,16 +58,21 @@ struct member {
   uint64_t delay_ms; /* before the next restart */
   uint64_t failures; /* in a row */
   bool cancelled;    /* by us */
+  bool gone;         /* not in the manifest any more */
   int status;        /* of the last run */
+  uint64_t runs;
+  struct member *after; /* has its name, and is to end before; or NULL */
 };
 
 struct crew {
   struct run_setup *setup;
-  struct manifest_files *files;
   cordon_host *host;
-  struct member *members; /* in the order of starting */
+  struct generation *newest;
+  struct member **members; /* in the order of starting */
   size_t n;
-  struct script_output output;
+  struct member **retired; /* not in the manifest any more, and still ending */
+  size_t nretired;
+  struct crew_events events;
   uint64_t would_refuse;
   bool stopping;
   uint64_t stop_by_ms;
@@ -68,6 +81,7 @@ struct crew {
 /* -------------------------------------------------------------- signals --- */
 
 static volatile sig_atomic_t signal_got;
+static volatile sig_atomic_t reload_asked;
 static int wake_pipe[2] = {-1, -1};
 
 /* The first one stops the workloads in good order, the second one does not wait
@@ -82,6 +96,20 @@ static void on_signal(int number) {
   errno = saved;
 }
 
+static const char *signal_name(void) {
+  return signal_got == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+/* The manifest is to be read again. */
+static void on_hangup(int number) {
+  int saved = errno;
+  (void)number;
+  reload_asked = 1;
+  if (write(wake_pipe[1], "", 1) < 0)
+    errno = 0;
+  errno = saved;
+}
+
 static bool catch_signals(void) {
   struct sigaction sa = {.sa_handler = on_signal}, old;
   const int numbers[] = {SIGINT, SIGTERM};
@@ -93,6 +121,11 @@ static bool catch_signals(void) {
   for (size_t i = 0; i < 2; i++)
     if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
       sigaction(numbers[i], &sa, NULL);
+  sa.sa_handler = on_hangup;
+  sa.sa_flags = SA_RESTART;
+  sigemptyset(&sa.sa_mask);
+  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+    sigaction(SIGHUP, &sa, NULL);
   return true;
 }
 
@@ -104,18 +137,10 @@ static uint64_t now_ms(void) {
 
 /* ------------------------------------------------------------ callbacks --- */
 
-/* A whole line of a workload, without its newline. */
 static void put_line(struct member *m, const char *data, size_t len) {
-  const char *name = m->script->workload->name;
-  struct text t = {0};
-  text_write(&t, name, strlen(name));
-  text_write(&t, ": ", 2);
-  text_write(&t, m->line, m->line_len);
-  text_write(&t, data, len);
-  text_write(&t, "\n", 1);
+  crew_event_line(&m->crew->events, m->script->workload->name,
+                  m->line_len ? m->line : "", m->line_len, data, len);
   m->line_len = 0;
-  script_output_add(&m->crew->output, t.p, t.len);
-  free(t.p);
 }
 
 /* What is too long becomes several lines: a script cannot make us hold more. */
@@ -155,6 +180,7 @@ static int on_audit(void *ud, const cordon_audit_event *e) {
   if (e->decision->verdict == CORDON_ALLOW)
     return recorded ? 0 : -1;
   m->crew->would_refuse += e->passes != 0;
+  crew_event_denied(&m->crew->events, m->script->workload->name, e);
   if (!m->crew->setup->quiet)
     refusals_tell(m->refusals, m->script->workload->name, e, m->advice);
   return recorded ? 0 : -1;
@@ -163,37 +189,52 @@ static int on_audit(void *ud, const cordon_audit_event *e) {
 static void on_connection(void *ud, const cordon_connection_event *e) {
   struct member *m = ud;
   (void)audit_connection(&m->audit, e); /* why not has been said */
+  crew_event_connection(&m->crew->events, m->script->workload->name, e);
 }
 
 /* ------------------------------------------------------------- one run --- */
 
-static void member_init(struct member *m, struct crew *c,
-                        struct manifest_script *s) {
+/* What of the manifest is only for messages. */
+static void member_places(struct member *m) {
+  const cordon_workload *w = m->script->workload;
+  const char *path = m->generation->files.path;
+  free(m->modules_from);
+  free(m->advice);
+  m->modules_from = must_format("%s:%" PRIu32, path, w->modules_line);
+  m->advice = NULL;
+  if (!w->actor_id)
+    m->advice = must_format("  it acts for nobody: the manifest has no "
+                            "'lifecycle.security.actor' (%s:%" PRIu32 ")\n",
+                            path, w->line);
+  else if (w->scope_len == 0)
+    m->advice = must_format("  no policy is in force for it: the manifest has "
+                            "none in 'lifecycle.security' (%s:%" PRIu32 ")\n",
+                            path, w->line);
+}
+
+static struct member *member_new(struct crew *c, struct generation *g,
+                                 struct manifest_script *s) {
   const cordon_workload *w = s->workload;
+  struct member *m = must_alloc(1, sizeof *m);
   *m = (struct member){.crew = c,
+                       .generation = g,
                        .script = s,
                        .state = w->auto_start ? MEMBER_WAITING : MEMBER_OFF,
                        .delay_ms = w->restart_delay_ms,
                        .audit = c->setup->audit};
   m->audit.name = w->name;
   m->refusals = must_alloc(1, sizeof *m->refusals);
-  m->modules_from = must_format("%s:%" PRIu32, c->files->path, w->modules_line);
-  if (!w->actor_id)
-    m->advice = must_format("  it acts for nobody: the manifest has no "
-                            "'lifecycle.security.actor' (%s:%" PRIu32 ")\n",
-                            c->files->path, w->line);
-  else if (w->scope_len == 0)
-    m->advice = must_format("  no policy is in force for it: the manifest has "
-                            "none in 'lifecycle.security' (%s:%" PRIu32 ")\n",
-                            c->files->path, w->line);
+  member_places(m);
+  return m;
 }
 
-static void member_deinit(struct member *m) {
+static void member_free(struct member *m) {
   cordon_sandbox_free(m->sandbox);
   free(m->refusals);
   free(m->modules_from);
   free(m->advice);
   free(m->line);
+  free(m);
 }
 
 static int member_open(struct member *m) {
@@ -203,12 +244,12 @@ static int member_open(struct member *m) {
                           .len_bytes = m->script->len};
   cordon_sandbox_config cfg;
   cordon_error err;
-  int rv;
+  int rv, status;
   cordon_sandbox_config_init(&cfg);
   run_setup_sandbox(m->crew->setup, &cfg);
   /* an empty scope would mean every policy */
   if (w->scope_len > 0) {
-    cfg.policy = m->crew->files->policies.set;
+    cfg.policy = m->generation->files.policies.set;
     cfg.scope = w->scope;
     cfg.scope_len = w->scope_len;
   }
@@ -227,7 +268,12 @@ static int member_open(struct member *m) {
   rv = cordon_sandbox_new(&m->sandbox, m->crew->host, &cfg, &err);
   if (rv == CORDON_OK)
     rv = cordon_sandbox_load(m->sandbox, &source, w->args, w->args_len, &err);
-  return rv == CORDON_OK ? STATUS_OK : run_report_new(w->name, rv, &err);
+  if (rv == CORDON_OK)
+    return STATUS_OK;
+  status = run_report_new(w->name, rv, &err);
+  crew_event_exited(&m->crew->events, w->name, rv, status, &err,
+                    &(cordon_usage){0});
+  return status;
 }
 
 static void member_close(struct member *m) {
@@ -235,12 +281,13 @@ static void member_close(struct member *m) {
   m->sandbox = NULL;
 }
 
-static void say_restart(const struct member *m) {
+static void say_restart(const struct member *m, uint64_t delay_ms) {
   const cordon_workload *w = m->script->workload;
   char wait[32];
+  crew_event_restarting(&m->crew->events, w->name, delay_ms, m->failures);
   if (m->crew->setup->quiet)
     return;
-  show_ms(wait, m->due_ms - now_ms());
+  show_ms(wait, delay_ms);
   if (m->failures > 0 && w->restart_tries > 0)
     run_say(w->name, "is started again in %s (%" PRIu64 " of %" PRIu64 ")",
             wait, m->failures, w->restart_tries);
@@ -256,7 +303,7 @@ static void member_next(struct member *m) {
   uint64_t now = now_ms();
   m->state = MEMBER_ENDED;
   /* its text stays the same: it will not load the next time either */
-  if (m->crew->stopping || m->status == STATUS_LOAD ||
+  if (m->crew->stopping || m->gone || m->status == STATUS_LOAD ||
       w->restart == CORDON_RESTART_NEVER ||
       (w->restart == CORDON_RESTART_ON_FAILURE && !failed))
     return;
@@ -268,6 +315,7 @@ static void member_next(struct member *m) {
   if (w->restart_tries > 0 && m->failures > w->restart_tries) {
     run_say(w->name, "has failed %" PRIu64 " times in a row: given up",
             m->failures);
+    crew_event_gave_up(&m->crew->events, w->name, m->failures);
     return;
   }
   m->due_ms = now + m->delay_ms;
@@ -275,13 +323,15 @@ static void member_next(struct member *m) {
                     ? w->restart_delay_max_ms
                     : m->delay_ms * 2;
   m->state = MEMBER_WAITING;
-  say_restart(m);
+  say_restart(m, m->due_ms - now);
 }
 
 static void member_start(struct member *m) {
   m->began_ms = now_ms();
   m->cancelled = false;
   m->state = MEMBER_RUNNING;
+  m->runs++;
+  crew_event_started(&m->crew->events, m->script->workload->name, m->runs);
   m->status = member_open(m);
   if (m->status == STATUS_OK)
     return;
@@ -312,7 +362,7 @@ static void member_turn(struct member *m, uint64_t now) {
   case MEMBER_ENDED:
     break;
   case MEMBER_WAITING:
-    if (now >= m->due_ms)
+    if (now >= m->due_ms && !m->after)
       member_start(m);
     break;
   case MEMBER_RUNNING:
@@ -322,12 +372,15 @@ static void member_turn(struct member *m, uint64_t now) {
     if (m->line_len > 0)
       put_line(m, "", 0);
     m->status = member_report(m, rv, &err);
+    cordon_sandbox_usage(m->sandbox, &u);
+    crew_event_exited(&m->crew->events, m->script->workload->name, rv,
+                      m->status, &err, &u);
     m->state = MEMBER_CLOSING;
     m->due_ms = now + LINGER_MS;
     /* fall through */
   case MEMBER_CLOSING:
     cordon_sandbox_usage(m->sandbox, &u);
-    if (u.connections > 0 && now < m->due_ms)
+    if (u.goodbyes && now < m->due_ms)
       break;
     member_close(m);
     member_next(m);
@@ -345,8 +398,10 @@ static void crew_stop(struct crew *c) {
   c->stopping = true;
   c->stop_by_ms = now_ms() + grace;
   for (size_t i = 0; i < c->n; i++)
-    if (c->members[i].state == MEMBER_WAITING)
-      c->members[i].state = MEMBER_ENDED;
+    if (c->members[i]->state == MEMBER_WAITING)
+      c->members[i]->state = MEMBER_ENDED;
+  if (signal_got)
+    crew_event_stopping(&c->events, signal_name());
 }
 
 /* Those that nobody needs who still runs.  Who needs another one stands behind
@@ -354,7 +409,7 @@ static void crew_stop(struct crew *c) {
 static void crew_cancel(struct crew *c) {
   bool *needed = must_alloc(c->n, sizeof *needed);
   for (size_t i = c->n; i-- > 0;) {
-    struct member *m = &c->members[i];
+    struct member *m = c->members[i];
     const cordon_workload *w = m->script->workload;
     if (m->state != MEMBER_RUNNING && m->state != MEMBER_CLOSING)
       continue;
@@ -368,16 +423,186 @@ static void crew_cancel(struct crew *c) {
   free(needed);
 }
 
+static void member_cut(struct member *m) {
+  if (m->state == MEMBER_RUNNING)
+    run_say(m->script->workload->name, "has not ended in time and is cut off");
+  if (m->state != MEMBER_OFF)
+    m->state = MEMBER_ENDED;
+  member_close(m);
+}
+
 static void crew_cut(struct crew *c) {
-  for (size_t i = 0; i < c->n; i++) {
-    struct member *m = &c->members[i];
-    if (m->state == MEMBER_RUNNING)
-      run_say(m->script->workload->name,
-              "has not ended in time and is cut off");
-    if (m->state != MEMBER_OFF)
-      m->state = MEMBER_ENDED;
-    member_close(m);
+  for (size_t i = 0; i < c->n; i++)
+    member_cut(c->members[i]);
+  for (size_t i = 0; i < c->nretired; i++)
+    member_cut(c->retired[i]);
+}
+
+/* -------------------------------------------------------------- reload --- */
+
+static bool same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_words(const char *const *a, size_t n, const char *const *b,
+                       size_t m) {
+  if (n != m)
+    return false;
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(a[i], b[i]) != 0)
+      return false;
+  return true;
+}
+
+/* Would a run begun now be the one that was begun then?  What is in force for
+ * it is not asked: policies can be changed under a run. */
+static bool same_run(const struct manifest_script *a,
+                     const struct manifest_script *b) {
+  const cordon_workload *x = a->workload, *y = b->workload;
+  return strcmp(x->source, y->source) == 0 && a->len == b->len &&
+         (a->len == 0 || memcmp(a->text, b->text, a->len) == 0) &&
+         same_text(x->method, y->method) &&
+         same_words(x->args, x->args_len, y->args, y->args_len) &&
+         same_words(x->modules, x->modules_len, y->modules, y->modules_len) &&
+         same_text(x->actor_id, y->actor_id) &&
+         same_text(x->actor_meta_json, y->actor_meta_json) &&
+         same_words(x->scope, x->scope_len, y->scope, y->scope_len) &&
+         memcmp(&x->limits, &y->limits, sizeof x->limits) == 0;
+}
+
+static struct member *find_member(const struct crew *c, const char *name) {
+  for (size_t i = 0; i < c->n; i++)
+    if (strcmp(c->members[i]->script->workload->name, name) == 0)
+      return c->members[i];
+  return NULL;
+}
+
+static bool member_lives(const struct member *m) {
+  return m->state == MEMBER_RUNNING || m->state == MEMBER_CLOSING;
+}
+
+/* It goes on under the new manifest. */
+static void member_keep(struct member *m, struct generation *g,
+                        struct manifest_script *s) {
+  const cordon_workload *w = s->workload;
+  cordon_error err;
+  m->generation = g;
+  m->script = s;
+  m->audit.name = w->name;
+  member_places(m);
+  if (m->state == MEMBER_OFF && w->auto_start)
+    m->state = MEMBER_WAITING;
+  if (!m->sandbox || w->scope_len == 0)
+    return;
+  /* its names were looked up before: only memory can be missing */
+  if (cordon_sandbox_set_policy(m->sandbox, g->files.policies.set, &err) !=
+      CORDON_OK) {
+    run_say(w->name, "reload: %s: stopped, its policies are not the new ones",
+            err.message);
+    cordon_sandbox_cancel(m->sandbox);
   }
+}
+
+static void member_retire(struct crew *c, struct member *m) {
+  m->gone = true;
+  if (m->state == MEMBER_RUNNING && !m->cancelled) {
+    m->cancelled = true;
+    cordon_sandbox_cancel(m->sandbox);
+  }
+  c->retired =
+      must_resize(c->retired, c->nretired + 1, sizeof(struct member *));
+  c->retired[c->nretired++] = m;
+}
+
+/* Those that have ended, and the manifests nobody runs by any more. */
+static void drop_retired(struct crew *c) {
+  size_t kept = 0;
+  for (size_t i = 0; i < c->nretired; i++) {
+    struct member *m = c->retired[i];
+    if (member_lives(m)) {
+      c->retired[kept++] = m;
+      continue;
+    }
+    for (size_t k = 0; k < c->n; k++)
+      if (c->members[k]->after == m)
+        c->members[k]->after = NULL;
+    member_free(m);
+  }
+  c->nretired = kept;
+  for (struct generation **at = &c->newest->older; *at;) {
+    struct generation *g = *at;
+    bool used = false;
+    for (size_t i = 0; i < c->nretired; i++)
+      used |= c->retired[i]->generation == g;
+    if (used) {
+      at = &g->older;
+      continue;
+    }
+    *at = g->older;
+    manifest_deinit(&g->files);
+    free(g);
+  }
+}
+
+struct tally {
+  size_t started, stopped, restarted, kept;
+};
+
+static void crew_take(struct crew *c, struct generation *g, struct tally *t) {
+  size_t n = g->files.n;
+  struct member **members = must_alloc(n, sizeof(struct member *));
+  for (size_t i = 0; i < n; i++) {
+    struct manifest_script *s = &g->files.scripts[i];
+    struct member *old = find_member(c, s->workload->name);
+    if (old && same_run(old->script, s)) {
+      member_keep(old, g, s);
+      members[i] = old;
+      t->kept++;
+      continue;
+    }
+    members[i] = member_new(c, g, s);
+    members[i]->after = old;
+    if (old)
+      t->restarted++;
+    else
+      t->started += s->workload->auto_start != 0;
+  }
+  for (size_t i = 0; i < c->n; i++) {
+    struct member *m = c->members[i];
+    bool replaced = false;
+    if (m->generation == g)
+      continue; /* kept */
+    for (size_t k = 0; k < n; k++)
+      replaced |= members[k]->after == m;
+    t->stopped += !replaced && member_lives(m);
+    member_retire(c, m);
+  }
+  free(c->members);
+  c->members = members;
+  c->n = n;
+  g->older = c->newest;
+  c->newest = g;
+}
+
+/* A manifest with a mistake changes nothing. */
+static void crew_reload(struct crew *c) {
+  struct generation *g = must_alloc(1, sizeof *g);
+  struct tally t = {0};
+  reload_asked = 0;
+  if (manifest_load(&g->files, c->setup->script, &c->setup->subject.policy) !=
+      STATUS_OK) {
+    free(g);
+    say("reload: the old manifest and the old policies stay in force");
+    crew_event_reloaded(&c->events, false, 0, 0, 0, 0);
+    return;
+  }
+  crew_take(c, g, &t);
+  crew_event_reloaded(&c->events, true, t.started, t.stopped, t.restarted,
+                      t.kept);
+  if (!c->setup->quiet)
+    say("reload: %zu started, %zu stopped, %zu restarted, %zu go on under the "
+        "new policies",
+        t.started, t.stopped, t.restarted, t.kept);
 }
 
 /* ------------------------------------------------------------------ loop ---
@@ -385,10 +610,10 @@ static void crew_cut(struct crew *c) {
 
 static bool crew_lives(const struct crew *c) {
   for (size_t i = 0; i < c->n; i++)
-    if (c->members[i].state != MEMBER_OFF &&
-        c->members[i].state != MEMBER_ENDED)
+    if (c->members[i]->state != MEMBER_OFF &&
+        c->members[i]->state != MEMBER_ENDED)
       return true;
-  return false;
+  return c->nretired > 0;
 }
 
 /* Until the host, or one of us, has something to do. */
@@ -396,11 +621,15 @@ static int crew_timeout(const struct crew *c) {
   int timeout = cordon_host_timeout_ms(c->host);
   uint64_t now = now_ms(), due = UINT64_MAX;
   for (size_t i = 0; i < c->n; i++) {
-    const struct member *m = &c->members[i];
-    if ((m->state == MEMBER_WAITING || m->state == MEMBER_CLOSING) &&
+    const struct member *m = c->members[i];
+    if (((m->state == MEMBER_WAITING && !m->after) ||
+         m->state == MEMBER_CLOSING) &&
         m->due_ms < due)
       due = m->due_ms;
   }
+  for (size_t i = 0; i < c->nretired; i++)
+    if (c->retired[i]->state == MEMBER_CLOSING && c->retired[i]->due_ms < due)
+      due = c->retired[i]->due_ms;
   if (c->stopping && c->stop_by_ms < due)
     due = c->stop_by_ms;
   if (due == UINT64_MAX)
@@ -414,23 +643,28 @@ static void crew_wait(struct crew *c) {
   struct pollfd p[3] = {
       {.fd = cordon_host_fd(c->host), .events = POLLIN},
       {.fd = wake_pipe[0], .events = POLLIN},
-      {.fd = script_output_waits(&c->output) ? c->output.fd : -1,
+      {.fd = script_output_waits(&c->events.output) ? c->events.output.fd : -1,
        .events = POLLOUT}};
   char drained[64];
   poll(p, 3, crew_timeout(c));
   while (read(wake_pipe[0], drained, sizeof drained) > 0)
     ;
-  if (script_output_waits(&c->output))
-    script_output_flush(&c->output);
+  if (script_output_waits(&c->events.output))
+    script_output_flush(&c->events.output);
 }
 
 static int crew_loop(struct crew *c) {
   cordon_error err;
   for (;;) {
     uint64_t now = now_ms();
+    if (reload_asked && !c->stopping)
+      crew_reload(c);
+    for (size_t i = 0; i < c->nretired; i++)
+      member_turn(c->retired[i], now);
+    drop_retired(c);
     for (size_t i = 0; i < c->n; i++)
-      member_turn(&c->members[i], now);
-    if (signal_got || c->output.error)
+      member_turn(c->members[i], now);
+    if (signal_got || c->events.output.error)
       crew_stop(c);
     if (c->stopping)
       crew_cancel(c);
@@ -451,8 +685,8 @@ static int crew_loop(struct crew *c) {
 /* Waits until everything printed is gone; after a signal no longer than the
  * grace time. */
 static void crew_drain(struct crew *c) {
-  while (script_output_waits(&c->output)) {
-    struct pollfd p[2] = {{.fd = c->output.fd, .events = POLLOUT},
+  while (script_output_waits(&c->events.output)) {
+    struct pollfd p[2] = {{.fd = c->events.output.fd, .events = POLLOUT},
                           {.fd = wake_pipe[0], .events = POLLIN}};
     uint64_t now = now_ms();
     char drained[64];
@@ -463,7 +697,7 @@ static void crew_drain(struct crew *c) {
     poll(p, 2, c->stopping ? (int)(c->stop_by_ms - now) : -1);
     while (read(wake_pipe[0], drained, sizeof drained) > 0)
       ;
-    script_output_flush(&c->output);
+    script_output_flush(&c->events.output);
   }
 }
 
@@ -471,7 +705,7 @@ static void crew_drain(struct crew *c) {
 static int crew_status(const struct crew *c) {
   const struct member *first = NULL;
   for (size_t i = 0; i < c->n; i++) {
-    const struct member *m = &c->members[i];
+    const struct member *m = c->members[i];
     const cordon_workload *w = m->script->workload;
     if (m->state == MEMBER_OFF || m->status == STATUS_OK)
       continue;
@@ -492,7 +726,7 @@ static void make_room(const struct crew *c) {
   uint64_t want = OWN_DESCRIPTORS;
   struct rlimit l;
   for (size_t i = 0; i < c->n; i++) {
-    uint64_t n = c->members[i].script->workload->limits.connections;
+    uint64_t n = c->members[i]->script->workload->limits.connections;
     want += 2 * (n ? n : CONNECTIONS_DEFAULT) + 8;
   }
   if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
@@ -531,32 +765,45 @@ static int crew_whole(struct crew *c) {
   if (status == STATUS_OK)
     status = crew_status(c);
   if (signal_got) {
-    say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
+    say("stopped by %s", signal_name());
     return STATUS_SIGNAL + signal_got;
   }
-  if (!c->output.error)
+  if (!c->events.output.error)
     return status;
-  say("standard output: %s", strerror(c->output.error));
+  say("standard output: %s", strerror(c->events.output.error));
   return status == STATUS_OK ? STATUS_NEGATIVE : status;
 }
 
 int crew_run(struct run_setup *setup, struct manifest_files *files) {
-  struct crew c = {.setup = setup, .files = files, .n = files->n};
+  struct crew c = {.setup = setup, .events.json = setup->json};
   int status;
   if (!catch_signals()) {
     say("%s", strerror(errno));
+    manifest_deinit(files);
     return STATUS_NEGATIVE;
   }
-  script_output_init(&c.output, STDOUT_FILENO);
-  c.output.stop = &signal_got;
-  c.members = must_alloc(c.n, sizeof *c.members);
+  script_output_init(&c.events.output, STDOUT_FILENO);
+  c.events.output.stop = &signal_got;
+  c.newest = must_alloc(1, sizeof *c.newest);
+  c.newest->files = *files;
+  c.n = files->n;
+  c.members = must_alloc(c.n, sizeof(struct member *));
   for (size_t i = 0; i < c.n; i++)
-    member_init(&c.members[i], &c, &files->scripts[i]);
+    c.members[i] = member_new(&c, c.newest, &c.newest->files.scripts[i]);
   status = crew_whole(&c);
+  for (size_t i = 0; i < c.nretired; i++)
+    member_free(c.retired[i]);
   for (size_t i = 0; i < c.n; i++)
-    member_deinit(&c.members[i]);
+    member_free(c.members[i]);
   free(c.members);
+  free(c.retired);
   cordon_host_free(c.host);
-  script_output_deinit(&c.output);
+  script_output_deinit(&c.events.output);
+  while (c.newest) {
+    struct generation *g = c.newest;
+    c.newest = g->older;
+    manifest_deinit(&g->files);
+    free(g);
+  }
   return status;
 }

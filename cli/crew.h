@@ -8,9 +8,10 @@
 
 #define GRACE_DEFAULT_MS 5000 /* for an orderly stop */
 
-/* Runs them until all have ended, or a signal has stopped them.  STATUS_OK if
- * the last run of each ended well; 128 and the number after a signal; else the
- * status of the first in the manifest's order whose last run did not. */
+/* Takes |files| over.  Runs them until all have ended, or a signal has stopped
+ * them.  STATUS_OK if the last run of each ended well; 128 and the number after
+ * a signal; else the status of the first in the manifest's order whose last run
+ * did not. */
 int crew_run(struct run_setup *setup, struct manifest_files *files);
 
 #endif

@@ -264,6 +264,9 @@ static int check_setup(const struct run_setup *s) {
                      "%s is a manifest: arguments of its scripts stand "
                      "in it, in 'args'",
                      s->script);
+  if (s->json && s->audit_path && strcmp(s->audit_path, "-") == 0)
+    return say_usage("run", "--format json and --audit - both take standard "
+                            "output");
   if (s->limited)
     return say_usage("run", "%s is a manifest: limits stand in it, in 'limits'",
                      s->script);
@@ -286,7 +289,7 @@ int manifest_run(struct run_setup *setup) {
   if (setup->audit_path)
     status = audit_open(&setup->audit, setup->audit_path, setup->script);
   if (status == STATUS_OK)
-    status = crew_run(setup, &m);
+    return crew_run(setup, &m);
   manifest_deinit(&m);
   return status;
 }

@@ -47,7 +47,8 @@ enum {
   RUN_AUDIT_QUERY,
   RUN_MODE,
   RUN_DRY_RUN,
-  RUN_GRACE
+  RUN_GRACE,
+  RUN_FORMAT
 };
 
 const struct option run_options[] = {
@@ -68,7 +69,7 @@ const struct option run_options[] = {
     {"mode", 0, "enforce|complain", false, false},
     {"dry-run", 0, NULL, false, false},
     {"grace", 0, "DURATION", false, false},
-    {"format", 0, "FORMAT", false, true},
+    {"format", 0, "FORMAT", false, false},
     {NULL, 0, NULL, false, false},
 };
 
@@ -225,6 +226,11 @@ static int run_option(struct run *r, int option, const char *value) {
       return say_usage("run", "--grace takes a duration such as 5s, not '%s'",
                        value);
     return STATUS_OK;
+  case RUN_FORMAT:
+    if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+      return say_usage("run", "--format takes text or json, not '%s'", value);
+    r->setup.json = strcmp(value, "json") == 0;
+    return STATUS_OK;
   default:
     r->setup.limited = true;
     return run_limit(r, option, value);
@@ -270,6 +276,9 @@ static bool is_manifest(const char *name) {
 
 static int script_read(struct run *r) {
   bool ok;
+  if (r->setup.json)
+    return say_usage("run", "--format json is for manifests: what a script "
+                            "prints is its own");
   if (strcmp(r->setup.script, "-") == 0)
     ok = read_fd(STDIN_FILENO, FILE_MAX_BYTES, &r->text, &r->text_len);
   else

@@ -21,6 +21,7 @@ struct run_setup {
   cordon_mode mode;
   bool dry_run;
   uint64_t grace_ms; /* 0: not given */
+  bool json;         /* --format json */
 
   const char *script; /* or the manifest, as given; "-" is standard input */
   const char *const *args;

@@ -661,6 +661,7 @@ void cordon_sandbox_usage_sized(const cordon_sandbox *sandbox,
   if (!sandbox || !ret_usage)
     return;
   sandbox_usage(sandbox, &usage);
+  usage.goodbyes = sandbox_ended(sandbox) && goodbyes(sandbox);
   if (struct_size > sizeof usage) /* of a newer caller: what is not known */
     memset((char *)ret_usage + sizeof usage, 0, struct_size - sizeof usage);
   memcpy(ret_usage, &usage,

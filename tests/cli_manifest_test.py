@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """cordon run MANIFEST: workloads side by side, each in a sandbox of its own."""
 
+import json
 import os
 import re
 import signal
@@ -326,6 +327,167 @@ class Stops(Manifest):
         p.wait(timeout=LIMIT_S)
         self.assertEqual(p.returncode, 1)
         self.assertIn("standard output: ", p.stderr.read())
+
+
+class Reload(Manifest):
+    WAITS = ("local time, security = require 'time', require 'security'\n"
+             "print('up', security.can('x', 'y'))\n"
+             "while true do time.sleep('1ms')\n"
+             "  if security.can('x', 'y') then print 'can' break end\n"
+             "end\n"
+             "print 'done'\ntime.sleep('1h')")
+    POLICY = ("- name: p\n  kind: security.policy\n  policy: {effect: %s,"
+              " actions: x, resources: y}\n")
+    SECURED = "{security: {actor: {id: a}, policies: [p]}}"
+
+    def reload(self, p, *words):
+        p.send_signal(signal.SIGHUP)
+        seen = []
+        while not any(line.startswith("cordon: reload: ") for line in seen):
+            seen.append(p.stderr.readline())
+            self.assertTrue(seen[-1], seen)
+        for word in words:
+            self.assertIn(word, "".join(seen))
+
+    def test_policies_under_a_run(self):
+        a = entry("a", modules="[time, security]", lifecycle=self.SECURED)
+        self.manifest(a, self.POLICY % "deny", a=self.WAITS)
+        p = self.start()
+        self.until(p, "a: up\tfalse")
+        self.write("m.yaml", HEAD + a + self.POLICY % "allow")
+        self.reload(p, "0 started, 0 stopped, 0 restarted, 1 go on")
+        # the same run: it does not come up again
+        self.assertEqual(self.until(p, "a: done"), ["a: can\n", "a: done\n"])
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 143)
+
+    def test_changed_new_and_gone(self):
+        one, two, three, kept = [
+            entry(n, "x.lua", modules="[time]")
+            for n in ("one", "two", "three", "kept")]
+        self.manifest(one, two, kept, x=FOREVER)
+        p = self.start()
+        self.until(p, "one: up", "two: up", "kept: up")
+        changed = two.replace("[time]", "[time, json]")
+        self.write("m.yaml", HEAD + three + changed + kept)
+        self.reload(p, "1 started, 1 stopped, 1 restarted, 1 go on")
+        self.assertEqual(sorted(self.until(p, "three: up", "two: up")),
+                         ["three: up\n", "two: up\n"])
+        self.write("x.lua", FOREVER.replace("up", "new"))
+        self.reload(p, "0 started, 0 stopped, 3 restarted, 0 go on")
+        self.until(p, "three: new", "two: new", "kept: new")
+        # none is left: it ends well
+        self.write("m.yaml", HEAD + entry("end"))
+        self.write("end.lua", "")
+        self.reload(p, "1 started, 3 stopped")
+        p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 0)
+
+    def test_mistakes_change_nothing(self):
+        a = entry("a", modules="[time]")
+        self.manifest(a, a=FOREVER)
+        p = self.start()
+        self.until(p, "a: up")
+        self.write("m.yaml", HEAD + a.replace("modules", "modlues"))
+        self.reload(p, "m.yaml:7:3: unknown key 'modlues'",
+                    "reload: the old manifest and the old policies stay")
+        os.unlink(os.path.join(self.folder, "m.yaml"))
+        self.reload(p, "m.yaml: No such file", "stay in force")
+        self.assertIsNone(p.poll())
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=LIMIT_S)
+        self.assertEqual((p.returncode, out), (143, ""))
+
+    def test_what_has_ended_stays_so(self):
+        wait = entry("wait", modules="[time]")
+        self.manifest(entry("a"), wait, a="print 'once'", wait=FOREVER)
+        p = self.start()
+        self.until(p, "a: once", "wait: up")
+        self.reload(p, "2 go on")
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=LIMIT_S)
+        self.assertEqual(out, "")
+
+
+class Events(Manifest):
+    def events(self, out):
+        import jsonschema
+        with open(os.path.join(TOP, "doc", "run.schema.json")) as f:
+            schema = json.load(f)
+        jsonschema.Draft7Validator.check_schema(schema)
+        found = [json.loads(line) for line in out.splitlines()]
+        for event in found:
+            jsonschema.validate(event, schema)
+        return found
+
+    def test_life(self):
+        self.manifest(
+            entry("a", lifecycle="{restart: {policy: on-failure, "
+                                 "initial_delay: 1ms, max_attempts: 1}}"),
+            a="print 'x\\ny \\xff'\nerror 'no'")
+        out, _ = self.run_it(1, "--format", "json")
+        found = self.events(out)
+        self.assertEqual(
+            [e["event"] for e in found],
+            ["started", "output", "output", "exited", "restarting",
+             "started", "output", "output", "exited", "gave_up"])
+        self.assertEqual([e["text"] for e in found if "text" in e][:2],
+                         ["x", "y \ufffd"])
+        self.assertEqual(found[3]["status"], 1)
+        self.assertIn("no", found[3]["message"])
+        self.assertEqual(found[3]["line"], 2)
+        self.assertEqual([e["run"] for e in found if "run" in e], [1, 2])
+
+    def test_refusals_stops_and_reloads(self):
+        self.manifest(
+            entry("a", modules="[time, websocket]",
+                  lifecycle="{security: {actor: {id: a}}}"),
+            a="require('websocket').connect('ws://localhost:1/x?t=secret')\n" +
+              FOREVER)
+        p = self.start("--format", "json")
+        out = ""
+        while '"up"' not in out:
+            out += p.stdout.readline()
+        p.send_signal(signal.SIGHUP)
+        while '"reloaded"' not in out:
+            out += p.stdout.readline()
+        p.send_signal(signal.SIGINT)
+        out += p.communicate(timeout=LIMIT_S)[0]
+        found = self.events(out)
+        self.assertEqual([e["event"] for e in found],
+                         ["started", "denied", "output", "reloaded",
+                          "stopping", "exited"])
+        self.assertEqual(found[1]["action"], "websocket.connect")
+        self.assertNotIn("secret", out)
+        self.assertTrue(found[-1]["cancelled"])
+
+    def test_connections(self):
+        server = subprocess.Popen(
+            [os.path.join(os.path.dirname(CORDON), "examples", "echo-server")],
+            stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.kill)
+        port = re.search(r":(\d+)$", server.stdout.readline().strip())[1]
+        self.manifest(
+            entry("a", modules="[websocket]",
+                  lifecycle="{security: {actor: {id: a}, groups: [net]}}"),
+            Security.POLICY,
+            a="local c = assert(require('websocket').connect("
+              "'ws://localhost:%s/x?t=secret'))\nc:close()" % port)
+        out, _ = self.run_it(0, "--format", "json")
+        found = self.events(out)
+        opened = [e for e in found if e["event"] == "opened"]
+        closed = [e for e in found if e["event"] == "closed"]
+        self.assertEqual(opened[0]["url"], "ws://localhost:%s/x" % port)
+        self.assertEqual(closed[0]["code"], 1000)
+
+    def test_usage(self):
+        self.manifest(entry("a"), a="")
+        self.run_it(2, "--format", "xml")
+        self.run_it(2, "--format", "json", "--audit", "-")
+        self.run_it(2, "--format", "json", name="a.lua")
 
 
 if __name__ == "__main__":

@@ -176,8 +176,9 @@ class Usage(Case):
         for command in ("diff", "suggest"):
             self.expect(2, command, out="",
                         err="command '%s' is not in this version" % command)
+        self.write("x", "")
         self.expect(2, "run", "--format=json", "x", out="",
-                    err="not in this version")
+                    err="--format json is for manifests")
 
     def test_values(self):
         self.write("x.lua", "print(1)")

@@ -1428,6 +1428,9 @@ typedef struct cordon_usage {
   uint64_t refused;
   uint64_t connections; /* open now */
   cordon_stop stop;
+  int goodbyes; /* 1: the script has ended, and connections of it, or of others
+                   in its host that have ended, still close in good order: what
+                   cordon_sandbox_run waits for with |linger_ms| */
 } cordon_usage;
 
 /* Fills |*ret_usage|; cannot fail.  Passes the size the host was compiled with,
