@@ -548,13 +548,14 @@ static void read_workload(struct parser *ps, const struct tree_item *entry) {
   const struct tree_item *at[ENTRY_KEYS];
   struct draft *d = &ps->drafts[ps->n];
 
-  d->w = (struct manifest_workload){.name = {{NULL, 0}, entry->pos},
-                                    .modules_line = entry->pos.line,
-                                    .auto_start = true,
-                                    .delay_ms = DELAY_MS,
-                                    .delay_max_ms = DELAY_MAX_MS,
-                                    .tries = TRIES,
-                                    .stable_ms = STABLE_MS};
+  /* whole: one without a name leaves its place to the next */
+  *d = (struct draft){.w = {.name = {{NULL, 0}, entry->pos},
+                            .modules_line = entry->pos.line,
+                            .auto_start = true,
+                            .delay_ms = DELAY_MS,
+                            .delay_max_ms = DELAY_MAX_MS,
+                            .tries = TRIES,
+                            .stable_ms = STABLE_MS}};
   mistakes_read_keys(&ps->ms, entry->value, entry_keys, at);
   if (!at[ENTRY_NAME])
     mistakes_add(&ps->ms, entry->pos,

@@ -39,6 +39,12 @@ static const struct {
     {TOP "- {kind: process.lua}\n",
      "3:3: workload without a name, expected 'name'\n"
      "3:3: workload without a source, expected 'source: file://NAME.lua'\n"},
+    /* the place of a workload without a name is taken by the next one */
+    {TOP "- {kind: process.lua, source: 'file://x',\n"
+         "  lifecycle: {depends_on: [b, b, b]}}\n" A
+         "  lifecycle: {depends_on: [c]}\n" B,
+     "3:3: workload without a name, expected 'name'\n"
+     "8:28: unknown workload 'c', expected 'a' or 'b'\n"},
     {TOP A A, "6:9: duplicate workload 'a', first at line 3\n"},
     {TOP "- {name: 'a b', kind: process.lua, source: x.lua}\n",
      "3:10: bad name 'a b', expected letters, digits and _ - . / @ +, at most "
