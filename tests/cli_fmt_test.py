@@ -91,6 +91,8 @@ class Fmt(cli_test.Case):
     def test_shipped_files_are_formatted(self):
         shipped = sorted(glob.glob(os.path.join(TOP, "examples/**/*.yaml"),
                                    recursive=True))
+        # Kubernetes reads that one
+        shipped = [p for p in shipped if os.path.basename(p) != "job.yaml"]
         self.assertGreater(len(shipped), 1)
         self.expect(0, "fmt", "--check", *shipped, out="", err="")
 
