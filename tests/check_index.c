@@ -554,8 +554,9 @@ START_TEST(gives_up_in_time) {
              " resources: 'wss://*.%s'}\n",
              i, host);
     files[i] = text;
-    memmove(host + 2, host, strlen(host) + 1);
-    memcpy(host, "a.", 2);
+    snprintf(host, sizeof host, "a");
+    for (size_t label = 0; label <= i; label++)
+      memcpy(host + 2 * label, "a.a", sizeof "a.a");
   }
   force_init(&f, files, MAX_POLICIES, NULL);
   snprintf(q.text, sizeof q.text, "wss://%s", host);

@@ -567,16 +567,18 @@ END_TEST
 
 static Suite *suite(void) {
   Suite *s = suite_create("misuse");
-  TCase *tc = tcase_create("misuse");
+  TCase *tc = tcase_create("misuse"), *own = tcase_create("fork");
   tcase_add_test(tc, texts_and_values_of_nothing);
   tcase_add_test(tc, policies_of_nothing);
   tcase_add_test(tc, manifests_of_nothing);
   tcase_add_test(tc, sandboxes_of_nothing);
   tcase_add_test(tc, in_every_callback);
-  tcase_add_test_raise_signal(tc, freed_in_a_callback, SIGABRT);
-  tcase_add_test_raise_signal(tc, freed_too_early, SIGABRT);
   tcase_add_test(tc, dispatched_by_two_threads);
+  tcase_set_tags(own, UNIT_FORK);
+  tcase_add_test_raise_signal(own, freed_in_a_callback, SIGABRT);
+  tcase_add_test_raise_signal(own, freed_too_early, SIGABRT);
   suite_add_tcase(s, tc);
+  suite_add_tcase(s, own);
   return s;
 }
 

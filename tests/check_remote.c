@@ -688,7 +688,7 @@ END_TEST
 
 static Suite *suite(void) {
   Suite *s = suite_create("remote");
-  TCase *tc = tcase_create("remote");
+  TCase *tc = tcase_create("remote"), *own = tcase_create("fork");
   tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, whatever_they_say, 0, unit_len(acts));
   tcase_add_test(tc, what_is_not_taken_counts);
@@ -699,10 +699,12 @@ static Suite *suite(void) {
   tcase_add_test(tc, lies_are_worker_errors);
   tcase_add_loop_test(tc, words_that_are_broken, 0, 20);
   tcase_add_test(tc, descriptors_of_workers);
-  tcase_add_test(tc, more_connections_than_descriptors);
   tcase_add_test(tc, usage_of_the_killed);
   tcase_add_test(tc, last_words_are_few);
+  tcase_set_tags(own, UNIT_FORK);
+  tcase_add_test(own, more_connections_than_descriptors);
   suite_add_tcase(s, tc);
+  suite_add_tcase(s, own);
   return s;
 }
 

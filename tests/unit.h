@@ -159,6 +159,10 @@ static inline void guard_deinit(struct guard *g) {
  * where every instruction is dear (valgrind). */
 #define UNIT_SLOW "slow"
 
+/* And those that are nothing without a process of their own: they end it, or
+ * take from it what cannot be had back. */
+#define UNIT_FORK "fork"
+
 /* Where the files of tests/ are: the programs run from any build folder. */
 static inline const char *unit_srcdir(void) {
   const char *dir = getenv("top_srcdir");
