@@ -233,11 +233,14 @@ static bool check_each(struct checker *c, size_t n, int depth) {
   return true;
 }
 
-static bool check_map(struct checker *c, int depth) {
+/* Each member of the object on top of the stack through |check|; |want|
+ * names what they are in messages. */
+static bool check_members(struct checker *c, int depth, const char *want,
+                          bool (*check)(struct checker *c, int depth)) {
   lua_State *L = c->L;
   size_t n;
   if (lua_type(L, -1) != LUA_TTABLE)
-    return schema_fail(c, "expected an object of schemas");
+    return schema_fail(c, "expected an object of %s", want);
   switch (json_shape(L, -1, &n, &c->steps)) {
   case JSON_SHAPE_EMPTY:
   case JSON_SHAPE_OBJECT:
@@ -245,19 +248,23 @@ static bool check_map(struct checker *c, int depth) {
   case JSON_SHAPE_ARRAY:
   case JSON_SHAPE_MIXED:
   case JSON_SHAPE_SPARSE:
-    return schema_fail(c, "expected an object of schemas");
+    return schema_fail(c, "expected an object of %s", want);
   }
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     size_t len;
     const char *name = lua_tolstring(L, -2, &len);
     size_t old = path_name(c, name, len);
-    if (!check_schema(c, depth + 1))
+    if (!check(c, depth))
       return false;
     lua_pop(L, 1);
     path_leave(c, old);
   }
   return true;
+}
+
+static bool check_map(struct checker *c, int depth) {
+  return check_members(c, depth + 1, "schemas", check_schema);
 }
 
 static bool check_names(struct checker *c, bool of_types) {
@@ -279,31 +286,13 @@ static bool check_names(struct checker *c, bool of_types) {
   return true;
 }
 
+static bool check_name_list(struct checker *c, int depth) {
+  (void)depth;
+  return check_names(c, false);
+}
+
 static bool check_name_lists(struct checker *c) {
-  lua_State *L = c->L;
-  size_t n;
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return schema_fail(c, "expected an object of lists of names");
-  switch (json_shape(L, -1, &n, &c->steps)) {
-  case JSON_SHAPE_EMPTY:
-  case JSON_SHAPE_OBJECT:
-    break;
-  case JSON_SHAPE_ARRAY:
-  case JSON_SHAPE_MIXED:
-  case JSON_SHAPE_SPARSE:
-    return schema_fail(c, "expected an object of lists of names");
-  }
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    size_t len;
-    const char *name = lua_tolstring(L, -2, &len);
-    size_t old = path_name(c, name, len);
-    if (!check_names(c, false))
-      return false;
-    lua_pop(L, 1);
-    path_leave(c, old);
-  }
-  return true;
+  return check_members(c, 0, "lists of names", check_name_list);
 }
 
 /* References are looked up when the whole schema has been seen. */

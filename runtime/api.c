@@ -90,6 +90,26 @@ int api_error(cordon_error *out, const struct err *e) {
   return code;
 }
 
+void api_mistake(void *ud, const struct err *mistake) {
+  struct api_mistakes *m = ud;
+  cordon_error out;
+  if (m->first.code == 0)
+    m->first = *mistake;
+  if (m->fn) {
+    api_fail_as(CORDON_E_POLICY, &out, mistake);
+    m->fn(m->ud, &out);
+  }
+}
+
+int api_mistakes_result(int rv, struct api_mistakes *m, cordon_error *reterr) {
+  if (rv == 0)
+    return CORDON_OK;
+  if (rv == ERR_SYNTAX)
+    return api_fail_as(CORDON_E_POLICY, reterr, &m->first);
+  err_set(&m->first, rv);
+  return api_error(reterr, &m->first);
+}
+
 int api_invalid(cordon_error *out, const char *what) {
   struct err e;
   err_setf(&e, ERR_INVALID, "%s", what);
@@ -156,24 +176,7 @@ static struct policy_set *set_of(const cordon_policy *policy) {
   return (struct policy_set *)(void *)(uintptr_t)policy;
 }
 
-struct mistakes {
-  cordon_mistake_fn *fn;
-  void *ud;
-  struct err first; /* code 0: none yet */
-};
-
-static void on_mistake(void *ud, const struct err *mistake) {
-  struct mistakes *m = ud;
-  cordon_error out;
-  if (m->first.code == 0)
-    m->first = *mistake;
-  if (m->fn) {
-    api_fail_as(CORDON_E_POLICY, &out, mistake);
-    m->fn(m->ud, &out);
-  }
-}
-
-static int policy_result(int rv, struct mistakes *m, cordon_error *reterr) {
+static int policy_result(int rv, struct api_mistakes *m, cordon_error *reterr) {
   if (rv == 0)
     return CORDON_OK;
   if (rv != ERR_SYNTAX) {
@@ -205,19 +208,19 @@ int cordon_policy_new(cordon_policy **ret_policy, const cordon_allocator *alloc,
 
 int cordon_policy_add(cordon_policy *policy, const cordon_source *source,
                       cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
-  struct mistakes m = {.fn = fn, .ud = ud};
+  struct api_mistakes m = {.fn = fn, .ud = ud};
   if (!policy || !source || (!source->text && source->len_bytes > 0))
     return api_invalid(reterr, "policy and source are required");
   return policy_result(
       policy_set_add(set_of(policy), source->name ? source->name : "?",
                      (struct slice){source->text, source->len_bytes},
-                     on_mistake, &m),
+                     api_mistake, &m),
       &m, reterr);
 }
 
 int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
                         cordon_error *reterr) {
-  struct mistakes m = {.fn = NULL};
+  struct api_mistakes m = {.fn = NULL};
   struct err e;
   int rv;
   if (!policy || !url_pattern)
@@ -230,10 +233,10 @@ int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
 
 int cordon_policy_finish(cordon_policy *policy, cordon_mistake_fn *fn, void *ud,
                          cordon_error *reterr) {
-  struct mistakes m = {.fn = fn, .ud = ud};
+  struct api_mistakes m = {.fn = fn, .ud = ud};
   if (!policy)
     return api_invalid(reterr, "policy is required");
-  return policy_result(policy_set_finish(set_of(policy), on_mistake, &m), &m,
+  return policy_result(policy_set_finish(set_of(policy), api_mistake, &m), &m,
                        reterr);
 }
 

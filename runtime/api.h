@@ -16,6 +16,17 @@ int api_internal_code(int public_code); /* and back */
  * mapped code. */
 int api_error(cordon_error *out, const struct err *e);
 
+/* Whom to tell of the mistakes of a file, and the first of them. */
+struct api_mistakes {
+  cordon_mistake_fn *fn; /* may be NULL */
+  void *ud;
+  struct err first; /* code 0: none yet */
+};
+/* For parsers; |ud| is a struct api_mistakes. */
+void api_mistake(void *ud, const struct err *mistake);
+/* What a function that has parsed with it returns; |rv| is the parser's. */
+int api_mistakes_result(int rv, struct api_mistakes *m, cordon_error *reterr);
+
 /* A broken argument: |what| says which. */
 int api_invalid(cordon_error *out, const char *what);
 /* As |public_code|, with |e|'s words. */

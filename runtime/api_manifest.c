@@ -11,36 +11,6 @@ struct cordon_manifest {
   size_t n;
 };
 
-struct mistakes_out {
-  cordon_mistake_fn *fn;
-  void *ud;
-  cordon_error first; /* code 0: none yet */
-};
-
-static void on_mistake(void *ud, const struct err *mistake) {
-  struct mistakes_out *m = ud;
-  cordon_error out;
-  api_error(&out, mistake);
-  out.code = CORDON_E_POLICY;
-  if (m->first.code == 0)
-    m->first = out;
-  if (m->fn)
-    m->fn(m->ud, &out);
-}
-
-static int result(int rv, const struct mistakes_out *m, cordon_error *reterr) {
-  struct err e;
-  if (rv == 0)
-    return CORDON_OK;
-  if (rv != ERR_SYNTAX) {
-    err_set(&e, rv);
-    return api_error(reterr, &e);
-  }
-  if (reterr)
-    *reterr = m->first;
-  return CORDON_E_POLICY;
-}
-
 static cordon_restart restart_of(enum manifest_restart r) {
   switch (r) {
   case MANIFEST_RESTART_NEVER:
@@ -114,23 +84,23 @@ int cordon_manifest_new(cordon_manifest **ret_manifest,
                         const cordon_allocator *alloc, cordon_mistake_fn *fn,
                         void *ud, cordon_error *reterr) {
   struct mem m = api_mem(alloc);
-  struct mistakes_out out = {.fn = fn, .ud = ud};
+  struct api_mistakes out = {.fn = fn, .ud = ud};
   struct cordon_manifest *mf;
   int rv;
   if (!ret_manifest || !source || (!source->text && source->len_bytes > 0))
     return api_invalid(reterr, "ret_manifest and source are required");
   mf = mem_zalloc(&m, sizeof *mf);
   if (!mf)
-    return result(ERR_NOMEM, &out, reterr);
+    return api_mistakes_result(ERR_NOMEM, &out, reterr);
   arena_init(&mf->arena, &m, SIZE_MAX);
   rv = manifest_new(&mf->inside, source->name ? source->name : "?",
                     (struct slice){source->text, source->len_bytes},
-                    &tree_limits_default, &m, on_mistake, &out);
+                    &tree_limits_default, &m, api_mistake, &out);
   if (rv == 0)
     rv = show_all(mf);
   if (rv != 0) {
     cordon_manifest_free(mf);
-    return result(rv, &out, reterr);
+    return api_mistakes_result(rv, &out, reterr);
   }
   *ret_manifest = mf;
   return CORDON_OK;
@@ -150,13 +120,13 @@ int cordon_manifest_check(const cordon_manifest *manifest,
                           cordon_policy *policy, cordon_mistake_fn *fn,
                           void *ud, cordon_error *reterr) {
   struct policy_set *set = (struct policy_set *)(void *)policy;
-  struct mistakes_out out = {.fn = fn, .ud = ud};
+  struct api_mistakes out = {.fn = fn, .ud = ud};
   if (!manifest || !policy)
     return api_invalid(reterr, "manifest and policy are required");
   if (!policy_set_is_finished(set))
     return api_invalid(reterr, "the policy set is not finished");
-  return result(manifest_check(manifest->inside, set, on_mistake, &out), &out,
-                reterr);
+  return api_mistakes_result(
+      manifest_check(manifest->inside, set, api_mistake, &out), &out, reterr);
 }
 
 const cordon_workload *cordon_manifest_at(const cordon_manifest *manifest,

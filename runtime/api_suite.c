@@ -15,48 +15,21 @@ static int fail(cordon_error *out, int rv) {
   return api_error(out, &e);
 }
 
-struct mistakes_out {
-  cordon_mistake_fn *fn;
-  void *ud;
-  cordon_error first; /* code 0: none yet */
-};
-
-static void on_mistake(void *ud, const struct err *mistake) {
-  struct mistakes_out *m = ud;
-  cordon_error out;
-  api_error(&out, mistake);
-  out.code = CORDON_E_POLICY;
-  if (m->first.code == 0)
-    m->first = out;
-  if (m->fn)
-    m->fn(m->ud, &out);
-}
-
-static int result(int rv, const struct mistakes_out *m, cordon_error *reterr) {
-  if (rv == 0)
-    return CORDON_OK;
-  if (rv != ERR_SYNTAX)
-    return fail(reterr, rv);
-  if (reterr)
-    *reterr = m->first;
-  return CORDON_E_POLICY;
-}
-
 int cordon_suite_new(cordon_suite **ret_suite, const cordon_source *source,
                      const cordon_allocator *alloc, cordon_mistake_fn *fn,
                      void *ud, cordon_error *reterr) {
   struct mem m =
       alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
-  struct mistakes_out out = {.fn = fn, .ud = ud};
+  struct api_mistakes out = {.fn = fn, .ud = ud};
   struct suite *s;
   int rv;
   if (!ret_suite || !source || (!source->text && source->len_bytes > 0))
     return api_invalid(reterr, "ret_suite and source are required");
   rv = suite_new(&s, source->name ? source->name : "?",
                  (struct slice){source->text, source->len_bytes},
-                 &tree_limits_default, &m, on_mistake, &out);
+                 &tree_limits_default, &m, api_mistake, &out);
   if (rv != 0)
-    return result(rv, &out, reterr);
+    return api_mistakes_result(rv, &out, reterr);
   *ret_suite = (cordon_suite *)(void *)s;
   return CORDON_OK;
 }
@@ -95,12 +68,13 @@ const char *cordon_suite_test(const cordon_suite *suite, size_t i,
 
 int cordon_suite_bind(cordon_suite *suite, cordon_policy *policy,
                       cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
-  struct mistakes_out out = {.fn = fn, .ud = ud};
+  struct api_mistakes out = {.fn = fn, .ud = ud};
   if (!suite || !policy)
     return api_invalid(reterr, "suite and policy are required");
-  return result(suite_bind(inside(suite), (struct policy_set *)(void *)policy,
-                           on_mistake, &out),
-                &out, reterr);
+  return api_mistakes_result(suite_bind(inside(suite),
+                                        (struct policy_set *)(void *)policy,
+                                        api_mistake, &out),
+                             &out, reterr);
 }
 
 int cordon_suite_run(cordon_suite *suite, size_t i, size_t *ret_asked,
