@@ -75,7 +75,7 @@ struct services {
   const struct dialer *dialer;        /* NULL in a worker, which has |dial| */
   struct resolver *resolver;
   struct tls_context *tls;
-  /* websocket.c */
+  /* of the websocket module */
   struct list clients; /* dialling or open */
   size_t nclients;
   uint64_t max_clients;
@@ -96,7 +96,7 @@ static inline struct services *services_of(lua_State *L) {
   return state_services(L);
 }
 
-/* websocket.c: the script has ended; every connection is closed with 1001 and
+/* websocket_client.c: the script has ended; every connection is closed with 1001 and
  * let go, without Lua. */
 void websocket_end(struct services *sv);
 

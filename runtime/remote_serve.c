@@ -11,7 +11,7 @@
 #include "runtime/net/opening.h"
 #include "runtime/remote_inside.h"
 
-/* The longest a script can ask for: websocket.c's, and str_duration's. */
+/* The longest a script can ask for: websocket_options.c's, and str_duration's. */
 #define DIAL_TIMEOUT_MAX_NS ((uint64_t)INT64_MAX)
 
 struct guard_place place_of(const struct msg_place *m) {
