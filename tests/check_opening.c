@@ -1,5 +1,5 @@
 /* check_opening.c - the opening phase alone, and connections made from what it
- * left behind; what goes wrong on the way is check_connection.c's. */
+ * left behind; what goes wrong on the way is check_dial.c's. */
 #include "runtime/net/opening.h"
 
 #include <fcntl.h>

@@ -47,7 +47,7 @@ SECONDS = {
     "cli_worker_test.py": 20,
     "check_abandon": 16,
     "cli_suite_test.py": 15,
-    "check_connection": 13,
+    "check_dial": 5,
     "check_region": 10,
     "check_stress": 10,
     "check_confine": 9,
