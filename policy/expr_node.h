@@ -1,4 +1,4 @@
-/* expr_node.h - the tree of an expression; for expr.c, and for those who read
+/* expr_node.h - the tree of an expression; for expr*.c, and for those who read
  * expressions without evaluating them (lint.h). */
 #ifndef POLICY_EXPR_NODE_H
 #define POLICY_EXPR_NODE_H
@@ -33,6 +33,8 @@ enum compare_op {
   OP_ENDS,
   OP_MATCHES
 };
+
+const char *expr_op_name(enum compare_op op); /* as it is written: "!=" */
 
 struct node {
   enum node_kind kind;

@@ -1,9 +1,10 @@
-/* pattern.c - action, resource, URL and address patterns.
+/* pattern.c - action, resource, URL and address patterns: text to their
+ * compiled form.
  *
  * A URL pattern is canonicalised with the very functions that canonicalise URLs
  * and then compared byte by byte, so that no spelling of either side matters.
  * A pattern that could never match anything is a mistake, not a silent rule. */
-#include "policy/pattern.h"
+#include "policy/pattern_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,31 +50,6 @@ static int shown(size_t len) {
   return (int)(len < 120 ? len : 120);
 }
 
-static size_t count_stars(struct slice s) {
-  size_t n = 0;
-  for (size_t i = 0; i < s.len; i++)
-    n += s.p[i] == '*';
-  return n;
-}
-
-static size_t find(struct slice s, size_t from, char c) {
-  const char *hit = from < s.len ? memchr(s.p + from, c, s.len - from) : NULL;
-  return hit ? (size_t)(hit - s.p) : s.len;
-}
-
-static struct slice from(struct slice s, size_t at) {
-  return (struct slice){s.p + at, s.len - at};
-}
-
-static struct slice upto(struct slice s, size_t at) {
-  return (struct slice){s.p, at};
-}
-
-static bool ends_with(struct slice s, const char *tail) {
-  size_t n = strlen(tail);
-  return s.len >= n && memcmp(s.p + s.len - n, tail, n) == 0;
-}
-
 /* |canonical| for good: the source itself where it says the same. */
 static int keep(const struct compiling *c, struct slice source,
                 struct slice canonical, struct slice *ret) {
@@ -90,7 +66,7 @@ static int keep(const struct compiling *c, struct slice source,
 
 /* "", "*", exact text, or a prefix. */
 static int compile_text(struct pattern *p, const struct compiling *c) {
-  size_t star = find(c->text, 0, '*');
+  size_t star = slice_find(c->text, 0, '*');
   if (star + 1 < c->text.len && (c->use & PATTERN_COMPAT) &&
       !(c->use & PATTERN_IN_DENY)) {
     /* The original takes a star for one at the end only.  A deny that was
@@ -106,7 +82,7 @@ static int compile_text(struct pattern *p, const struct compiling *c) {
                "'*' in the middle of '%.*s', expected it at the end only "
                "('name.*', 'name:*', 'name/*', 'name*') or alone",
                shown(c->text.len), c->text.p);
-  p->as.text = upto(c->text, star);
+  p->as.text = slice_upto(c->text, star);
   if (star == c->text.len)
     p->kind = PATTERN_EXACT;
   else
@@ -193,17 +169,17 @@ static int one_port(struct slice s, size_t at, uint16_t *ret, struct err *e) {
 static int compile_ports(struct slice s, size_t at, struct pattern_ports *ret,
                          struct err *e) {
   struct pattern_ports ports;
-  size_t dash = find(s, 0, '-');
+  size_t dash = slice_find(s, 0, '-');
   int rv;
   if (slice_is(s, "*")) {
     *ret = (struct pattern_ports){1, UINT16_MAX};
     return 0;
   }
-  if ((rv = one_port(upto(s, dash), at, &ports.first, e)) != 0)
+  if ((rv = one_port(slice_upto(s, dash), at, &ports.first, e)) != 0)
     return rv;
   ports.last = ports.first;
-  if (dash < s.len &&
-      (rv = one_port(from(s, dash + 1), at + dash + 1, &ports.last, e)) != 0)
+  if (dash < s.len && (rv = one_port(slice_from(s, dash + 1), at + dash + 1,
+                                     &ports.last, e)) != 0)
     return rv;
   if (ports.last < ports.first)
     return bad(e, at, "ports '%.*s', expected the smaller one first: '%u-%u'",
@@ -214,8 +190,7 @@ static int compile_ports(struct slice s, size_t at, struct pattern_ports *ret,
 
 /* ------------------------------------------------------------------ URL --- */
 
-/* The length of "ws://", "wss://" or "*://" in front, in any case, or 0. */
-static size_t url_scheme(struct slice s, unsigned *ret_schemes) {
+size_t pattern_scheme(struct slice s, unsigned *ret_schemes) {
   static const struct {
     struct slice text;
     unsigned schemes;
@@ -226,7 +201,7 @@ static size_t url_scheme(struct slice s, unsigned *ret_schemes) {
   };
   for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
     size_t n = schemes[i].text.len;
-    if (s.len >= n && slice_eq_nocase(upto(s, n), schemes[i].text)) {
+    if (s.len >= n && slice_eq_nocase(slice_upto(s, n), schemes[i].text)) {
       *ret_schemes = schemes[i].schemes;
       return n;
     }
@@ -234,7 +209,7 @@ static size_t url_scheme(struct slice s, unsigned *ret_schemes) {
   return 0;
 }
 
-static const char *scheme_text(unsigned schemes) {
+const char *pattern_scheme_text(unsigned schemes) {
   return schemes == PATTERN_WSS ? "wss" : schemes == PATTERN_WS ? "ws" : "*";
 }
 
@@ -257,12 +232,12 @@ static int check_url_bytes(const struct compiling *c, size_t authority_end) {
       return bad(c->e, at,
                  "backslash in a URL pattern, expected '/': no URL holds one");
   }
-  at = find(upto(s, authority_end), 0, '@');
+  at = slice_find(slice_upto(s, authority_end), 0, '@');
   if (at < authority_end)
     return bad(c->e, at,
                "'@' in front of the path, expected a host without user name "
                "and password: no URL that has them is accepted");
-  at = find(s, 0, '#');
+  at = slice_find(s, 0, '#');
   if (at < s.len)
     return bad(c->e, at,
                "fragment ('#') in a URL pattern, expected none: no URL holds "
@@ -283,11 +258,11 @@ static int compile_host(struct pattern_url *u, const struct compiling *c,
   }
   if (host.len >= 2 && host.p[0] == '*' && host.p[1] == '.') {
     u->host_kind = PATTERN_HOST_BELOW;
-    name = from(host, 2);
+    name = slice_from(host, 2);
     at += 2;
   }
   if (count_stars(name) > 0)
-    return bad(c->e, at + find(name, 0, '*'),
+    return bad(c->e, at + slice_find(name, 0, '*'),
                "'*' inside the host '%.*s', expected a host without it, '*' "
                "alone, or '*.' in front of a name ('*.example.com')",
                shown(host.len), host.p);
@@ -333,17 +308,17 @@ static int compile_host_prefix(struct pattern_url *u, const struct compiling *c,
   char out[URL_MAX_BYTES];
   size_t len = 0, close = 0, colon;
   if (s.len > 0 && s.p[0] == '[') {
-    close = find(s, 0, ']') + 1;
+    close = slice_find(s, 0, ']') + 1;
     if (close > s.len)
       return bad(c->e, at + s.len,
                  "'*' inside an IPv6 address, expected the whole address or a "
                  "rule for websocket.connect.address with a block such as "
                  "'[2001:db8::]/32'");
-    if (url_canonical_host(upto(s, close), at, out, &len, NULL, NULL, NULL,
-                           c->e) != 0)
+    if (url_canonical_host(slice_upto(s, close), at, out, &len, NULL, NULL,
+                           NULL, c->e) != 0)
       return bad_url(c->e);
   }
-  colon = find(s, close, ':');
+  colon = slice_find(s, close, ':');
   if (close > 0 && colon != close && close < s.len)
     return bad(c->e, at + close, "'%c' behind an IPv6 address, expected ':'",
                s.p[close]);
@@ -395,7 +370,7 @@ static int compile_open_host(struct pattern *p, const struct compiling *c,
   while (begin.len > 0 &&
          (begin.p[begin.len - 1] == '.' || begin.p[begin.len - 1] == ':'))
     begin.len--;
-  len = snprintf(text, sizeof text, "%s://%.*s/*", scheme_text(schemes),
+  len = snprintf(text, sizeof text, "%s://%.*s/*", pattern_scheme_text(schemes),
                  (int)begin.len, begin.p);
   again.text =
       (struct slice){arena_strndup(c->arena, text, (size_t)len), (size_t)len};
@@ -430,35 +405,37 @@ static int compile_authority(struct pattern_url *u, const struct compiling *c,
   size_t colon = 0;
   int rv;
   if (s.len > 0 && s.p[0] == '[')
-    colon = find(s, 0, ']');
-  colon = find(s, colon, ':');
+    colon = slice_find(s, 0, ']');
+  colon = slice_find(s, colon, ':');
   if (s.len == 0)
     return bad(c->e, at,
                "no host, expected a name, an address, '*' or '*.' and a name");
-  if ((rv = compile_host(u, c, upto(s, colon), at)) != 0)
+  if ((rv = compile_host(u, c, slice_upto(s, colon), at)) != 0)
     return rv;
   if (colon == s.len)
     return 0;
-  return compile_ports(from(s, colon + 1), at + colon + 1, &u->ports, c->e);
+  return compile_ports(slice_from(s, colon + 1), at + colon + 1, &u->ports,
+                       c->e);
 }
 
 /* Whether |s| is host [":" ports] as the grammar has it, stars and all. */
 static bool authority_is_plain(struct slice s) {
-  size_t colon = find(s, 0, ':');
+  size_t colon = slice_find(s, 0, ':');
   if (s.len > 0 && s.p[0] == '[')
-    return ends_with(s, "]:*") || count_stars(s) == 0;
-  if (slice_is(upto(s, colon), "*"))
-    s = from(s, 1);
-  return count_stars(s) == 0 || slice_is(from(s, find(s, 0, ':')), ":*");
+    return slice_ends(s, "]:*") || count_stars(s) == 0;
+  if (slice_is(slice_upto(s, colon), "*"))
+    s = slice_from(s, 1);
+  return count_stars(s) == 0 ||
+         slice_is(slice_from(s, slice_find(s, 0, ':')), ":*");
 }
 
 static int compile_url(struct pattern *p, const struct compiling *c) {
   struct pattern_url *u = &p->as.url;
   struct slice s = c->text, authority;
   unsigned schemes = 0;
-  size_t start = url_scheme(s, &schemes), end = start, query;
+  size_t start = pattern_scheme(s, &schemes), end = start, query;
   /* What the original read as a prefix of the raw text. */
-  bool raw_prefix = ends_with(s, "*") && count_stars(s) == 1;
+  bool raw_prefix = slice_ends(s, "*") && count_stars(s) == 1;
   int rv;
 
   while (end < s.len && !strchr("/?#", s.p[end]))
@@ -470,8 +447,8 @@ static int compile_url(struct pattern *p, const struct compiling *c) {
   p->kind = PATTERN_URL;
   u->schemes = (uint8_t)schemes;
 
-  if (end == s.len && ends_with(authority, "*")) {
-    struct slice begin = upto(authority, authority.len - 1);
+  if (end == s.len && slice_ends(authority, "*")) {
+    struct slice begin = slice_upto(authority, authority.len - 1);
     if (begin.len == 0 && (c->use & PATTERN_IN_DENY))
       return compile_host_prefix(u, c, begin, start);
     if (count_stars(begin) == 0 && !authority_is_plain(authority))
@@ -481,7 +458,7 @@ static int compile_url(struct pattern *p, const struct compiling *c) {
     return rv;
 
   if (raw_prefix && (c->use & PATTERN_IN_DENY) && end < s.len &&
-      ends_with(s, ".*")) {
+      slice_ends(s, ".*")) {
     /* The original hit what begins like the text before the dot. */
     char wide[URL_MAX_BYTES];
     size_t n = s.len - 1;
@@ -492,7 +469,7 @@ static int compile_url(struct pattern *p, const struct compiling *c) {
       return err_set(c->e, ERR_NOMEM);
   }
 
-  query = find(s, end, '?');
+  query = slice_find(s, end, '?');
   u->any_path = query == end;
   u->any_query = query == s.len;
   if (!u->any_path) {
@@ -503,7 +480,7 @@ static int compile_url(struct pattern *p, const struct compiling *c) {
   }
   if (u->any_query)
     return 0;
-  rv = compile_part(c, from(s, query + 1), false, query + 1, &u->query,
+  rv = compile_part(c, slice_from(s, query + 1), false, query + 1, &u->query,
                     &u->query_stars);
   if (rv != 0 || !u->any_path || !raw_prefix || (c->use & PATTERN_IN_DENY))
     return rv;
@@ -526,9 +503,9 @@ static int compile_url(struct pattern *p, const struct compiling *c) {
 static bool open_scheme(struct slice s, const char **ret_rewrite) {
   struct slice begin;
   bool ws, wss;
-  if (s.len < 2 || !ends_with(s, "*"))
+  if (s.len < 2 || !slice_ends(s, "*"))
     return false;
-  begin = upto(s, s.len - 1);
+  begin = slice_upto(s, s.len - 1);
   ws = begin.len < 5 &&
        slice_eq_nocase(begin, (struct slice){"ws://", begin.len});
   wss = begin.len < 6 &&
@@ -573,7 +550,7 @@ static const char *const class_words[] = {
     "multicast", "reserved", "embedded_v4", NULL};
 
 static int compile_class(struct pattern *p, const struct compiling *c) {
-  struct slice name = from(c->text, 6);
+  struct slice name = slice_from(c->text, 6);
   enum ip_class class_;
   const char *near;
   if (ip_class_from_name(name, &class_) != 0) {
@@ -595,15 +572,15 @@ static int compile_class(struct pattern *p, const struct compiling *c) {
 static bool address_rewrite(struct slice s, char *out, size_t cap) {
   struct ip ip;
   unsigned octets = 0;
-  size_t slash = find(s, 0, '/');
+  size_t slash = slice_find(s, 0, '/');
   char quad[32];
   size_t len = 0;
-  if (ip_parse6(upto(s, slash), &ip) == 0) {
+  if (ip_parse6(slice_upto(s, slash), &ip) == 0) {
     snprintf(out, cap, "[%.*s]%.*s", (int)slash, s.p, shown(s.len - slash),
              s.p + slash);
     return true;
   }
-  if (s.len < 3 || s.len > 13 || !ends_with(s, ".*"))
+  if (s.len < 3 || s.len > 13 || !slice_ends(s, ".*"))
     return false;
   memcpy(quad, s.p, s.len - 2);
   len = s.len - 2;
@@ -644,7 +621,7 @@ static int compile_address(struct pattern *p, const struct compiling *c) {
   if (slice_starts(s, SLICE("class:")))
     return compile_class(p, c);
   if (s.len > 0 && s.p[0] == '[') {
-    end = find(s, 0, ']');
+    end = slice_find(s, 0, ']');
     if (end == s.len ||
         ip_parse6((struct slice){s.p + 1, end - 1}, &a.prefix) != 0)
       return bad_address(c, 0);
@@ -653,12 +630,12 @@ static int compile_address(struct pattern *p, const struct compiling *c) {
   } else {
     while (i < s.len && s.p[i] != '/' && s.p[i] != ':')
       i++;
-    if (ip_parse4(upto(s, i), &a.prefix) != 0)
+    if (ip_parse4(slice_upto(s, i), &a.prefix) != 0)
       return bad_address(c, 0);
   }
   a.bits = (uint8_t)max;
   if (i < s.len && s.p[i] == '/') {
-    end = find(s, i, ':');
+    end = slice_find(s, i, ':');
     struct slice number = {s.p + i + 1, end - i - 1};
     if (str_u64(number, max, &bits) != 0)
       return bad(c->e, i + 1,
@@ -683,7 +660,7 @@ static int compile_address(struct pattern *p, const struct compiling *c) {
     int rv;
     if (s.p[i] != ':')
       return bad_address(c, i);
-    rv = compile_ports(from(s, i + 1), i + 1, &a.ports, c->e);
+    rv = compile_ports(slice_from(s, i + 1), i + 1, &a.ports, c->e);
     if (rv != 0)
       return rv;
   }
@@ -705,7 +682,7 @@ static int compile_resource(struct pattern *p, struct compiling *c) {
   const char *rewrite;
   if (c->text.len == 0 || slice_is(c->text, "*"))
     return compile_text(p, c);
-  if (url_scheme(c->text, &ignored) > 0) {
+  if (pattern_scheme(c->text, &ignored) > 0) {
     if ((use & PATTERN_FOR_ADDRESS) && !(use & PATTERN_FOR_URL) && !other)
       return bad_address(c, 0);
     return compile_url(p, c);
@@ -729,7 +706,7 @@ static int compile_resource(struct pattern *p, struct compiling *c) {
                  "'*://' in front, as in 'wss://stream.example.com/*'",
                  shown(c->text.len), c->text.p);
   }
-  if ((c->use & PATTERN_IN_DENY) && ends_with(c->text, ".*"))
+  if ((c->use & PATTERN_IN_DENY) && slice_ends(c->text, ".*"))
     err_setf(c->warning, ERR_UNSUPPORTED,
              "'%.*s' hits what has the dot, in the original runtime it hit "
              "'%.*s*'",
@@ -755,472 +732,6 @@ int pattern_compile_resource(struct pattern *ret, struct slice text,
   rv = compile_resource(&p, &c);
   if (rv == 0)
     *ret = p;
-  return rv;
-}
-
-/* ------------------------------------------------------------- matching --- */
-
-/*
- * The pieces between the stars, each at its leftmost place behind the one
- * before it: since a star takes any run, an earlier place never spoils a later
- * piece, and nothing is tried twice.  glibc's memmem is linear, and its
- * searches do not overlap.
- */
-static bool glob(struct slice pattern, unsigned stars, struct slice s) {
-  size_t piece = find(pattern, 0, '*'), next;
-  if (stars == 0)
-    return slice_eq(pattern, s);
-  if (s.len < piece || memcmp(s.p, pattern.p, piece) != 0)
-    return false;
-  s = from(s, piece);
-  for (;;) {
-    const char *hit;
-    pattern = from(pattern, piece + 1);
-    next = find(pattern, 0, '*');
-    if (next == pattern.len) /* the last piece stands at the end */
-      return s.len >= next && memcmp(s.p + s.len - next, pattern.p, next) == 0;
-    hit = memmem(s.p, s.len, pattern.p, next);
-    if (!hit)
-      return false;
-    s = from(s, (size_t)(hit - s.p) + next);
-    piece = next;
-  }
-}
-
-static uint16_t default_port(const struct url *url) {
-  return url->tls ? 443 : 80;
-}
-
-static bool ports_match(struct pattern_ports p, uint16_t port,
-                        uint16_t otherwise) {
-  if (p.first == 0)
-    return port == otherwise;
-  return port >= p.first && port <= p.last;
-}
-
-/* The raw texts of a URL's authority begin like "host:port" or "host.:port". */
-static bool host_prefix_match(struct slice prefix, const struct url *url) {
-  char text[256 + 16];
-  size_t n = url->host.len;
-  int len;
-  if (prefix.len <= n)
-    return memcmp(url->host.p, prefix.p, prefix.len) == 0;
-  if (n > 255 || memcmp(url->host.p, prefix.p, n) != 0)
-    return false;
-  prefix = from(prefix, n);
-  if (prefix.p[0] == '.')
-    prefix = from(prefix, 1);
-  len = snprintf(text, sizeof text, ":%u", url->port);
-  return prefix.len <= (size_t)len && memcmp(text, prefix.p, prefix.len) == 0;
-}
-
-static bool host_match(const struct pattern_url *p, const struct url *url) {
-  switch ((enum pattern_host)p->host_kind) {
-  case PATTERN_HOST_NAME:
-    return url->host_kind == URL_HOST_NAME && slice_eq(p->host, url->host);
-  case PATTERN_HOST_IP:
-    return url->host_kind != URL_HOST_NAME && slice_eq(p->host, url->host);
-  case PATTERN_HOST_BELOW:
-    if (url->host_kind != URL_HOST_NAME || url->host.len <= p->host.len + 1)
-      return false;
-    return url->host.p[url->host.len - p->host.len - 1] == '.' &&
-           memcmp(url->host.p + url->host.len - p->host.len, p->host.p,
-                  p->host.len) == 0;
-  case PATTERN_HOST_ANY_NAME:
-    return url->host_kind == URL_HOST_NAME;
-  case PATTERN_HOST_PREFIX:
-    return host_prefix_match(p->host, url);
-  }
-  return false;
-}
-
-static bool scheme_match(const struct pattern_url *p, const struct url *url) {
-  return (p->schemes & (url->tls ? PATTERN_WSS : PATTERN_WS)) != 0;
-}
-
-static bool url_port_match(const struct pattern_url *p, const struct url *url) {
-  return p->host_kind == PATTERN_HOST_PREFIX ||
-         ports_match(p->ports, url->port, default_port(url));
-}
-
-static bool path_match(const struct pattern_url *p, const struct url *url) {
-  return p->any_path || glob(p->path, p->path_stars, url->path);
-}
-
-/* "?" alone is no query: none, or an empty one.  Otherwise one must be there.
- */
-static bool query_match(const struct pattern_url *p, const struct url *url) {
-  if (p->any_query)
-    return true;
-  if (p->query.len == 0)
-    return url->query.len == 0;
-  return url->has_query && glob(p->query, p->query_stars, url->query);
-}
-
-static bool url_match(const struct pattern_url *p, const struct url *url) {
-  return scheme_match(p, url) && host_match(p, url) && url_port_match(p, url) &&
-         path_match(p, url) && query_match(p, url);
-}
-
-static bool block_holds(const struct pattern *p, const struct ip *ip) {
-  const struct pattern_address *a = &p->as.address;
-  if (p->kind == PATTERN_CLASS)
-    return ip_classify(ip) == (enum ip_class)a->class_;
-  return ip_in_prefix(ip, &a->prefix, a->bits);
-}
-
-size_t pattern_ends(const struct ip *ip, struct ip ret[PATTERN_MAX_ENDS]) {
-  size_t n = 1;
-  ret[0] = *ip;
-  if (ip_embedded4(ip, &ret[n]))
-    n++;
-  if (ip_means_loopback(ip, &ret[n]))
-    n++;
-  return n;
-}
-
-/* A deny also hits the addresses whose packets may end in its block or class:
- * those with an IPv4 address inside, and the unspecified ones, which lead to
- * this machine; an allow never does. */
-static bool address_match(const struct pattern *p, const struct ip *ip,
-                          uint16_t port) {
-  struct pattern_ports ports = p->as.address.ports;
-  struct ip ends[PATTERN_MAX_ENDS];
-  size_t n;
-  if (ports.first != 0 && !ports_match(ports, port, 0))
-    return false;
-  if (block_holds(p, ip))
-    return true;
-  if (!p->deny)
-    return false;
-  n = pattern_ends(ip, ends);
-  for (size_t i = 1; i < n; i++)
-    if (block_holds(p, &ends[i]))
-      return true;
-  return false;
-}
-
-bool pattern_match_text(const struct pattern *p, struct slice text) {
-  switch (p->kind) {
-  case PATTERN_ANY:
-    return true;
-  case PATTERN_EXACT:
-    return slice_eq(p->as.text, text);
-  case PATTERN_PREFIX:
-    return slice_starts(text, p->as.text);
-  case PATTERN_ADDRESS:
-  case PATTERN_CLASS:
-    /* of an action that knows no addresses: the text itself */
-    return slice_eq(p->source, text);
-  case PATTERN_NEVER:
-  case PATTERN_URL:
-    break;
-  }
-  return false;
-}
-
-int pattern_subject_url(const struct pattern_subject *s, struct url *ret) {
-  unsigned ignored;
-  if (s->ip || url_scheme(s->text, &ignored) == 0)
-    return 0;
-  return url_parse(ret, s->text, NULL, NULL) == 0 ? 1 : ERR_INVALID;
-}
-
-int pattern_match(const struct pattern *p, const struct pattern_subject *s) {
-  struct url url;
-  int rv;
-  switch (p->kind) {
-  case PATTERN_URL:
-    if (s->url)
-      return url_match(&p->as.url, s->url);
-    rv = pattern_subject_url(s, &url);
-    return rv == 1 ? url_match(&p->as.url, &url) : rv;
-  case PATTERN_ADDRESS:
-  case PATTERN_CLASS:
-    if (s->ip)
-      return address_match(p, s->ip, s->port);
-    return pattern_match_text(p, s->text);
-  case PATTERN_PREFIX:
-    /* Addresses are allowed by block and class: "1*" among the resources of
-     * "*" was never meant to open 1.1.1.1 and 169.254.169.254. */
-    if (s->ip && !p->deny)
-      return 0;
-    break;
-  case PATTERN_NEVER:
-  case PATTERN_ANY:
-  case PATTERN_EXACT:
-    break;
-  }
-  return pattern_match_text(p, s->text);
-}
-
-/* --------------------------------------------------------- nearest miss --- */
-
-/* |whole| times the share of |a| and |b| that agrees at both ends. */
-static unsigned alike(struct slice a, struct slice b, unsigned whole) {
-  size_t shorter = a.len < b.len ? a.len : b.len;
-  size_t longer = a.len < b.len ? b.len : a.len;
-  size_t front = 0, back = 0;
-  if (longer == 0)
-    return whole;
-  while (front < shorter && a.p[front] == b.p[front])
-    front++;
-  while (back < shorter - front &&
-         a.p[a.len - 1 - back] == b.p[b.len - 1 - back])
-    back++;
-  return (unsigned)((uint64_t)whole * (front + back) / longer);
-}
-
-/* Whoever mends a wrong scheme mends its default port with it. */
-static bool port_goes_with_scheme(const struct pattern_url *p,
-                                  const struct url *url) {
-  return p->ports.first == 0 && !scheme_match(p, url) &&
-         (url->port == 443 || url->port == 80);
-}
-
-static unsigned url_miss(const struct pattern_url *p, const struct url *url,
-                         unsigned *ret_closeness) {
-  unsigned parts = 0, near = 0;
-  if (scheme_match(p, url))
-    near += 80;
-  else
-    parts |= PATTERN_PART_SCHEME;
-  if (host_match(p, url)) {
-    near += 600;
-  } else {
-    parts |= PATTERN_PART_HOST;
-    if (p->host_kind != PATTERN_HOST_ANY_NAME)
-      near += alike(p->host, url->host, 300);
-  }
-  if (url_port_match(p, url) || port_goes_with_scheme(p, url))
-    near += 120;
-  else
-    parts |= PATTERN_PART_PORT;
-  if (path_match(p, url)) {
-    near += 120;
-  } else {
-    parts |= PATTERN_PART_PATH;
-    near += alike(p->path, url->path, 80);
-  }
-  if (query_match(p, url)) {
-    near += 80;
-  } else {
-    parts |= PATTERN_PART_QUERY;
-    near += alike(p->query, url->query, 50);
-  }
-  *ret_closeness = near;
-  return parts;
-}
-
-unsigned pattern_miss(const struct pattern *p, const struct pattern_subject *s,
-                      unsigned *ret_closeness) {
-  unsigned parts = PATTERN_PART_RESOURCE, near = 0;
-  struct url own;
-  const struct url *url = s->url;
-  if (pattern_match(p, s) == 1) {
-    parts = 0;
-    near = 1000;
-  } else if (p->kind == PATTERN_URL) {
-    if (!url && pattern_subject_url(s, &own) == 1)
-      url = &own;
-    if (url)
-      parts = url_miss(&p->as.url, url, &near);
-  } else if (p->kind == PATTERN_EXACT || p->kind == PATTERN_PREFIX) {
-    near = alike(p->as.text, s->text, 500);
-  } else if (s->ip &&
-             (p->kind == PATTERN_ADDRESS || p->kind == PATTERN_CLASS)) {
-    struct pattern any_port = *p;
-    any_port.as.address.ports.first = 0;
-    parts = PATTERN_PART_ADDRESS;
-    near = 100;
-    if (address_match(&any_port, s->ip, s->port)) {
-      parts = PATTERN_PART_PORT;
-      near = 900;
-    }
-  }
-  if (ret_closeness)
-    *ret_closeness = near;
-  return parts;
-}
-
-const char *pattern_part_name(unsigned part) {
-  switch (part) {
-  case PATTERN_PART_SCHEME:
-    return "scheme";
-  case PATTERN_PART_HOST:
-    return "host";
-  case PATTERN_PART_PORT:
-    return "port";
-  case PATTERN_PART_PATH:
-    return "path";
-  case PATTERN_PART_QUERY:
-    return "query";
-  case PATTERN_PART_ADDRESS:
-    return "address";
-  default:
-    return "resource";
-  }
-}
-
-/* -------------------------------------------------------------- writing --- */
-
-static int add(struct buf *out, struct slice s) {
-  return buf_add(out, s.p, s.len);
-}
-
-static int write_ports(struct pattern_ports p, struct buf *out) {
-  if (p.first == 1 && p.last == UINT16_MAX)
-    return buf_adds(out, "*");
-  if (p.first == p.last)
-    return buf_addf(out, "%u", p.first);
-  return buf_addf(out, "%u-%u", p.first, p.last);
-}
-
-static int write_host(const struct pattern_url *u, struct buf *out) {
-  int rv = 0;
-  if (u->host_kind == PATTERN_HOST_BELOW)
-    rv = buf_adds(out, "*.");
-  if (rv == 0)
-    rv = add(out, u->host);
-  /* Of ".*" in a deny the dot is dropped: one more keeps what is there. */
-  if (rv == 0 && u->host_kind == PATTERN_HOST_PREFIX)
-    rv = buf_adds(out, ends_with(u->host, ".") ? ".*" : "*");
-  return rv;
-}
-
-static int write_url(const struct pattern *p, struct buf *out) {
-  const struct pattern_url *u = &p->as.url;
-  size_t start = out->len;
-  struct slice written;
-  int rv;
-  if ((rv = buf_adds(out, scheme_text(u->schemes))) != 0 ||
-      (rv = buf_adds(out, "://")) != 0 || (rv = write_host(u, out)) != 0)
-    return rv;
-  if (u->ports.first != 0 && ((rv = buf_adds(out, ":")) != 0 ||
-                              (rv = write_ports(u->ports, out)) != 0))
-    return rv;
-  if (!u->any_path && (rv = add(out, u->path)) != 0)
-    return rv;
-  if (!u->any_query &&
-      ((rv = buf_adds(out, "?")) != 0 || (rv = add(out, u->query)) != 0))
-    return rv;
-  if (u->host_kind == PATTERN_HOST_PREFIX)
-    return 0;
-  /* A second star keeps what is not to be read as a raw prefix again: ".*" in a
-   * deny, and a query without a path in an allow. */
-  written = from(buf_slice(out), start);
-  if (count_stars(written) == 1 &&
-      (p->deny ? ends_with(written, ".*")
-               : u->any_path && !u->any_query && ends_with(written, "*")))
-    return buf_adds(out, "*");
-  return 0;
-}
-
-static int write_address(const struct pattern *p, struct buf *out) {
-  const struct pattern_address *a = &p->as.address;
-  bool v6 = a->prefix.family == 6;
-  char text[IP_TEXT_MAX];
-  int rv;
-  if (p->kind == PATTERN_CLASS)
-    return buf_addf(out, "class:%s", ip_class_name((enum ip_class)a->class_));
-  ip_format(&a->prefix, text);
-  rv = buf_addf(out, v6 ? "[%s]" : "%s", text);
-  if (rv == 0 && a->bits < (v6 ? 128 : 32))
-    rv = buf_addf(out, "/%u", a->bits);
-  if (rv == 0 && a->ports.first != 0 && (rv = buf_adds(out, ":")) == 0)
-    rv = write_ports(a->ports, out);
-  return rv;
-}
-
-int pattern_write(const struct pattern *p, struct buf *out) {
-  size_t before = out->len;
-  int rv = 0;
-  switch (p->kind) {
-  case PATTERN_NEVER:
-    break;
-  case PATTERN_ANY:
-    rv = buf_adds(out, "*");
-    break;
-  case PATTERN_EXACT:
-  case PATTERN_PREFIX:
-    rv = add(out, p->as.text);
-    if (rv == 0 && p->kind == PATTERN_PREFIX)
-      rv = buf_adds(out, "*");
-    break;
-  case PATTERN_URL:
-    rv = write_url(p, out);
-    break;
-  case PATTERN_ADDRESS:
-  case PATTERN_CLASS:
-    rv = write_address(p, out);
-    break;
-  }
-  if (rv != 0)
-    out->len = before; /* all or nothing */
-  return rv;
-}
-
-/* One part, safe to print. */
-static int write_part(const struct pattern *p, unsigned part, struct buf *out) {
-  const struct pattern_url *u = &p->as.url;
-  struct pattern_ports ports =
-      p->kind == PATTERN_URL ? u->ports : p->as.address.ports;
-  char text[256];
-  int rv;
-  if (part == PATTERN_PART_QUERY && u->query.len == 0)
-    return buf_adds(out, "no query");
-  if ((rv = buf_adds(out, pattern_part_name(part))) != 0 ||
-      (rv = buf_adds(out, " ")) != 0)
-    return rv;
-  switch (part) {
-  case PATTERN_PART_SCHEME:
-    return buf_adds(out, scheme_text(u->schemes));
-  case PATTERN_PART_HOST:
-    rv = write_host(u, out);
-    if (rv == 0 && u->host_kind == PATTERN_HOST_ANY_NAME)
-      rv = buf_adds(out, " (a name, never an address)");
-    return rv;
-  case PATTERN_PART_PORT:
-    if (ports.first != 0)
-      return write_ports(ports, out);
-    return buf_adds(out, u->schemes == PATTERN_WSS  ? "443"
-                         : u->schemes == PATTERN_WS ? "80"
-                                                    : "80 (ws) or 443 (wss)");
-  case PATTERN_PART_PATH:
-    return add(out, u->path);
-  case PATTERN_PART_QUERY:
-    return add(out, u->query);
-  case PATTERN_PART_ADDRESS:
-    return write_address(p, out);
-  default:
-    str_escape(text, sizeof text, p->source);
-    return buf_addf(out, "\"%s\"", text);
-  }
-}
-
-int pattern_write_wants(const struct pattern *p, unsigned parts,
-                        struct buf *out) {
-  size_t before = out->len;
-  bool first = true;
-  int rv = 0;
-  if (p->kind != PATTERN_URL && p->kind != PATTERN_ADDRESS &&
-      p->kind != PATTERN_CLASS && parts != 0)
-    parts = PATTERN_PART_RESOURCE;
-  else if (p->kind == PATTERN_URL)
-    parts &= ~PATTERN_PART_ADDRESS;
-  else
-    parts &= PATTERN_PART_ADDRESS | PATTERN_PART_PORT | PATTERN_PART_RESOURCE;
-  for (unsigned bit = 1; bit <= PATTERN_PART_ADDRESS && rv == 0; bit <<= 1) {
-    if (!(parts & bit))
-      continue;
-    if (!first)
-      rv = buf_adds(out, parts >> 1 >= bit ? ", " : " and ");
-    if (rv == 0)
-      rv = write_part(p, bit, out);
-    first = false;
-  }
-  if (rv != 0)
-    out->len = before;
   return rv;
 }
 
