@@ -24,16 +24,6 @@ def once(command, null):
     return took * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3
 
 
-def real(cordon):
-    """The program itself, not libtool's script in front of it."""
-    inner = os.path.join(os.path.dirname(cordon), ".libs", "cordon")
-    if os.path.exists(inner):
-        folder = os.path.dirname(inner)
-        os.environ["LD_LIBRARY_PATH"] = folder
-        return inner
-    return cordon
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=100)
@@ -41,7 +31,7 @@ def main():
     parser.add_argument("--node")
     parser.add_argument("cordon")
     options = parser.parse_args()
-    cordon = real(os.path.abspath(options.cordon))
+    cordon = os.path.abspath(options.cordon)
     with tempfile.TemporaryDirectory() as folder:
         lua = os.path.join(folder, "hello.lua")
         script = os.path.join(folder, "hello.js")

@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 const char *helper_path(void) {
-  /* In a build tree the program is .libs/cordon, or without shared libraries
-   * lies a folder higher. */
+  /* below a prefix, and in a build tree */
   static const char *const places[] = {"../libexec/cordon/cordon-worker",
                                        "libexec/cordon/cordon-worker"};
   static char path[PATH_MAX + 64];

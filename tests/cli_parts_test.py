@@ -3,6 +3,7 @@
 none works without them, and what needs one says so."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,18 +35,35 @@ print(client, err:message())
 """
 
 
+def folders():
+    """Where the program and the parts are installed."""
+    with open(os.path.join(BUILD, "Makefile")) as f:
+        variables = dict(re.findall(r"^(\w+) *= *(.*)$", f.read(), re.M))
+
+    def value(name):
+        return re.sub(r"[$][({](\w+)[)}]", lambda m: value(m[1]),
+                      variables[name])
+    variables["PACKAGE"] = "cordon"
+    return value("bindir"), value("pkglibdir")
+
+
 @unittest.skipUnless(os.path.exists(os.path.join(LIBS, "cordon-tls.so")),
                      "this build has no parts")
 class Parts(unittest.TestCase):
     def setUp(self):
-        """The library and the program somewhere else, as if installed there."""
+        """The library and the program somewhere else, as if all that was
+        installed had been moved there."""
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
-        self.parts = os.path.join(self.folder, "cordon")
-        os.mkdir(self.parts)
-        shutil.copy(os.path.join(LIBS, "libcordon.so.0"), self.folder)
-        self.program = os.path.join(self.folder, "program")
-        shutil.copy(os.path.join(LIBS, "cordon"), self.program)
+        bindir, pkglibdir = folders()
+        below = os.path.join(self.folder, "moved")
+        self.program = os.path.join(below + bindir, "program")
+        self.parts = below + pkglibdir
+        for path in (self.parts, os.path.dirname(self.program)):
+            os.makedirs(path)
+        shutil.copy(os.path.join(LIBS, "libcordon.so.0"),
+                    os.path.dirname(self.parts))
+        shutil.copy(os.path.join(BUILD, "cordon"), self.program)
         self.policy = self.write("p.yaml", MATCHES)
 
     def write(self, name, text):
@@ -59,8 +77,8 @@ class Parts(unittest.TestCase):
             [self.program] + list(args), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120,
             # what dlerror says is held by thread-local storage alone
-            env=dict(os.environ, LD_LIBRARY_PATH=self.folder,
-                     LSAN_OPTIONS="exitcode=99"))
+            env=dict(os.environ, LSAN_OPTIONS="exitcode=99",
+                     LD_LIBRARY_PATH=os.path.dirname(self.parts)))
         return done.returncode, done.stdout
 
     def dial(self):
@@ -86,7 +104,7 @@ class Parts(unittest.TestCase):
         self.assertIn("TLS cannot be loaded here", said)
         self.assertNotIn(self.parts, said)
         status, said = self.cordon("doctor")
-        self.assertIn(os.path.join(self.parts, "cordon-tls.so"), said)
+        self.assertIn(os.path.basename(self.parts) + "/cordon-tls.so", said)
 
     def test_there(self):
         for part in ("tls", "regex"):
@@ -95,6 +113,20 @@ class Parts(unittest.TestCase):
         self.assertNotIn("RE2", said)
         self.assertNotIn("cannot be loaded", self.cordon("doctor")[1])
         self.assertNotIn("cannot be loaded", self.dial()[1])
+
+    def test_of_the_library(self):
+        """They lie beside the library that was loaded."""
+        shutil.copy(os.path.join(BUILD, "examples", ".libs", "decide"),
+                    self.program)
+        question = (self.policy, "ann", "file.read", "x")
+        status, said = self.cordon(*question)
+        self.assertEqual(status, 2, said)
+        self.assertIn("RE2 cannot be loaded here", said)
+        beside = os.path.join(os.path.dirname(self.parts), "cordon")
+        os.makedirs(beside, exist_ok=True)
+        shutil.copy(os.path.join(LIBS, "cordon-regex.so"), beside)
+        status, said = self.cordon(*question)
+        self.assertEqual(status, 0, said)
 
     def test_of_something_else(self):
         for part in ("tls", "regex"):

@@ -34,6 +34,8 @@ if [ -e "$worker" ]; then
 fi
 if [ -e "$top/.libs/cordon-tls.so" ]; then
   needs "$top/.libs/libcordon.so" "$heavy"
+  # the program has the library inside
+  needs "$top/cordon" "$heavy|libcordon"
   for part in tls regex; do
     file=$top/.libs/cordon-$part.so
     [ -e "$file" ] || continue

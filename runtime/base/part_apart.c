@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "runtime/base/gate.h"
 #include "runtime/base/gate.h"
 #include "runtime/base/part.h"
 
@@ -19,6 +19,37 @@ static const struct {
     [PART_REGEX] = {"cordon-regex.so", "cordon_part_regex"},
 };
 
+#ifdef CORDON_PROGRAM_PATH
+/* The program that has the library inside may have been moved with all that was
+ * installed: the way from its folder to the parts stays the same.  In a build
+ * tree they are in .libs. */
+static void part_path(char *out, size_t cap, const char *file) {
+  static const char program[] = CORDON_PROGRAM_PATH "/";
+  static const char there[] = CORDON_PARTS_PATH "/";
+  char self[PATH_MAX];
+  char up[PATH_MAX] = "";
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self);
+  size_t same = 0;
+  int folder;
+  for (size_t i = 0; program[i] && program[i] == there[i]; i++)
+    if (program[i] == '/')
+      same = i + 1;
+  for (size_t i = same; program[i] && strlen(up) + 4 < sizeof up; i++)
+    if (program[i] == '/')
+      strcat(up, "../");
+  if (n > 0 && n < (ssize_t)sizeof self && self[0] == '/') {
+    for (folder = (int)n; self[folder - 1] != '/'; folder--)
+      continue;
+    snprintf(out, cap, "%.*s%s%s%s", folder, self, up, there + same, file);
+    if (access(out, F_OK) == 0)
+      return;
+    snprintf(out, cap, "%.*s.libs/%s", folder, self, file);
+    if (access(out, F_OK) == 0)
+      return;
+  }
+  snprintf(out, cap, "%s%s", there, file);
+}
+#else
 /* Where the library itself was loaded from is where it was installed: it may
  * have been moved since it was built.  Only what lies there is loaded, whatever
  * LD_LIBRARY_PATH says of it. */
@@ -37,6 +68,7 @@ static void part_path(char *out, size_t cap, const char *file) {
 #endif
   snprintf(out, cap, "%s/%s", CORDON_PARTS_PATH, file);
 }
+#endif
 
 const void *part_get(enum part_name name, struct err *e) {
   static _Atomic(const void *) known[sizeof parts / sizeof *parts];
