@@ -51,8 +51,9 @@ static void part_path(char *out, size_t cap, const char *file) {
 }
 #else
 /* Where the library itself was loaded from is where it was installed: it may
- * have been moved since it was built.  Only what lies there is loaded, whatever
- * LD_LIBRARY_PATH says of it. */
+ * have been moved since it was built.  Only what lies in the folder beside it is
+ * loaded, whatever LD_LIBRARY_PATH says of it.  The folder has the name that it
+ * was configured with (a distribution may put the library's version into it). */
 static void part_path(char *out, size_t cap, const char *file) {
 #ifdef PIC
   Dl_info info;
@@ -61,8 +62,8 @@ static void part_path(char *out, size_t cap, const char *file) {
       (slash = strrchr(info.dli_fname, '/')) != NULL) {
     int len = (int)(slash - info.dli_fname);
     bool build_tree = len >= 6 && memcmp(slash - 6, "/.libs", 6) == 0;
-    snprintf(out, cap, "%.*s/%s%s", len, info.dli_fname,
-             build_tree ? "" : "cordon/", file);
+    snprintf(out, cap, "%.*s%s/%s", len, info.dli_fname,
+             build_tree ? "" : strrchr(CORDON_PARTS_PATH, '/'), file);
     return;
   }
 #endif
