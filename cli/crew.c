@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/crew_event.h"
+#include "cli/modules_seen.h"
 #include "cli/print.h"
 #include "cli/refusals.h"
 #include "cli/run_report.h"
@@ -47,6 +48,7 @@ struct member {
   struct manifest_script *script;
   enum member_state state;
   cordon_sandbox *sandbox;
+  struct modules_seen seen; /* in this run */
   char *modules_from;
   char *advice; /* about refusals; NULL: none */
   struct audit audit;
@@ -73,6 +75,8 @@ struct crew {
   struct member **retired; /* not in the manifest any more, and still ending */
   size_t nretired;
   struct crew_events events;
+  struct watch *watch; /* NULL: without --watch */
+  bool told_idle;
   uint64_t would_refuse;
   bool stopping;
   uint64_t stop_by_ms;
@@ -171,7 +175,8 @@ static void on_output(void *ud, const char *data, size_t len) {
 
 static int on_require(void *ud, const char *name, cordon_source *ret_source) {
   struct member *m = ud;
-  return modules_dir_find(&m->script->modules, name, ret_source);
+  return modules_seen_find(&m->seen, &m->script->modules, name, ret_source,
+                           m->crew->watch);
 }
 
 static int on_audit(void *ud, const cordon_audit_event *e) {
@@ -230,6 +235,7 @@ static struct member *member_new(struct crew *c, struct generation *g,
 
 static void member_free(struct member *m) {
   cordon_sandbox_free(m->sandbox);
+  modules_seen_clear(&m->seen);
   free(m->refusals);
   free(m->modules_from);
   free(m->advice);
@@ -329,6 +335,7 @@ static void member_next(struct member *m) {
 static void member_start(struct member *m) {
   m->began_ms = now_ms();
   m->cancelled = false;
+  modules_seen_clear(&m->seen);
   m->state = MEMBER_RUNNING;
   m->runs++;
   crew_event_started(&m->crew->events, m->script->workload->name, m->runs);
@@ -544,6 +551,23 @@ static void drop_retired(struct crew *c) {
   }
 }
 
+/* Descriptors for as many connections as may be, if the system has them: of one
+ * that is relayed two are ours. */
+static void make_room(const struct crew *c) {
+  uint64_t want = OWN_DESCRIPTORS;
+  struct rlimit l;
+  for (size_t i = 0; i < c->n; i++) {
+    uint64_t n = c->members[i]->script->workload->limits.connections;
+    want += 2 * (n ? n : CONNECTIONS_DEFAULT) + 8;
+  }
+  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
+      l.rlim_cur >= want)
+    return;
+  l.rlim_cur =
+      l.rlim_max != RLIM_INFINITY && want > l.rlim_max ? l.rlim_max : want;
+  (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 struct tally {
   size_t started, stopped, restarted, kept;
 };
@@ -554,7 +578,8 @@ static void crew_take(struct crew *c, struct generation *g, struct tally *t) {
   for (size_t i = 0; i < n; i++) {
     struct manifest_script *s = &g->files.scripts[i];
     struct member *old = find_member(c, s->workload->name);
-    if (old && same_run(old->script, s)) {
+    if (old && same_run(old->script, s) &&
+        modules_seen_same(&old->seen, &s->modules, c->watch)) {
       member_keep(old, g, s);
       members[i] = old;
       t->kept++;
@@ -580,6 +605,7 @@ static void crew_take(struct crew *c, struct generation *g, struct tally *t) {
   free(c->members);
   c->members = members;
   c->n = n;
+  make_room(c);
   g->older = c->newest;
   c->newest = g;
 }
@@ -589,8 +615,11 @@ static void crew_reload(struct crew *c) {
   struct generation *g = must_alloc(1, sizeof *g);
   struct tally t = {0};
   reload_asked = 0;
-  if (manifest_load(&g->files, c->setup->script, &c->setup->subject.policy) !=
-      STATUS_OK) {
+  c->told_idle = false;
+  if (c->watch)
+    watch_reset(c->watch);
+  if (manifest_load(&g->files, c->setup->script, &c->setup->subject.policy,
+                    c->watch) != STATUS_OK) {
     free(g);
     say("reload: the old manifest and the old policies stay in force");
     crew_event_reloaded(&c->events, false, 0, 0, 0, 0);
@@ -608,6 +637,15 @@ static void crew_reload(struct crew *c) {
 /* ------------------------------------------------------------------ loop ---
  */
 
+static void crew_watch(struct crew *c) {
+  const char *what = c->watch ? watch_look(c->watch, now_ms()) : NULL;
+  if (!what || c->stopping)
+    return;
+  reload_asked = 1;
+  if (!c->setup->quiet)
+    say("watch: %s has changed", what);
+}
+
 static bool crew_lives(const struct crew *c) {
   for (size_t i = 0; i < c->n; i++)
     if (c->members[i]->state != MEMBER_OFF &&
@@ -618,7 +656,7 @@ static bool crew_lives(const struct crew *c) {
 
 /* Until the host, or one of us, has something to do. */
 static int crew_timeout(const struct crew *c) {
-  int timeout = cordon_host_timeout_ms(c->host);
+  int timeout = cordon_host_timeout_ms(c->host), look;
   uint64_t now = now_ms(), due = UINT64_MAX;
   for (size_t i = 0; i < c->n; i++) {
     const struct member *m = c->members[i];
@@ -632,6 +670,9 @@ static int crew_timeout(const struct crew *c) {
       due = c->retired[i]->due_ms;
   if (c->stopping && c->stop_by_ms < due)
     due = c->stop_by_ms;
+  look = watch_timeout_ms(c->watch, now);
+  if (look >= 0 && now + (uint64_t)look < due)
+    due = now + (uint64_t)look;
   if (due == UINT64_MAX)
     return timeout;
   due = due > now ? due - now : 0;
@@ -640,13 +681,14 @@ static int crew_timeout(const struct crew *c) {
 }
 
 static void crew_wait(struct crew *c) {
-  struct pollfd p[3] = {
+  struct pollfd p[4] = {
       {.fd = cordon_host_fd(c->host), .events = POLLIN},
       {.fd = wake_pipe[0], .events = POLLIN},
+      {.fd = watch_fd(c->watch), .events = POLLIN},
       {.fd = script_output_waits(&c->events.output) ? c->events.output.fd : -1,
        .events = POLLOUT}};
   char drained[64];
-  poll(p, 3, crew_timeout(c));
+  poll(p, 4, crew_timeout(c));
   while (read(wake_pipe[0], drained, sizeof drained) > 0)
     ;
   if (script_output_waits(&c->events.output))
@@ -657,6 +699,7 @@ static int crew_loop(struct crew *c) {
   cordon_error err;
   for (;;) {
     uint64_t now = now_ms();
+    crew_watch(c);
     if (reload_asked && !c->stopping)
       crew_reload(c);
     for (size_t i = 0; i < c->nretired; i++)
@@ -668,8 +711,13 @@ static int crew_loop(struct crew *c) {
       crew_stop(c);
     if (c->stopping)
       crew_cancel(c);
-    if (!crew_lives(c))
+    if (!crew_lives(c) && (!c->watch || c->stopping))
       return STATUS_OK;
+    if (!crew_lives(c) && !c->told_idle) {
+      c->told_idle = true;
+      if (!c->setup->quiet)
+        say("watch: nothing is running, waiting for a change");
+    }
     if (c->stopping && now >= c->stop_by_ms) {
       crew_cut(c);
       return STATUS_OK;
@@ -720,23 +768,6 @@ static int crew_status(const struct crew *c) {
 /* ------------------------------------------------------------------- run ---
  */
 
-/* Descriptors for as many connections as may be, if the system has them: of one
- * that is relayed two are ours. */
-static void make_room(const struct crew *c) {
-  uint64_t want = OWN_DESCRIPTORS;
-  struct rlimit l;
-  for (size_t i = 0; i < c->n; i++) {
-    uint64_t n = c->members[i]->script->workload->limits.connections;
-    want += 2 * (n ? n : CONNECTIONS_DEFAULT) + 8;
-  }
-  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
-      l.rlim_cur >= want)
-    return;
-  l.rlim_cur =
-      l.rlim_max != RLIM_INFINITY && want > l.rlim_max ? l.rlim_max : want;
-  (void)setrlimit(RLIMIT_NOFILE, &l);
-}
-
 /* Loud at the start and at the end: nobody is to forget it on. */
 static void say_mode(const struct crew *c, bool begin) {
   if (c->setup->dry_run) {
@@ -774,8 +805,9 @@ static int crew_whole(struct crew *c) {
   return status == STATUS_OK ? STATUS_NEGATIVE : status;
 }
 
-int crew_run(struct run_setup *setup, struct manifest_files *files) {
-  struct crew c = {.setup = setup, .events.json = setup->json};
+int crew_run(struct run_setup *setup, struct manifest_files *files,
+             struct watch *w) {
+  struct crew c = {.setup = setup, .events.json = setup->json, .watch = w};
   int status;
   if (!catch_signals()) {
     say("%s", strerror(errno));

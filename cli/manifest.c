@@ -136,6 +136,16 @@ static void list_deinit(struct mistake_list *l) {
 
 /* -------------------------------------------------------------- reading --- */
 
+/* As a path from here. */
+static void watch_script(const char *manifest, const char *source,
+                         struct watch *w) {
+  const char *slash = strrchr(manifest, '/');
+  char *path = must_format("%.*s%s", slash ? (int)(slash - manifest) + 1 : 0,
+                           manifest, source);
+  watch_file(w, path);
+  free(path);
+}
+
 static void read_script(struct manifest_files *m, struct manifest_script *s,
                         struct mistake_list *l) {
   const cordon_workload *w = s->workload;
@@ -159,18 +169,21 @@ static void read_script(struct manifest_files *m, struct manifest_script *s,
   free(message);
 }
 
-static void read_scripts(struct manifest_files *m, struct mistake_list *l) {
+static void read_scripts(struct manifest_files *m, struct mistake_list *l,
+                         struct watch *w) {
   while (cordon_manifest_at(m->manifest, m->n))
     m->n++;
   m->scripts = must_alloc(m->n, sizeof *m->scripts);
   for (size_t i = 0; i < m->n; i++) {
     m->scripts[i].workload = cordon_manifest_at(m->manifest, i);
     m->scripts[i].modules.fd = -1;
+    watch_script(m->path, m->scripts[i].workload->source, w);
     read_script(m, &m->scripts[i], l);
   }
 }
 
-static int read_manifest(struct manifest_files *m, struct mistake_list *l) {
+static int read_manifest(struct manifest_files *m, struct mistake_list *l,
+                         struct watch *w) {
   cordon_source source = {.name = m->path};
   cordon_error err;
   char *text;
@@ -192,7 +205,7 @@ static int read_manifest(struct manifest_files *m, struct mistake_list *l) {
   if (rv != CORDON_OK && l->len == 0)
     mistake_add(l, m->path, 0, 0, err.message);
   if (rv == CORDON_OK)
-    read_scripts(m, l);
+    read_scripts(m, l, w);
   return l->len == 0 ? STATUS_OK : STATUS_LOAD;
 }
 
@@ -214,11 +227,15 @@ static int read_policies(struct manifest_files *m,
 }
 
 int manifest_load(struct manifest_files *ret, const char *path,
-                  const struct words_list *more) {
+                  const struct words_list *more, struct watch *w) {
   struct manifest_files m = {.path = path};
   struct mistake_list l = {.path = path};
   cordon_error err;
-  int status = read_manifest(&m, &l), policies;
+  int status, policies;
+  watch_file(w, path);
+  for (size_t i = 0; i < more->len; i++)
+    watch_policies(w, more->items[i]);
+  status = read_manifest(&m, &l, w);
   if (status != STATUS_USAGE) {
     policies = read_policies(&m, more, &l);
     if (status == STATUS_OK && policies == STATUS_OK &&
@@ -280,16 +297,26 @@ static int check_setup(const struct run_setup *s) {
 }
 
 int manifest_run(struct run_setup *setup) {
-  struct manifest_files m;
+  struct manifest_files m = {.path = setup->script};
+  struct watch *w = NULL;
   int status = check_setup(setup);
-  if (status == STATUS_OK)
-    status = manifest_load(&m, setup->script, &setup->subject.policy);
+  if (status == STATUS_OK && setup->watch)
+    status = watch_new(&w);
   if (status != STATUS_OK)
     return status;
-  if (setup->audit_path)
+  status = manifest_load(&m, setup->script, &setup->subject.policy, w);
+  if (status != STATUS_OK && w) {
+    /* nothing to run yet */
+    m = (struct manifest_files){.path = setup->script};
+    status = STATUS_OK;
+  }
+  if (status == STATUS_OK && setup->audit_path) {
     status = audit_open(&setup->audit, setup->audit_path, setup->script);
+    if (status != STATUS_OK)
+      manifest_deinit(&m);
+  }
   if (status == STATUS_OK)
-    return crew_run(setup, &m);
-  manifest_deinit(&m);
+    status = crew_run(setup, &m, w);
+  watch_free(w);
   return status;
 }

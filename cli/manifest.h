@@ -5,6 +5,7 @@
 #include "cli/modules_dir.h"
 #include "cli/policies.h"
 #include "cli/run.h"
+#include "cli/watch.h"
 
 #include <cordon/cordon.h>
 
@@ -27,10 +28,11 @@ struct manifest_files {
 };
 
 /* Reads the manifest |path| and everything it names; policies are also read
- * from |more|.  STATUS_OK; else everything that is wrong has been said and
- * there is nothing to deinit. */
+ * from |more|.  All of it is put into |w| (NULL: none) before it is read.
+ * STATUS_OK; else everything that is wrong has been said and there is nothing
+ * to deinit. */
 int manifest_load(struct manifest_files *ret, const char *path,
-                  const struct words_list *more);
+                  const struct words_list *more, struct watch *w);
 void manifest_deinit(struct manifest_files *m);
 
 /* Runs a manifest to its end; the status. */

@@ -152,17 +152,22 @@ static int read_source(struct modules_dir *m, const char *path,
   return CORDON_OK;
 }
 
+/* "a/b" of the module "a.b". */
+static void base_of(const char *name, char base[NAME_MAX_BYTES + 1]) {
+  for (size_t i = 0;; i++) {
+    base[i] = name[i] == '.' ? '/' : name[i];
+    if (!name[i])
+      break;
+  }
+}
+
 int modules_dir_find(struct modules_dir *m, const char *name,
                      cordon_source *ret_source) {
   char base[NAME_MAX_BYTES + 1], path[NAME_MAX_BYTES + 16];
   int rv;
   if (m->fd < 0 || !plain_name(name))
     return CORDON_E_NOT_FOUND;
-  for (size_t i = 0;; i++) {
-    base[i] = name[i] == '.' ? '/' : name[i];
-    if (!name[i])
-      break;
-  }
+  base_of(name, base);
   snprintf(path, sizeof path, "%s.lua", base);
   rv = read_source(m, path, ret_source);
   if (rv == CORDON_E_NOT_FOUND) {
@@ -170,4 +175,18 @@ int modules_dir_find(struct modules_dir *m, const char *name,
     rv = read_source(m, path, ret_source);
   }
   return rv;
+}
+
+void modules_dir_watch(const struct modules_dir *m, const char *name,
+                       struct watch *w) {
+  static const char *const ends[] = {".lua", "/init.lua"};
+  char base[NAME_MAX_BYTES + 1];
+  if (!w || m->fd < 0 || !plain_name(name))
+    return;
+  base_of(name, base);
+  for (size_t i = 0; i < 2; i++) {
+    char *path = must_format("%s%s%s", m->prefix, base, ends[i]);
+    watch_file(w, path);
+    free(path);
+  }
 }

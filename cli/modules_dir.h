@@ -3,6 +3,8 @@
 #ifndef CLI_MODULES_DIR_H
 #define CLI_MODULES_DIR_H
 
+#include "cli/watch.h"
+
 #include <cordon/cordon.h>
 
 #include <stdbool.h>
@@ -36,5 +38,9 @@ const char *modules_dir_why(int error);
  * a/b/init.lua. */
 int modules_dir_find(struct modules_dir *m, const char *name,
                      cordon_source *ret_source);
+
+/* Puts the files that |name| may be found in into |w|, which may be NULL. */
+void modules_dir_watch(const struct modules_dir *m, const char *name,
+                       struct watch *w);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "cli/files.h"
 #include "cli/helper.h"
-#include "cli/modules_dir.h"
+#include "cli/modules_seen.h"
 #include "cli/options.h"
 #include "cli/manifest.h"
 #include "cli/print.h"
@@ -11,6 +11,7 @@
 #include "cli/run.h"
 #include "cli/run_report.h"
 #include "cli/script_output.h"
+#include "cli/watch.h"
 
 #include <cordon/cordon.h>
 
@@ -48,7 +49,8 @@ enum {
   RUN_MODE,
   RUN_DRY_RUN,
   RUN_GRACE,
-  RUN_FORMAT
+  RUN_FORMAT,
+  RUN_WATCH
 };
 
 const struct option run_options[] = {
@@ -70,6 +72,7 @@ const struct option run_options[] = {
     {"dry-run", 0, NULL, false, false},
     {"grace", 0, "DURATION", false, false},
     {"format", 0, "FORMAT", false, false},
+    {"watch", 0, NULL, false, false},
     {NULL, 0, NULL, false, false},
 };
 
@@ -81,8 +84,14 @@ struct run {
   uint64_t would_refuse; /* that complain mode let pass */
   struct script_output output;
   struct modules_dir modules;
+  struct modules_seen seen;
   struct refusals refusals;
   uint64_t begin_ms;
+
+  struct watch *watch; /* NULL: without --watch */
+  bool loaded;         /* the policies, once; --actor-meta */
+  bool changed;        /* a file of this run is another now */
+  bool hopeless;       /* it is not the files: no change can help */
 
   cordon_host *host;
   cordon_sandbox *sandbox;
@@ -140,6 +149,7 @@ static void catch_signals(void) {
     /* nohup and shells that start us in the background ignore them for us */
     if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
       sigaction(numbers[i], &sa, NULL);
+  catch_hangup();
 }
 
 /* -------------------------------------------------------------- options --- */
@@ -231,6 +241,9 @@ static int run_option(struct run *r, int option, const char *value) {
       return say_usage("run", "--format takes text or json, not '%s'", value);
     r->setup.json = strcmp(value, "json") == 0;
     return STATUS_OK;
+  case RUN_WATCH:
+    r->setup.watch = true;
+    return STATUS_OK;
   default:
     r->setup.limited = true;
     return run_limit(r, option, value);
@@ -276,9 +289,6 @@ static bool is_manifest(const char *name) {
 
 static int script_read(struct run *r) {
   bool ok;
-  if (r->setup.json)
-    return say_usage("run", "--format json is for manifests: what a script "
-                            "prints is its own");
   if (strcmp(r->setup.script, "-") == 0)
     ok = read_fd(STDIN_FILENO, FILE_MAX_BYTES, &r->text, &r->text_len);
   else
@@ -305,7 +315,7 @@ static void on_output(void *ud, const char *data, size_t len) {
 
 static int on_require(void *ud, const char *name, cordon_source *ret_source) {
   struct run *r = ud;
-  return modules_dir_find(&r->modules, name, ret_source);
+  return modules_seen_find(&r->seen, &r->modules, name, ret_source, r->watch);
 }
 
 /* Where nobody has given a policy. */
@@ -459,22 +469,42 @@ static void reload(struct run *r) {
     say("reload: new policies are in force");
 }
 
+/* The script is stopped in good order, to be run again. */
+static void look_for_changes(struct run *r) {
+  const char *what = r->watch ? watch_look(r->watch, now_ms()) : NULL;
+  if (!what || r->changed)
+    return;
+  r->changed = true;
+  if (!r->setup.quiet)
+    say("watch: %s has changed", what);
+  if (r->sandbox)
+    cordon_sandbox_cancel(r->sandbox);
+}
+
+static int sooner(int a_ms, int b_ms) { /* -1: never */
+  return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* Runs to the end; returns the result. */
 static int run_loop(struct run *r, cordon_error *reterr) {
   bool lost = false;
   int rv;
   while ((rv = cordon_sandbox_result(r->sandbox, reterr)) == CORDON_AGAIN) {
-    struct pollfd p[3] = {
+    struct pollfd p[4] = {
         {.fd = cordon_host_fd(r->host), .events = POLLIN},
         {.fd = reload_pipe[0], .events = POLLIN},
+        {.fd = r->changed ? -1 : watch_fd(r->watch), .events = POLLIN},
         {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
          .events = POLLOUT}};
     int wait_ms = cordon_host_timeout_ms(r->host);
+    if (!r->changed)
+      wait_ms = sooner(wait_ms, watch_timeout_ms(r->watch, now_ms()));
     /* a signal makes the host's fd readable: no need to look at EINTR */
     if (wait_ms != 0)
-      poll(p, 3, wait_ms);
+      poll(p, 4, wait_ms);
     if (reload_asked)
       reload(r);
+    look_for_changes(r);
     if (script_output_waits(&r->output))
       script_output_flush(&r->output);
     rv = cordon_host_dispatch(r->host, reterr);
@@ -527,8 +557,8 @@ static int report(const struct run *r, int rv, const cordon_error *err) {
                             .sandbox = r->sandbox};
   if (rv != CORDON_E_CANCELLED)
     return run_report(&told, rv, err);
-  if (!signal_got)
-    return STATUS_NEGATIVE; /* standard output was lost, which is said */
+  if (!signal_got) /* standard output was lost, which is said */
+    return r->changed && !r->output.error ? STATUS_OK : STATUS_NEGATIVE;
   say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
   return STATUS_SIGNAL + signal_got;
 }
@@ -559,20 +589,6 @@ static int run_end(struct run *r, int rv, const cordon_error *err) {
   return STATUS_DEADLINE;
 }
 
-static int run_script(struct run *r) {
-  cordon_error err = {0};
-  int status = make_room(r);
-  if (status == STATUS_OK)
-    status = run_setup_host(&r->setup, &r->host);
-  if (status == STATUS_OK)
-    status = run_sandbox(r);
-  if (status != STATUS_OK)
-    return status;
-  r->begin_ms = now_ms();
-  status = run_load(r);
-  return status == STATUS_OK ? run_end(r, run_loop(r, &err), &err) : status;
-}
-
 /* Loud at the start and at the end: nobody is to forget it on. */
 static void say_mode(const struct run *r, bool begin) {
   if (r->setup.dry_run) {
@@ -588,15 +604,134 @@ static void say_mode(const struct run *r, bool begin) {
   }
 }
 
-static int run_whole(struct run *r) {
+/* What all runs share. */
+static int run_host(struct run *r) {
   int status = STATUS_OK;
+  if (r->host)
+    return STATUS_OK;
   if (r->setup.audit_path)
     status = audit_open(&r->setup.audit, r->setup.audit_path, r->setup.script);
+  if (status == STATUS_OK) {
+    say_mode(r, true);
+    status = make_room(r);
+  }
+  if (status == STATUS_OK)
+    status = run_setup_host(&r->setup, &r->host);
+  r->hopeless = status != STATUS_OK;
+  return status;
+}
+
+static int run_policies(struct run *r) {
+  int status;
+  if (r->loaded)
+    return subject_reload(&r->setup.subject);
+  r->loaded = true;
+  status = subject_load(&r->setup.subject);
+  /* the command line is wrong, and no file */
+  r->hopeless =
+      status == STATUS_USAGE && r->setup.subject.policies.unreadable == 0;
+  return status;
+}
+
+/* One run, from the files to its end. */
+static int run_script(struct run *r) {
+  cordon_error err = {0};
+  int status = script_read(r);
+  if (!r->watch)
+    catch_signals(); /* not before: who types a script may think again */
+  if (status == STATUS_OK)
+    status = run_policies(r);
+  if (status == STATUS_OK && signal_got)
+    return STATUS_SIGNAL + signal_got;
+  if (status == STATUS_OK)
+    status = run_host(r);
+  if (status == STATUS_OK)
+    status = run_sandbox(r);
   if (status != STATUS_OK)
     return status;
-  say_mode(r, true);
-  status = run_script(r);
-  say_mode(r, false);
+  r->begin_ms = now_ms();
+  status = run_load(r);
+  return status == STATUS_OK ? run_end(r, run_loop(r, &err), &err) : status;
+}
+
+/* What belongs to one run. */
+static void run_clean(struct run *r) {
+  atomic_store(&running, NULL);
+  cordon_sandbox_free(r->sandbox);
+  r->sandbox = NULL;
+  modules_dir_deinit(&r->modules);
+  modules_seen_clear(&r->seen);
+  free(r->text);
+  r->text = NULL;
+  r->text_len = 0;
+  memset(&r->refusals, 0, sizeof r->refusals);
+}
+
+/* --------------------------------------------------------------- watch --- */
+
+/* Waits for a change, or a signal: SIGHUP is as good as one. */
+static void wait_for_change(struct run *r) {
+  sigset_t block, before;
+  sigemptyset(&block);
+  sigaddset(&block, SIGINT);
+  sigaddset(&block, SIGTERM);
+  sigaddset(&block, SIGHUP);
+  sigprocmask(SIG_BLOCK, &block, &before);
+  while (!r->changed && !signal_got && !reload_asked) {
+    struct pollfd p = {.fd = watch_fd(r->watch), .events = POLLIN};
+    int ms = watch_timeout_ms(r->watch, now_ms());
+    struct timespec left = {.tv_sec = ms / 1000,
+                            .tv_nsec = (long)(ms % 1000) * 1000000};
+    ppoll(&p, 1, ms < 0 ? NULL : &left, &before);
+    look_for_changes(r);
+  }
+  sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Once more each time that something has changed, until a signal. */
+static int run_watched(struct run *r) {
+  const struct words_list *policies = &r->setup.subject.policy;
+  catch_signals();
+  for (;;) {
+    int status;
+    char drained[64];
+    reload_asked = 0;
+    while (read(reload_pipe[0], drained, sizeof drained) > 0)
+      ;
+    r->changed = false;
+    watch_reset(r->watch);
+    watch_file(r->watch, r->setup.script);
+    for (size_t i = 0; i < policies->len; i++)
+      watch_policies(r->watch, policies->items[i]);
+    status = run_script(r);
+    run_clean(r);
+    if (r->hopeless || r->output.error || status == STATUS_ISOLATION ||
+        (signal_got && status == STATUS_SIGNAL + signal_got))
+      return status;
+    if (!r->changed && !signal_got && !r->setup.quiet)
+      say("watch: %s, waiting for a change",
+          status == STATUS_OK ? "has ended" : "has failed");
+    wait_for_change(r);
+    if (signal_got) {
+      say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
+      return STATUS_SIGNAL + signal_got;
+    }
+  }
+}
+
+static int run_whole(struct run *r) {
+  int status;
+  if (r->setup.json)
+    return say_usage("run", "--format json is for manifests: what a script "
+                            "prints is its own");
+  if (r->setup.watch && strcmp(r->setup.script, "-") == 0)
+    return say_usage("run", "--watch needs a file, not standard input");
+  status = r->setup.watch ? watch_new(&r->watch) : STATUS_OK;
+  if (status != STATUS_OK)
+    return status;
+  status = r->watch ? run_watched(r) : run_script(r);
+  if (r->host)
+    say_mode(r, false);
   return status;
 }
 
@@ -610,28 +745,15 @@ int command_run(int argc, char **argv) {
   script_output_init(&r->output, STDOUT_FILENO);
   r->output.stop = &signal_got;
   status = run_arguments(r, argc, argv);
-  if (status < 0 && is_manifest(r->setup.script)) {
-    status = manifest_run(&r->setup);
-    goto end;
-  }
   if (status < 0)
-    status = script_read(r);
-  if (status == STATUS_OK && r->setup.script) {
-    catch_signals();
-    catch_hangup();
-    status = subject_load(&r->setup.subject);
-    if (status == STATUS_OK)
-      status = signal_got ? STATUS_SIGNAL + signal_got : run_whole(r);
-  }
-end:
-  atomic_store(&running, NULL);
-  cordon_sandbox_free(r->sandbox);
+    status =
+        is_manifest(r->setup.script) ? manifest_run(&r->setup) : run_whole(r);
+  run_clean(r);
   cordon_host_free(r->host);
+  watch_free(r->watch);
   audit_close(&r->setup.audit);
   subject_deinit(&r->setup.subject);
-  modules_dir_deinit(&r->modules);
   script_output_deinit(&r->output);
-  free(r->text);
   free(r);
   return status;
 }

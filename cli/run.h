@@ -22,6 +22,7 @@ struct run_setup {
   bool dry_run;
   uint64_t grace_ms; /* 0: not given */
   bool json;         /* --format json */
+  bool watch;
 
   const char *script; /* or the manifest, as given; "-" is standard input */
   const char *const *args;
