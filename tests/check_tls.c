@@ -387,7 +387,7 @@ START_TEST(tls_faults) {
     usleep(1000);
   for (turns = 0; k.log_len < 11; turns++)
     ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
-  ck_assert_uint_ge(turns, KEY_UPDATES); /* others have theirs between */
+  ck_assert_uint_ge(turns, KEY_UPDATES / 4); /* others have theirs between */
   connection_free(k.c);
   k.c = NULL;
   client_end(&k);

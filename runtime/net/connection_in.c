@@ -289,9 +289,7 @@ static int read_some(struct connection *c, struct slice *ret,
       c->read_size *= 2;
     c->flooded = n >= FLOOD_BYTES;
     *ret = (struct slice){p, n};
-    /* The poller is level-triggered: it tells when that was wrong, but knows
-     * nothing of what TLS holds. */
-    *ret_drained = !c->stream->tls && n < len;
+    *ret_drained = c->stream->drained;
     return 0;
   }
   if (rv != ERR_AGAIN)

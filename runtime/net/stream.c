@@ -64,6 +64,7 @@ int stream_read(struct stream *s, void *p, size_t len, size_t *ret_n) {
   if (s->tls) {
     rv = tls_read(s->tls, p, len, ret_n);
     s->read_wants_write = rv == ERR_AGAIN && tls_wants_write(s->tls);
+    s->drained = rv == 0 && tls_drained(s->tls);
     return rv;
   }
   do
@@ -72,6 +73,7 @@ int stream_read(struct stream *s, void *p, size_t len, size_t *ret_n) {
   if (n < 0)
     return again_or_lost();
   *ret_n = (size_t)n;
+  s->drained = (size_t)n < len;
   return 0;
 }
 

@@ -21,6 +21,9 @@ struct stream {
    * may have to write before it can read, and the other way round. */
   bool read_wants_write;
   bool write_wants_read;
+  /* The last read gave all there was.  The poller, which is level-triggered,
+   * tells when there is more. */
+  bool drained;
 };
 
 /* |fd| is connected and non-blocking, and the stream's once this returns 0.  It

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "runtime/base/clock.h"
@@ -24,6 +25,8 @@
 #define PEER_MAX 256
 /* Between a server and a root: more is work that a stranger makes for us. */
 #define INTERMEDIATES_MAX 10
+/* Tickets and the like that one read passes over. */
+#define ASIDES_MAX 4
 
 struct ticket {
   char peer[PEER_MAX];
@@ -40,11 +43,24 @@ struct tls_store {
   struct ticket tickets[TICKETS_MAX];
 };
 
+/* What was read beyond what OpenSSL asked for.  It asks for the header of a
+ * record and then for the rest, which would be two calls of the kernel for
+ * each, and one to learn that there is no other.  Its own reading ahead goes on
+ * for as long as a peer sends records that hold no data. */
+struct ahead {
+  size_t at, len;
+  char bytes[4096];
+};
+
 struct tls_session {
   const struct tls_calls *calls; /* first: tls.h looks at it */
   struct mem mem;
   struct tls_store *store;
   SSL *ssl;
+  int fd;
+  struct ahead *ahead; /* NULL: nothing */
+  bool drained;        /* the socket gave less than it was asked for */
+  bool starved;        /* or nothing at all, in the call that runs */
   bool wants_write;
   bool dead;           /* after a fatal error OpenSSL must not be asked */
   char peer[PEER_MAX]; /* for messages: the name or address asked for */
@@ -54,14 +70,11 @@ struct tls_session {
 /* ------------------------------------------------------------- socket --- */
 
 /* OpenSSL's own socket BIO uses write(2), which can raise SIGPIPE. */
-static int bio_fd(BIO *b) {
-  return (int)(intptr_t)BIO_get_data(b);
-}
-
 static int bio_write(BIO *b, const char *p, size_t len, size_t *ret_n) {
+  const struct tls_session *s = BIO_get_data(b);
   ssize_t n;
   do
-    n = send(bio_fd(b), p, len, MSG_NOSIGNAL);
+    n = send(s->fd, p, len, MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   BIO_clear_retry_flags(b);
   *ret_n = n > 0 ? (size_t)n : 0;
@@ -70,15 +83,63 @@ static int bio_write(BIO *b, const char *p, size_t len, size_t *ret_n) {
   return n > 0;
 }
 
-static int bio_read(BIO *b, char *p, size_t len, size_t *ret_n) {
+static size_t take_ahead(struct ahead *a, char *p, size_t len) {
+  if (len > a->len)
+    len = a->len;
+  memcpy(p, a->bytes + a->at, len);
+  a->at += len;
+  a->len -= len;
+  return len;
+}
+
+static void drop_ahead(struct tls_session *s) {
+  if (s->ahead && s->ahead->len == 0) {
+    mem_free(&s->mem, s->ahead, sizeof *s->ahead);
+    s->ahead = NULL;
+  }
+}
+
+static bool is_ahead(const struct tls_session *s) {
+  return s->ahead && s->ahead->len > 0;
+}
+
+/* As recv; what does not fit is kept. */
+static ssize_t recv_ahead(struct tls_session *s, char *p, size_t len) {
+  struct iovec parts[2] = {{p, len}, {NULL, 0}};
+  struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+  size_t room = 0;
   ssize_t n;
+  if (!s->ahead)
+    s->ahead = mem_alloc(&s->mem, sizeof *s->ahead);
+  if (s->ahead) { /* else it goes without */
+    s->ahead->at = s->ahead->len = 0;
+    room = sizeof s->ahead->bytes;
+    parts[1] = (struct iovec){s->ahead->bytes, room};
+  }
   do
-    n = recv(bio_fd(b), p, len, 0);
+    n = recvmsg(s->fd, &msg, 0);
   while (n < 0 && errno == EINTR);
+  s->drained = n < 0 || (size_t)n < len + room;
+  if (n < 0 || (size_t)n <= len)
+    return n;
+  s->ahead->len = (size_t)n - len;
+  return (ssize_t)len;
+}
+
+static int bio_read(BIO *b, char *p, size_t len, size_t *ret_n) {
+  struct tls_session *s = BIO_get_data(b);
+  ssize_t n;
   BIO_clear_retry_flags(b);
+  if (is_ahead(s)) {
+    *ret_n = take_ahead(s->ahead, p, len);
+    return 1;
+  }
+  n = recv_ahead(s, p, len);
   *ret_n = n > 0 ? (size_t)n : 0;
-  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    s->starved = true;
     BIO_set_retry_read(b);
+  }
   if (n == 0)
     BIO_set_flags(b, BIO_FLAGS_IN_EOF);
   return n > 0;
@@ -441,7 +502,8 @@ static int session_new(struct tls_session **ret, struct tls_store *t, int fd,
   s->store = t;
   if (!(s->ssl = SSL_new(t->ssl)) || !(bio = BIO_new_ex(t->lib, t->bio)))
     goto nomem;
-  BIO_set_data(bio, (void *)(intptr_t)fd);
+  s->fd = fd;
+  BIO_set_data(bio, s);
   SSL_set_bio(s->ssl, bio, bio); /* owned by |ssl| from here on */
   SSL_set_app_data(s->ssl, s);
   SSL_set_connect_state(s->ssl);
@@ -467,6 +529,7 @@ nomem:
 
 static void session_free(struct tls_session *s) {
   SSL_free(s->ssl);
+  mem_free(&s->mem, s->ahead, sizeof *s->ahead);
   ERR_clear_error();
   mem_free(&s->mem, s, sizeof *s);
 }
@@ -482,7 +545,9 @@ static int session_error(struct tls_session *s, int code, int sys_errno,
   const char *why;
   switch (code) {
   case SSL_ERROR_WANT_READ:
-    s->wants_write = false;
+    /* Of what was read already the poller does not know: a socket that takes
+     * bytes wakes us at once. */
+    s->wants_write = !s->starved && is_ahead(s);
     return ERR_AGAIN;
   case SSL_ERROR_WANT_WRITE:
     s->wants_write = true;
@@ -512,15 +577,18 @@ static int session_error(struct tls_session *s, int code, int sys_errno,
 static int session_handshake(struct tls_session *s, struct err *e) {
   const unsigned char *alpn;
   unsigned alpn_len;
-  int rv, code;
+  int rv, code, sys_errno;
   if (s->dead)
     return err_set(e, ERR_CLOSED);
   ERR_clear_error();
   errno = 0;
+  s->starved = false;
   rv = SSL_do_handshake(s->ssl);
+  sys_errno = errno;
+  drop_ahead(s);
   if (rv != 1) {
     code = SSL_get_error(s->ssl, rv);
-    rv = session_error(s, code, errno, e);
+    rv = session_error(s, code, sys_errno, e);
     if (rv != ERR_AGAIN && s->verify.code != 0) {
       if (e)
         *e = s->verify;
@@ -547,16 +615,20 @@ static int session_handshake(struct tls_session *s, struct err *e) {
 
 static int session_read(struct tls_session *s, void *p, size_t len,
                         size_t *ret_n) {
-  int rv, code, sys_errno;
+  int rv, code, sys_errno, asides = 0;
   if (s->dead)
     return ERR_CLOSED;
   ERR_clear_error();
-  errno = 0;
-  rv = SSL_read_ex(s->ssl, p, len, ret_n);
-  if (rv == 1)
+  do { /* without AUTO_RETRY it returns after each record that held no data */
+    errno = 0;
+    s->starved = false;
+    rv = SSL_read_ex(s->ssl, p, len, ret_n);
+    sys_errno = errno;
+    code = rv == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, rv);
+  } while (code == SSL_ERROR_WANT_READ && !s->starved && ++asides < ASIDES_MAX);
+  drop_ahead(s);
+  if (code == SSL_ERROR_NONE)
     return 0;
-  sys_errno = errno;
-  code = SSL_get_error(s->ssl, rv);
   if (code == SSL_ERROR_ZERO_RETURN) {
     *ret_n = 0;
     return 0;
@@ -564,6 +636,10 @@ static int session_read(struct tls_session *s, void *p, size_t len,
   rv = session_error(s, code, sys_errno, NULL);
   ERR_clear_error();
   return rv;
+}
+
+static bool session_drained(const struct tls_session *s) {
+  return s->drained && !is_ahead(s) && SSL_pending(s->ssl) == 0;
 }
 
 static int session_write(struct tls_session *s, const void *p, size_t len,
@@ -597,6 +673,7 @@ static const struct tls_calls calls = {.store_new = store_new,
                                        .session_free = session_free,
                                        .handshake = session_handshake,
                                        .read = session_read,
+                                       .drained = session_drained,
                                        .write = session_write,
                                        .wants_write = session_wants_write,
                                        .shutdown = session_shutdown,

@@ -60,6 +60,12 @@ static inline int tls_read(struct tls_session *s, void *p, size_t len,
   return tls_calls_of(s)->read(s, p, len, ret_n);
 }
 
+/* After a read that gave bytes: there were no more, neither here nor in the
+ * socket. */
+static inline bool tls_drained(const struct tls_session *s) {
+  return tls_calls_of(s)->drained(s);
+}
+
 /* 0 with |*ret_n| > 0; ERR_AGAIN: call again with at least the same bytes (they
  * may have moved); ERR_SYSTEM, ERR_PROTOCOL: nothing more can be written. */
 static inline int tls_write(struct tls_session *s, const void *p, size_t len,
@@ -68,7 +74,7 @@ static inline int tls_write(struct tls_session *s, const void *p, size_t len,
 }
 
 /* After ERR_AGAIN: the session waits for the socket to take bytes, not to have
- * some. */
+ * some.  It says so too when it has read some that it has not looked at. */
 static inline bool tls_wants_write(const struct tls_session *s) {
   return tls_calls_of(s)->wants_write(s);
 }

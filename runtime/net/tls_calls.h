@@ -24,6 +24,7 @@ struct tls_calls {
   void (*session_free)(struct tls_session *s);
   int (*handshake)(struct tls_session *s, struct err *e);
   int (*read)(struct tls_session *s, void *p, size_t len, size_t *ret_n);
+  bool (*drained)(const struct tls_session *s);
   int (*write)(struct tls_session *s, const void *p, size_t len, size_t *ret_n);
   bool (*wants_write)(const struct tls_session *s);
   void (*shutdown)(struct tls_session *s);
