@@ -213,7 +213,7 @@ static int check(struct check *c) {
   if (out_flush(&o) == 0 && !c->quiet)
     summary(c, status);
   if (status == STATUS_OK)
-    for (int s = c->fail_level; s <= (int)CORDON_ERROR; s++)
+    for (int s = (int)c->fail_level; s <= (int)CORDON_ERROR; s++)
       if (c->report.count[s] > 0)
         status = STATUS_NEGATIVE;
   check_report_clear(&c->report);

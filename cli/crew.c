@@ -384,7 +384,7 @@ static void member_turn(struct member *m, uint64_t now) {
                       m->status, &err, &u);
     m->state = MEMBER_CLOSING;
     m->due_ms = now + LINGER_MS;
-    /* fall through */
+    __attribute__((fallthrough));
   case MEMBER_CLOSING:
     cordon_sandbox_usage(m->sandbox, &u);
     if (u.goodbyes && now < m->due_ms)

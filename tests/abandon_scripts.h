@@ -185,7 +185,7 @@ static const char *const abandon_scripts[] = {
     "  pcall(require, 'bad') select('#', pcall(error))\n"
     "end\n",
     /* what ends by itself, in an error with an object to describe */
-    "coroutine.spawn(function() error(errors.new(('m'):rep(300))) end)\n"
-    "channel.new():receive()\n"};
+    ("coroutine.spawn(function() error(errors.new(('m'):rep(300))) end)\n"
+     "channel.new():receive()\n")};
 
 #endif

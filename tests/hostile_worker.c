@@ -155,7 +155,7 @@ static void random_packet(struct packet *m, const char *url) {
   map.as.map.members = members;
   map.as.map.len = any(8);
   for (size_t i = 0; i < map.as.map.len; i++) {
-    members[i].key = (struct slice){"abcdefgh" + i, 1}; /* in order */
+    members[i].key = (struct slice){&"abcdefgh"[i], 1}; /* in order */
     if (any(50) == 0)
       members[i].key = words();
     members[i].value = (struct value){.type = VALUE_STRING};
