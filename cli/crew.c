@@ -8,12 +8,14 @@
 #include "cli/refusals.h"
 #include "cli/run_report.h"
 #include "cli/script_output.h"
+#include "cli/status_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -77,6 +79,10 @@ struct crew {
   struct crew_events events;
   struct watch *watch; /* NULL: without --watch */
   bool told_idle;
+  struct status_line status;
+  uint64_t messages; /* of runs that have ended */
+  uint64_t refused;
+  uint64_t restarts;
   uint64_t would_refuse;
   bool stopping;
   uint64_t stop_by_ms;
@@ -185,6 +191,7 @@ static int on_audit(void *ud, const cordon_audit_event *e) {
   if (e->decision->verdict == CORDON_ALLOW)
     return recorded ? 0 : -1;
   m->crew->would_refuse += e->passes != 0;
+  m->crew->refused += !e->passes;
   crew_event_denied(&m->crew->events, m->script->workload->name, e);
   if (!m->crew->setup->quiet)
     refusals_tell(m->refusals, m->script->workload->name, e, m->advice);
@@ -287,9 +294,10 @@ static void member_close(struct member *m) {
   m->sandbox = NULL;
 }
 
-static void say_restart(const struct member *m, uint64_t delay_ms) {
+static void say_restart(struct member *m, uint64_t delay_ms) {
   const cordon_workload *w = m->script->workload;
   char wait[32];
+  m->crew->restarts++;
   crew_event_restarting(&m->crew->events, w->name, delay_ms, m->failures);
   if (m->crew->setup->quiet)
     return;
@@ -380,6 +388,7 @@ static void member_turn(struct member *m, uint64_t now) {
       put_line(m, "", 0);
     m->status = member_report(m, rv, &err);
     cordon_sandbox_usage(m->sandbox, &u);
+    m->crew->messages += u.received + u.sent;
     crew_event_exited(&m->crew->events, m->script->workload->name, rv,
                       m->status, &err, &u);
     m->state = MEMBER_CLOSING;
@@ -654,8 +663,41 @@ static bool crew_lives(const struct crew *c) {
   return c->nretired > 0;
 }
 
+static void add_count(char text[STATUS_LINE_BYTES], uint64_t n, const char *one,
+                      const char *many) {
+  size_t len = strlen(text);
+  snprintf(text + len, STATUS_LINE_BYTES - len, "%s%" PRIu64 " %s",
+           len ? ", " : "", n, n == 1 ? one : many);
+}
+
+/* How things stand.  Until when to wait at most, -1: however long. */
+static int crew_show(struct crew *c, uint64_t now) {
+  char text[STATUS_LINE_BYTES] = "";
+  uint64_t running = 0, connections = 0, messages = c->messages;
+  cordon_usage u;
+  if (!c->status.on || script_output_waits(&c->events.output))
+    return -1;
+  for (size_t i = 0; i < c->n + c->nretired; i++) {
+    const struct member *m = i < c->n ? c->members[i] : c->retired[i - c->n];
+    if (!m->sandbox)
+      continue;
+    cordon_sandbox_usage(m->sandbox, &u);
+    connections += u.connections;
+    if (m->state != MEMBER_RUNNING)
+      continue;
+    running++;
+    messages += u.received + u.sent;
+  }
+  add_count(text, running, "running", "running");
+  add_count(text, connections, "connection", "connections");
+  add_count(text, messages, "message", "messages");
+  add_count(text, c->refused, "denied", "denied");
+  add_count(text, c->restarts, "restart", "restarts");
+  return status_line_show(&c->status, text, now);
+}
+
 /* Until the host, or one of us, has something to do. */
-static int crew_timeout(const struct crew *c) {
+static int crew_timeout(struct crew *c) {
   int timeout = cordon_host_timeout_ms(c->host), look;
   uint64_t now = now_ms(), due = UINT64_MAX;
   for (size_t i = 0; i < c->n; i++) {
@@ -671,6 +713,9 @@ static int crew_timeout(const struct crew *c) {
   if (c->stopping && c->stop_by_ms < due)
     due = c->stop_by_ms;
   look = watch_timeout_ms(c->watch, now);
+  if (look >= 0 && now + (uint64_t)look < due)
+    due = now + (uint64_t)look;
+  look = crew_show(c, now);
   if (look >= 0 && now + (uint64_t)look < due)
     due = now + (uint64_t)look;
   if (due == UINT64_MAX)
@@ -790,7 +835,9 @@ static int crew_whole(struct crew *c) {
   if (status != STATUS_OK)
     return status;
   say_mode(c, true);
+  status_line_init(&c->status, !c->setup->quiet && !c->setup->json);
   status = crew_loop(c);
+  status_line_deinit(&c->status);
   crew_drain(c);
   say_mode(c, false);
   if (status == STATUS_OK)

@@ -128,6 +128,8 @@ void crew_event_exited(struct crew_events *ev, const char *workload, int result,
   add_number(&t, "output_bytes", u->output_bytes);
   add_number(&t, "allowed", u->allowed);
   add_number(&t, "refused", u->refused);
+  add_number(&t, "received", u->received);
+  add_number(&t, "sent", u->sent);
   add(&t, "}");
   end(ev, &t);
 }

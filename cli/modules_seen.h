@@ -16,7 +16,7 @@ struct modules_seen {
     bool found;
     size_t len;
     uint64_t hash; /* of its text */
-  } *items;
+  } * items;
   size_t len, cap;
 };
 

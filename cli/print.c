@@ -15,6 +15,23 @@
 #include <string.h>
 #include <unistd.h>
 
+/* ---------------------------------------------------------------- below --- */
+
+static struct {
+  void (*hide)(void *ud);
+  void *ud;
+} below;
+
+void print_below(void (*hide)(void *ud), void *ud) {
+  below.hide = hide;
+  below.ud = ud;
+}
+
+void print_hide_below(void) {
+  if (below.hide)
+    below.hide(below.ud);
+}
+
 /* -------------------------------------------------------------- buffers --- */
 
 void out_init(struct out *o, int fd) {
@@ -25,6 +42,8 @@ void out_init(struct out *o, int fd) {
 
 /* Writes everything, however slow the other side is. */
 static void write_all(struct out *o, const char *data, size_t len) {
+  if (o->fd == STDERR_FILENO && len > 0)
+    print_hide_below();
   while (len > 0 && o->error == 0) {
     ssize_t n = write(o->fd, data, len);
     if (n >= 0) {

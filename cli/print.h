@@ -38,6 +38,12 @@ void out_one_line(struct out *o, const char *data, size_t len);
 void out_source_line(struct out *o, const char *text, size_t len, uint32_t line,
                      uint32_t column);
 
+/* What stands below everything else on a terminal: |hide| is called before
+ * anything is written to standard error.  NULL: nothing does. */
+void print_below(void (*hide)(void *ud), void *ud);
+/* For those who write to a terminal otherwise. */
+void print_hide_below(void);
+
 /* out_visible as a cordon_write_fn, which sees whole characters only. */
 void out_write_visible(void *ud, const char *data, size_t len);
 

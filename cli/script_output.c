@@ -42,6 +42,8 @@ static bool ready(const struct script_output *o, int timeout_ms) {
 static size_t write_ready(struct script_output *o, const char *data,
                           size_t len) {
   size_t done = 0;
+  if (o->visible && len > 0)
+    print_hide_below();
   while (done < len && o->error == 0 && ready(o, 0)) {
     size_t n = len - done;
     ssize_t rv;

@@ -83,6 +83,8 @@ struct services {
   uint64_t minute_started_ns; /* of the window that is being counted */
   uint64_t minute_connects;
   uint64_t opened; /* connections so far */
+  uint64_t received; /* messages of all of them */
+  uint64_t sent;
   /* In a worker: asks the process that may do it for a connection.  NULL: it is
    * this one.  |d|->done is called from the loop.  0 or ERR_NOMEM */
   int (*dial)(struct services *sv, struct slice url,

@@ -124,6 +124,7 @@ static bool pull_message(lua_State *L, void *ud, bool words) {
   if (!got)
     return false;
   push_data(L, opcode, data, words);
+  c->sv->received++;
   gate_enter();
   connection_took(c->conn, data);
   gate_leave();
@@ -162,6 +163,7 @@ void client_on_message(void *ud, struct message *m) {
     message_free(m);
     return;
   }
+  c->sv->received++;
   channel_host_put(c->ch, it);
   if (!c->close_called && !c->paused && channel_host_room(c->ch) == 0) {
     c->paused = true;

@@ -112,6 +112,7 @@ static int send_frame(lua_State *L, struct client *c, uint8_t opcode,
   gate_leave();
   if (rv != 0)
     return fail_closed(L);
+  c->sv->sent += opcode == WS_TEXT || opcode == WS_BINARY;
   return task_wait(L, &op->wait, (lua_KContext)op, sent);
 }
 

@@ -751,6 +751,8 @@ void remote_usage(const struct remote *r, cordon_usage *ret) {
   ret->memory_bytes = r->usage.memory_bytes;
   ret->memory_peak_bytes = r->usage.memory_peak_bytes;
   ret->cpu_ns = r->usage.cpu_ns;
+  ret->received = r->usage.received;
+  ret->sent = r->usage.sent;
   ret->wall_ns = r->started_ns == 0         ? 0
                  : r->phase == REMOTE_ENDED ? r->ended_ns - r->started_ns
                                             : clock_mono_ns() - r->started_ns;

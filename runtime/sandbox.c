@@ -597,7 +597,9 @@ static void state_usage(const struct state *st, cordon_usage *ret) {
 void sandbox_usage(const struct cordon_sandbox *sb, cordon_usage *ret) {
   *ret = (cordon_usage){.allowed = sb->services.guard.allowed,
                         .refused = sb->services.guard.refused,
-                        .connections = sb->services.nclients};
+                        .connections = sb->services.nclients,
+                        .received = sb->services.received,
+                        .sent = sb->services.sent};
   if (sb->remote)
     remote_usage(sb->remote, ret);
   else

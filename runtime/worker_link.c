@@ -90,20 +90,23 @@ void worker_link_tell(struct worker_link *k, const struct packet *m) {
 struct msg_usage worker_link_used(const struct worker_link *k) {
   return (struct msg_usage){.memory_bytes = account_used(&k->st->account),
                             .memory_peak_bytes = k->st->account.peak,
-                            .cpu_ns = state_cpu_used_ns(k->st)};
+                            .cpu_ns = state_cpu_used_ns(k->st),
+                            .received = k->services.received,
+                            .sent = k->services.sent};
 }
 
-void worker_link_usage(struct worker_link *k, bool now) {
+int worker_link_usage(struct worker_link *k) {
   struct packet m = {.kind = MSG_USAGE};
   uint64_t at = clock_mono_ns();
-  if (!now && at - k->told_ns < USAGE_EVERY_NS)
-    return;
+  if (at - k->told_ns < USAGE_EVERY_NS)
+    return (int)((USAGE_EVERY_NS - (at - k->told_ns)) / NS_PER_MS) + 1;
   m.as.usage = worker_link_used(k);
   if (memcmp(&m.as.usage, &k->told, sizeof k->told) == 0)
-    return;
+    return -1;
   k->told = m.as.usage;
   k->told_ns = at;
   worker_link_tell(k, &m);
+  return -1;
 }
 
 void worker_link_output(void *ud, const char *data, size_t len) {

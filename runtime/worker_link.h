@@ -62,8 +62,10 @@ int worker_link_watch(struct worker_link *k, struct loop *lp);
 void worker_link_tell(struct worker_link *k, const struct packet *m);
 /* Sends what the socket takes; |wait|: all of it. */
 void worker_link_flush(struct worker_link *k, bool wait);
-/* Tells how much was used, if that has changed, and not too often. */
-void worker_link_usage(struct worker_link *k, bool now);
+/* Tells how much was used, if that has changed, and not too often.  In how many
+ * milliseconds to ask again, even if nothing happens; -1: not before it does.
+ */
+int worker_link_usage(struct worker_link *k);
 
 /* Points into |m|. */
 struct refusal refusal_from(const struct msg_refusal *m);

@@ -183,9 +183,9 @@ static int run(struct script *s) {
   tell_result(s, MSG_LOADED, &e);
   worker_link_flush(&s->link, false);
   while (lives(s)) {
-    worker_link_usage(&s->link, false);
+    int wait_ms = worker_link_usage(&s->link);
     worker_link_flush(&s->link, false);
-    if (loop_dispatch(s->loop, s->ended ? 1000 : -1) != 0)
+    if (loop_dispatch(s->loop, wait_ms < 0 && s->ended ? 1000 : wait_ms) != 0)
       return 1;
   }
   worker_link_flush(&s->link, true);

@@ -28,7 +28,7 @@ static size_t samples(struct packet *out, struct arena *a) {
                             .message = SLICE("boom")};
   struct msg_refusal refusal = {SLICE("websocket.connect"), SLICE("ws://a/"),
                                 true, SLICE("app:no")};
-  struct msg_usage usage = {1, 2, 3};
+  struct msg_usage usage = {1, 2, 3, 4, 5};
   struct packet *m = out;
   ck_assert_int_eq(json_parse(&meta,
                               SLICE("{\"a\":[1,2.5,null,true,\"x\"],"

@@ -475,8 +475,15 @@ class Events(Manifest):
                   lifecycle="{security: {actor: {id: a}, groups: [net]}}"),
             Security.POLICY,
             a="local c = assert(require('websocket').connect("
-              "'ws://localhost:%s/x?t=secret'))\nc:close()" % port)
-        out, _ = self.run_it(0, "--format", "json")
+              "'ws://localhost:%s/x?t=secret'))\n"
+              "for i = 1, 3 do c:send 'x' end c:ping()\n"
+              "for i = 1, 2 do c:receive():receive() end c:close()" % port)
+        for isolation in ("process", "inprocess"):
+            out, _ = self.run_it(0, "--format", "json",
+                                 "--isolation", isolation)
+            usage = self.events(out)[-1]["usage"]
+            self.assertEqual(usage["sent"], 3)
+            self.assertIn(usage["received"], (2, 3, 4))  # with the pong
         found = self.events(out)
         opened = [e for e in found if e["event"] == "opened"]
         closed = [e for e in found if e["event"] == "closed"]

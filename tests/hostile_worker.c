@@ -249,7 +249,7 @@ static void random_packet(struct packet *m, const char *url) {
   case MSG_SCOPE:
     break;
   case MSG_USAGE:
-    m->as.usage = (struct msg_usage){any(9), any(9), any(9)};
+    m->as.usage = (struct msg_usage){any(9), any(9), any(9), any(9), any(9)};
     break;
   default:
     m->as.text = words();
@@ -576,7 +576,8 @@ static int boast(void) {
   struct packet m = {.kind = MSG_RESULT};
   loaded();
   m.as.result.usage =
-      (struct msg_usage){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+      (struct msg_usage){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX, UINT64_MAX,
+                         UINT64_MAX};
   put(&m);
   flush(false);
   return 0;

@@ -1431,6 +1431,9 @@ typedef struct cordon_usage {
   int goodbyes; /* 1: the script has ended, and connections of it, or of others
                    in its host that have ended, still close in good order: what
                    cordon_sandbox_run waits for with |linger_ms| */
+  uint64_t received; /* messages of its connections so far; of a worker, as it
+                        told last */
+  uint64_t sent;
 } cordon_usage;
 
 /* Fills |*ret_usage|; cannot fail.  Passes the size the host was compiled with,

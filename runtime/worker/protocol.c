@@ -307,6 +307,8 @@ static void usage(struct codec *c, struct msg_usage *u) {
   u64(c, &u->memory_bytes);
   u64(c, &u->memory_peak_bytes);
   u64(c, &u->cpu_ns);
+  u64(c, &u->received);
+  u64(c, &u->sent);
 }
 
 /* ------------------------------------------------------------ messages --- */

@@ -22,7 +22,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 3
+#define PROTOCOL_VERSION 4
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -261,6 +261,8 @@ struct msg_usage {
   uint64_t memory_bytes;
   uint64_t memory_peak_bytes;
   uint64_t cpu_ns;
+  uint64_t received; /* messages */
+  uint64_t sent;
 };
 
 /* To a call of the script. */
