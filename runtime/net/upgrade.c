@@ -247,10 +247,9 @@ static int on_header(struct upgrade *u, struct slice name, struct slice value,
     if (!slice_eq_nocase(value, SLICE("websocket")))
       return broken(e, "does not upgrade to websocket");
   } else if (slice_eq_nocase(name, SLICE("Connection"))) {
-    if ((rv = once(&u->connection, e, "has two Connection headers")) != 0)
-      return rv;
-    if (!list_has(value, SLICE("Upgrade")))
-      return broken(e, "has a Connection header without Upgrade");
+    /* several of them are one list (RFC 9110, section 5.3) */
+    u->connection = true;
+    u->connection_upgrade |= list_has(value, SLICE("Upgrade"));
   } else if (slice_eq_nocase(name, SLICE("Sec-WebSocket-Accept"))) {
     if ((rv = once(&u->accepted, e, "has two Sec-WebSocket-Accept headers")) !=
         0)
@@ -287,6 +286,8 @@ static int on_end(const struct upgrade *u, struct err *e) {
     return broken(e, "lacks the Upgrade header");
   if (!u->connection)
     return broken(e, "lacks the Connection header");
+  if (!u->connection_upgrade)
+    return broken(e, "has a Connection header without Upgrade");
   if (!u->accepted)
     return broken(e, "lacks the Sec-WebSocket-Accept header");
   return 0;

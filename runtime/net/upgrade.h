@@ -60,6 +60,7 @@ struct upgrade {
   /* which lines were seen */
   bool upgrade;
   bool connection;
+  bool connection_upgrade; /* one of them names it */
   bool accepted;
   bool extensions;
 };
