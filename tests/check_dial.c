@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "tests/client.h"
+#include "tests/names.h"
 
 #define IN_(bytes)                                                             \
   { bytes, sizeof(bytes) - 1 }
@@ -142,20 +143,13 @@ END_TEST
 
 /* localhost is 127.0.0.1 and ::1: who listens on the second only is found. */
 START_TEST(the_other_family) {
-  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-  socklen_t len = sizeof in6;
   struct peer p;
   struct client k;
   peer_start(&p, peer_echo);
-  close(p.listener);
-  in6.sin6_addr = in6addr_loopback;
-  p.listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (p.listener < 0 ||
-      bind(p.listener, (struct sockaddr *)&in6, sizeof in6) != 0)
-    return; /* a machine without IPv6 */
-  ck_assert_int_eq(listen(p.listener, 8), 0);
-  getsockname(p.listener, (struct sockaddr *)&in6, &len);
-  p.port = ntohs(in6.sin6_port);
+  if (!peer_listen6(&p, 0)) {
+    close(p.listener);
+    return;
+  }
   peer_go(&p);
   client_init(&k, "ws://localhost:%u/", p.port);
   ck_assert_int_eq(client_start(&k), 0);
@@ -189,6 +183,128 @@ START_TEST(dial_timeout) {
 }
 END_TEST
 
+/* A listener whose queue is full: the kernel drops what would begin a
+ * connection, as a firewall does. */
+struct hole {
+  int listener;
+  int fds[16];
+  size_t n;
+  uint16_t port;
+};
+
+static bool hole_is_deep(struct hole *h, const struct sockaddr_in *in) {
+  struct pollfd p = {.events = POLLOUT};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  p.fd = h->fds[h->n++] = fd;
+  if (connect(fd, (const struct sockaddr *)in, sizeof *in) == 0)
+    return false;
+  ck_assert_int_eq(errno, EINPROGRESS);
+  return poll(&p, 1, 100) == 0;
+}
+
+static void hole_start(struct hole *h) {
+  struct sockaddr_in in = {.sin_family = AF_INET,
+                           .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t len = sizeof in;
+  memset(h, 0, sizeof *h);
+  h->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_eq(bind(h->listener, (struct sockaddr *)&in, sizeof in), 0);
+  ck_assert_int_eq(listen(h->listener, 0), 0);
+  ck_assert_int_eq(getsockname(h->listener, (struct sockaddr *)&in, &len), 0);
+  h->port = ntohs(in.sin_port);
+  while (!hole_is_deep(h, &in))
+    ck_assert_uint_lt(h->n, sizeof h->fds / sizeof *h->fds);
+}
+
+static void hole_end(struct hole *h) {
+  while (h->n > 0)
+    close(h->fds[--h->n]);
+  close(h->listener);
+}
+
+/* The first address answers nothing at all: the second has not to wait for its
+ * end, which would be the dial timeout. */
+START_TEST(a_black_hole_first) {
+  struct hole h;
+  struct peer p;
+  struct client k;
+  hole_start(&h);
+  peer_start(&p, peer_echo);
+  if (peer_listen6(&p, h.port)) {
+    peer_go(&p);
+    client_init(&k, "ws://localhost:%u/", h.port);
+    k.o.opening.dial_timeout_ns = PATIENCE_S * NS_PER_S;
+    client_open(&k);
+    ck_assert_int_eq(k.judged, 2);
+    client_end(&k);
+    peer_end(&p);
+  } else {
+    close(p.listener);
+  }
+  client_init(&k, "ws://127.0.0.1:%u/", h.port);
+  k.o.opening.dial_timeout_ns = 30 * NS_PER_MS;
+  ck_assert_int_eq(client_start(&k), 0);
+  client_run(&k, NULL);
+  expect(k.log, "failed timeout 0 timed out while connecting");
+  ck_assert_int_eq(k.failure.code, ERR_TIMEOUT);
+  client_end(&k);
+  hole_end(&h);
+}
+END_TEST
+
+static void client_asks(struct client *k, const struct dns *d) {
+  char servers[64];
+  snprintf(servers, sizeof servers, "127.0.0.1:%u", d->port);
+  resolver_free(k->resolver);
+  ck_assert_int_eq(resolver_new(&k->resolver, k->loop, &k->lib.mem, servers),
+                   0);
+}
+
+/* Name servers that never answer, late, and for one family only. */
+START_TEST(slow_names) {
+  struct dns d;
+  struct peer p;
+  struct client k;
+  dns_start(&d);
+  client_init(&k, "ws://silent.test:1/");
+  client_asks(&k, &d);
+  k.o.opening.dial_timeout_ns = 500 * NS_PER_MS; /* each is asked for alone */
+  ck_assert_int_eq(client_start(&k), 0);
+  client_run(&k, NULL);
+  expect(k.log, "failed timeout 0 timed out while the name was resolved");
+  ck_assert_int_eq(k.failure.code, ERR_TIMEOUT);
+  ck_assert_int_eq(k.judged, 0);
+  client_end(&k);
+
+  /* c-ares waits 14 s for the other */
+  peer_start(&p, peer_echo);
+  peer_go(&p);
+  client_init(&k, "ws://mute6here.test:%u/", p.port);
+  client_asks(&k, &d);
+  k.o.opening.dial_timeout_ns = 10 * NS_PER_S;
+  client_open(&k);
+  ck_assert_int_eq(k.judged, 1);
+  client_end(&k);
+  peer_end(&p);
+
+  peer_start(&p, peer_echo);
+  peer_go(&p);
+  client_init(&k, "ws://heldhere.test:%u/", p.port);
+  client_asks(&k, &d);
+  ck_assert_int_eq(client_start(&k), 0);
+  while (d.nheld < 2)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1), 0);
+  expect(k.log, "");
+  d.release = true;
+  while (k.log_len == 0)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  expect(k.log, "open ");
+  client_end(&k);
+  peer_end(&p);
+  dns_end(&d);
+}
+END_TEST
+
 START_TEST(names) {
   static const char *const stage[] = {"resolve", "connect", "tls", "handshake",
                                       "timeout"};
@@ -210,6 +326,8 @@ int main(void) {
   tcase_add_test(tc, judged);
   tcase_add_test(tc, the_other_family);
   tcase_add_test(tc, dial_timeout);
+  tcase_add_test(tc, a_black_hole_first);
+  tcase_add_test(tc, slow_names);
   tcase_add_test(tc, names);
   suite_add_tcase(s, tc);
   return unit_run(s);

@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <math.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runtime/base/json.h"
 #include "runtime/worker/protocol.h"
@@ -450,6 +454,74 @@ START_TEST(wire_holds_descriptors_back) {
 }
 END_TEST
 
+/* One more descriptor under way, of a user who may have few.  0 or an errno */
+static int hoard(int to) {
+  union {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(sizeof(int))];
+  } control = {.room = {0}};
+  struct iovec part = {(char[]){'x'}, 1};
+  struct msghdr msg = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.room,
+                       .msg_controllen = sizeof control.room};
+  struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof(int)); /* of descriptor 0 */
+  return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+#define FEW_FDS 40
+
+/* unix(7), ETOOMANYREFS: what waits goes when others have taken theirs, and in
+ * its order.  Gives up privileges, and so needs a process of its own. */
+START_TEST(wire_and_too_many_references) {
+  struct __user_cap_header_struct head = {.version =
+                                              _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct none[2] = {{0}, {0}};
+  struct rlimit few;
+  struct packet open = {.kind = MSG_DIALED}, other = {.kind = MSG_CANCEL};
+  struct ends e;
+  int others[2], fd, rv, n = 0;
+  ck_assert_int_eq(syscall(SYS_capset, &head, none), 0);
+  ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &few), 0);
+  few.rlim_cur = FEW_FDS;
+  ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+  ends_init(&e, &mem_libc);
+  ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, others),
+                   0);
+  while ((rv = hoard(others[0])) == 0)
+    ck_assert_int_lt(n++, 4 * FEW_FDS);
+  ck_assert_int_eq(rv, ETOOMANYREFS);
+  ck_assert_int_eq(wire_put(&e.w[0], &other, -1), 0);
+  ck_assert_int_eq(wire_put(&e.w[0], &open, dup(0)), 0);
+  ck_assert_int_eq(wire_put(&e.w[0], &other, -1), 0);
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(wire_flush(&e.w[0]), ERR_LIMIT);
+  ck_assert_uint_eq(e.w[0].nsend, 1);
+  close(others[0]);
+  close(others[1]);
+  /* the kernel may drop them a moment later */
+  while ((rv = wire_flush(&e.w[0])) == ERR_LIMIT)
+    usleep(1000);
+  ck_assert_int_eq(rv, 0);
+  while (wire_receive(&e.w[1], 65536, true) == 0)
+    ;
+  fd = wire_take_fd(&e.w[1]);
+  ck_assert_int_ge(fd, 0);
+  close(fd);
+  for (int i = 0; i < 3; i++) {
+    enum packet_kind kind;
+    struct slice whole;
+    ck_assert_int_eq(wire_next(&e.w[1], &kind, &whole), 0);
+    ck_assert_int_eq(kind, i == 1 ? MSG_DIALED : MSG_CANCEL);
+    wire_drop(&e.w[1], whole);
+  }
+  ends_deinit(&e);
+}
+END_TEST
+
 /* Descriptors come in the order of their messages, whatever lies between. */
 START_TEST(wire_carries_descriptors) {
   struct packet open = {.kind = MSG_DIALED}, other = {.kind = MSG_CANCEL};
@@ -584,6 +656,7 @@ int main(void) {
   Suite *s = suite_create("protocol");
   TCase *messages = tcase_create("messages");
   TCase *wire = tcase_create("wire");
+  TCase *own = tcase_create("own");
   tcase_add_test(messages, every_message_reads_back);
   tcase_add_test(messages, fields_arrive);
   tcase_add_test(messages, broken_messages);
@@ -597,5 +670,8 @@ int main(void) {
   tcase_add_test(wire, wire_waits_for_the_reader);
   tcase_add_test(wire, wire_survives_refused_memory);
   suite_add_tcase(s, wire);
+  tcase_add_test(own, wire_and_too_many_references);
+  tcase_set_tags(own, UNIT_FORK);
+  suite_add_tcase(s, own);
   return unit_run(s);
 }

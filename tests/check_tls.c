@@ -85,6 +85,10 @@ static void tls_try(const struct identity *id, const char *ca_path,
   for (size_t i = 0; i < sizeof big; i++)
     big[i] = (uint8_t)(i * 7);
   peer_start(&p, peer_echo);
+  if (host[0] == '[' && !peer_listen6(&p, 0)) {
+    close(p.listener);
+    return;
+  }
   peer_tls(&p, id, max);
   peer_go(&p);
   client_init(&k, "wss://%s:%u/", host, p.port);
@@ -127,6 +131,8 @@ START_TEST(certificates) {
       "localhost", "DNS:localhost,IP:127.0.0.1", NULL, false, -DAY, DAY);
   struct identity stranger =
       identity_make("localhost", "DNS:localhost", &other, false, -DAY, DAY);
+  struct identity six =
+      identity_make("localhost", "IP:0:0::0:1", &ca, false, -DAY, DAY);
   char path[64], self_path[64];
   ca_write(path, &ca);
   ca_write(self_path, &self);
@@ -143,6 +149,10 @@ START_TEST(certificates) {
           "certificate is for a.example, *.b.example, 127.0.0.2, not for "
           "localhost");
   tls_try(&wrong, path, "127.0.0.1", 0, "127.0.0.2, not for 127.0.0.1");
+  tls_try(&six, path, "[::1]", 0, NULL);
+  tls_try(&six, path, "[::1]", TLS1_2_VERSION, NULL);
+  tls_try(&six, path, "localhost", 0, "not for localhost");
+  tls_try(&good, path, "[::1]", 0, "127.0.0.1, not for ::1");
   tls_try(&nameless, path, "localhost", 0,
           "no name (it has no subjectAltName), not for localhost");
   tls_try(&self, path, "localhost", 0, "certificate is self-signed");
@@ -163,6 +173,7 @@ START_TEST(certificates) {
   identity_free(&nameless);
   identity_free(&self);
   identity_free(&stranger);
+  identity_free(&six);
 }
 END_TEST
 

@@ -206,6 +206,27 @@ static inline void peer_listen(struct peer *p) {
   p->port = ntohs(in.sin_port);
 }
 
+/* The same on [::1]; false: a machine without IPv6, on which it listens as
+ * before. */
+static inline bool peer_listen6(struct peer *p, uint16_t port) {
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+                             .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+                             .sin6_port = htons(port)};
+  socklen_t len = sizeof in6;
+  int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&in6, sizeof in6) != 0) {
+    if (fd >= 0)
+      close(fd);
+    return false;
+  }
+  close(p->listener);
+  p->listener = fd;
+  ck_assert_int_eq(listen(fd, 8), 0);
+  ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in6, &len), 0);
+  p->port = ntohs(in6.sin6_port);
+  return true;
+}
+
 static inline void peer_start(struct peer *p, peer_fn *fn) {
   memset(p, 0, sizeof *p);
   p->fn = fn;

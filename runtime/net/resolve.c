@@ -1,6 +1,11 @@
 /* resolve.c - c-ares on the loop.  c-ares cannot cancel one question of many:
  * a query that is cancelled is detached, and freed when its answer comes or
- * the resolver ends. */
+ * the resolver ends.
+ *
+ * c-ares asks for A and AAAA together and says nothing before both are there,
+ * but there are name servers and firewalls that drop the one and answer the
+ * other.  Where it takes too long, each is asked for alone as well, and what
+ * has come by then will do (RFC 8305, section 3). */
 #include "runtime/net/resolve.h"
 
 #include <ares.h>
@@ -19,6 +24,8 @@
 #define RESOLVE_NAME_MAX 253
 #define RESOLVE_TIMEOUT_MS 2000 /* of the first try; c-ares doubles it */
 #define RESOLVE_TRIES 3
+#define RESOLVE_APART_NS (300 * NS_PER_MS)
+#define RESOLVE_DELAY_NS (50 * NS_PER_MS) /* RFC 8305, section 8 */
 
 struct resolver {
   struct mem mem;
@@ -36,9 +43,13 @@ struct resolve_query {
   struct list node;
   struct resolver *resolver;
   struct deferred answer; /* fn is never called from inside resolve_start */
-  resolve_fn *fn;         /* NULL: cancelled */
+  struct timer timer;
+  resolve_fn *fn; /* NULL: cancelled, or called */
   void *ud;
-  bool asking; /* c-ares still holds it */
+  unsigned asking; /* answers that c-ares still owes */
+  bool ready;      /* |answer| is on its way */
+  bool answering;  /* |fn| is being called */
+  char name[RESOLVE_NAME_MAX + 1];
   int code;
   const char *why;
   size_t naddresses;
@@ -150,6 +161,7 @@ int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
 
 static void query_free(struct resolve_query *q) {
   list_remove(&q->node);
+  timer_stop(&q->timer);
   deferred_cancel(&q->answer);
   mem_free(&q->resolver->mem, q, sizeof *q);
 }
@@ -172,14 +184,27 @@ void resolver_free(struct resolver *r) {
   mem_free(&r->mem, r, sizeof *r);
 }
 
+/* Nothing else is waited for. */
+static void query_ready(struct resolve_query *q) {
+  q->ready = true;
+  timer_stop(&q->timer);
+  deferred_schedule(q->resolver->loop, &q->answer);
+}
+
 static void query_answer(struct deferred *d, void *ud) {
   struct resolve_query *q = ud;
   struct mem mem = q->resolver->mem;
+  resolve_fn *fn = q->fn;
   (void)d;
   list_remove(&q->node); /* |fn| may free the resolver, but not this */
-  if (q->fn)
-    q->fn(q->ud, q->code, q->why, q->addresses, q->naddresses);
-  mem_free(&mem, q, sizeof *q);
+  q->fn = NULL;
+  q->answering = true;
+  fn(q->ud, q->code, q->why, q->addresses, q->naddresses);
+  q->answering = false;
+  if (q->asking > 0) /* so the resolver is still there */
+    list_add_tail(&q->resolver->queries, &q->node);
+  else
+    mem_free(&mem, q, sizeof *q);
 }
 
 static bool query_has(const struct resolve_query *q, const struct ip *ip) {
@@ -247,24 +272,83 @@ static void query_fail(struct resolve_query *q, int status) {
   }
 }
 
+/* One of the answers has come.  True where anybody still waits for it. */
+static bool query_wants(struct resolve_query *q) {
+  q->asking--;
+  if (q->resolver->ending)
+    return false; /* resolver_free frees what is left */
+  if (q->fn)
+    return !q->ready;
+  if (q->asking == 0 && !q->answering)
+    query_free(q);
+  return false;
+}
+
+static size_t query_take(struct resolve_query *q, struct ares_addrinfo *res) {
+  for (struct ares_addrinfo_node *n = res->nodes; n; n = n->ai_next)
+    query_add(q, n->ai_addr);
+  return q->naddresses;
+}
+
+/* Of both families: nothing better will come. */
 static void on_answer(void *ud, int status, int timeouts,
                       struct ares_addrinfo *res) {
   struct resolve_query *q = ud;
   (void)timeouts;
-  q->asking = false;
-  if (status == ARES_SUCCESS && res) {
-    for (struct ares_addrinfo_node *n = res->nodes; n; n = n->ai_next)
-      query_add(q, n->ai_addr);
-    if (q->naddresses == 0)
-      query_fail(q, ARES_ENODATA);
-  } else {
-    query_fail(q, status);
+  if (query_wants(q)) {
+    if (status == ARES_SUCCESS && res) {
+      q->naddresses = 0; /* those are sorted (RFC 6724) */
+      if (query_take(q, res) == 0)
+        query_fail(q, ARES_ENODATA);
+    } else if (q->naddresses == 0) {
+      query_fail(q, status);
+    }
+    query_ready(q);
   }
   if (res)
     ares_freeaddrinfo(res);
-  /* While ending, resolver_free frees what is left: no allocation, no call. */
-  if (!q->resolver->ending)
-    deferred_schedule(q->resolver->loop, &q->answer);
+}
+
+/* Of one family: the other has a moment more. */
+static void on_part(void *ud, int status, int timeouts,
+                    struct ares_addrinfo *res) {
+  struct resolve_query *q = ud;
+  bool first = q->naddresses == 0;
+  (void)timeouts;
+  if (query_wants(q)) {
+    if (status == ARES_SUCCESS && res && query_take(q, res) > 0) {
+      if (!first || timer_start_after(&q->timer, RESOLVE_DELAY_NS) != 0)
+        query_ready(q);
+    } else if (first && status == ARES_ECONNREFUSED) {
+      /* No server is left that c-ares would ask.  Of four questions it notices
+       * only some, and waits 8 s for the others. */
+      query_fail(q, status);
+      query_ready(q);
+    }
+  }
+  if (res)
+    ares_freeaddrinfo(res);
+}
+
+static void ask(struct resolve_query *q, int family,
+                ares_addrinfo_callback callback) {
+  struct ares_addrinfo_hints hints = {.ai_family = family,
+                                      .ai_socktype = SOCK_STREAM,
+                                      .ai_flags = ARES_AI_NUMERICSERV};
+  q->asking++;
+  ares_getaddrinfo(q->resolver->channel, q->name, NULL, &hints, callback, q);
+}
+
+static void on_query_timer(struct timer *t, void *ud) {
+  struct resolve_query *q = ud;
+  (void)t;
+  if (q->naddresses > 0) {
+    query_ready(q);
+    return;
+  }
+  ask(q, AF_INET6, on_part);
+  ask(q, AF_INET, on_part);
+  resolve_arm(q->resolver);
 }
 
 bool resolve_is_localhost(struct slice name) {
@@ -278,10 +362,6 @@ bool resolve_is_localhost(struct slice name) {
 
 int resolve_start(struct resolve_query **ret, struct resolver *r,
                   struct slice name, resolve_fn *fn, void *ud) {
-  struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
-                                      .ai_socktype = SOCK_STREAM,
-                                      .ai_flags = ARES_AI_NUMERICSERV};
-  char text[RESOLVE_NAME_MAX + 1];
   struct resolve_query *q = mem_zalloc(&r->mem, sizeof *q);
   int rv;
   gate_check();
@@ -291,25 +371,26 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
   q->fn = fn;
   q->ud = ud;
   deferred_init(&q->answer, query_answer, q);
+  timer_init(&q->timer, r->loop, on_query_timer, q);
   list_add_tail(&r->queries, &q->node);
   *ret = q;
   if (resolve_is_localhost(name)) {
     q->addresses[0] = (struct ip){.family = 4, .bytes = {127, 0, 0, 1}};
     q->addresses[1] = (struct ip){.family = 6, .bytes = {[15] = 1}};
     q->naddresses = 2;
-    deferred_schedule(r->loop, &q->answer);
+    query_ready(q);
   } else if (name.len == 0 || name.len > RESOLVE_NAME_MAX ||
              memchr(name.p, '\0', name.len)) {
     query_fail(q, ARES_EBADNAME);
-    deferred_schedule(r->loop, &q->answer);
+    query_ready(q);
   } else if (!r->channel_open && (rv = open_channel(r, NULL)) != ARES_SUCCESS) {
     query_fail(q, rv);
-    deferred_schedule(r->loop, &q->answer);
+    query_ready(q);
   } else {
-    memcpy(text, name.p, name.len);
-    text[name.len] = '\0';
-    q->asking = true;
-    ares_getaddrinfo(r->channel, text, NULL, &hints, on_answer, q);
+    memcpy(q->name, name.p, name.len);
+    /* Without a timer c-ares' own patience is all there is. */
+    (void)timer_start_after(&q->timer, RESOLVE_APART_NS);
+    ask(q, AF_UNSPEC, on_answer);
     resolve_arm(r);
   }
   return 0;
@@ -320,6 +401,8 @@ void resolve_cancel(struct resolve_query *q) {
   if (!q)
     return;
   q->fn = NULL;
-  if (!q->asking)
+  timer_stop(&q->timer);
+  deferred_cancel(&q->answer);
+  if (q->asking == 0)
     query_free(q);
 }

@@ -27,7 +27,8 @@ void resolver_free(struct resolver *r); /* queries are cancelled, uncalled */
 bool resolve_is_localhost(struct slice name);
 
 /* Asks for A and AAAA (hosts file included), for |name| exactly as it is: no
- * search list, no HOSTALIASES.  "localhost" and names below it
+ * search list, no HOSTALIASES.  Where one of them is not answered in 350 ms,
+ * the other alone is the answer.  "localhost" and names below it
  * are answered with 127.0.0.1 and ::1 without asking anyone (RFC 6761).  |fn|
  * is called later from the loop, never from inside.  0 or ERR_NOMEM */
 int resolve_start(struct resolve_query **ret, struct resolver *r,
