@@ -16,6 +16,7 @@ runtime/vm/    runtime/base/ runtime/net/loop.h runtime/vm/                     
 modules/       runtime/base/ runtime/net/ policy/ runtime/vm/ modules/            | lua lauxlib lualib
 runtime/worker/confine  runtime/base/ runtime/worker/                         | -
 runtime/worker/filter   runtime/base/ runtime/worker/                         | seccomp
+runtime/worker/namespaces runtime/base/ runtime/worker/                       | -
 runtime/worker/spawn    runtime/base/ runtime/worker/                         | -
 runtime/worker/template runtime/base/ runtime/worker/                         | -
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib

@@ -233,7 +233,6 @@ static const struct fault {
     {"no-landlock", 444, 0, ENOSYS},
     {"fail-seccomp", SYS_seccomp, 0, EFAULT},
     {"fail-getppid", SYS_getppid, 0, 1},
-    {"no-namespaces", SYS_unshare, 0, EPERM},
 };
 
 static void warm(void) {

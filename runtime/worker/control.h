@@ -9,7 +9,7 @@
 #include "runtime/worker/confine.h"
 
 /* Changes whenever a struct below does. */
-#define CONTROL_VERSION PACKAGE_VERSION "/1"
+#define CONTROL_VERSION PACKAGE_VERSION "/2"
 
 /* Descriptors.  0 to 2 are plugged everywhere, 3 in the template. */
 enum {
@@ -32,14 +32,22 @@ enum {
 #define CONTROL_SANITIZED 0
 #endif
 
+/* For what runs on a stack that AddressSanitizer knows nothing of. */
+#if CONTROL_SANITIZED
+#define FOREIGN_STACK __attribute__((no_sanitize("address", "undefined")))
+#else
+#define FOREIGN_STACK
+#endif
+
 enum control_op {
   /* requests */
-  CONTROL_SPAWN = 1, /* with the worker's socket */
-  CONTROL_PROBE,     /* the same; go through all steps, run nothing */
+  CONTROL_NAMESPACES = 1, /* the first one, once; with the namespaces that were
+                             made for it, in the order of their bits */
+  CONTROL_SPAWN,          /* with the worker's socket */
+  CONTROL_PROBE,          /* the same; go through all steps, run nothing */
   CONTROL_KILL,
   /* replies */
-  CONTROL_HELLO,   /* from the template; with its pidfd, and that of the process
-                      it was forked from if there is one */
+  CONTROL_HELLO,   /* from the template; with its pidfd */
   CONTROL_STARTED, /* from the template; with the worker's pidfd */
   CONTROL_READY,   /* from the worker, before or after CONTROL_STARTED */
   CONTROL_FAILED,  /* from the worker, or the template that could not fork */
@@ -56,6 +64,10 @@ struct control_request {
   uint64_t id; /* the parent's; comes back in the replies */
   uint64_t memory_bytes;
   uint32_t nofile;
+  /* NAMESPACES: WORKER_NS_ bits of those it is in and those that come with
+   * this, and why others are missing, or 0. */
+  uint32_t namespaces;
+  int32_t sys_errno;
   uint32_t zero;
 };
 

@@ -18,6 +18,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/worker/control.h"
+#include "runtime/worker/namespaces.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -66,11 +67,11 @@ struct worker_pool {
   int epfd;        /* the one that callers see; holds |control| */
   int control;     /* -1: no template */
   int template_fd; /* pidfd, once it has said hello; else -1 */
-  int first_fd;    /* and that of the process it was forked from */
   uint32_t epoch;  /* of the template: 1, 2, 3 ... */
   unsigned namespaces;
   int namespaces_errno;
   bool other_version;
+  bool greeted; /* this template has started */
   struct slot *slots;
   size_t nslots, cap;
   size_t nqueued, nasked; /* workers in these states */
@@ -85,18 +86,15 @@ struct launch {
   char *const *argv;
   char *const *envp;
   int control;
+  int ours; /* its other end */
   int host; /* pidfd of this process, or -1 */
   char *stack;
   volatile int error;
+  volatile bool told; /* the helper has what it waits for first */
+  struct control_request namespaces;
 };
 
 #define LAUNCH_STACK_BYTES 65536
-
-#if CONTROL_SANITIZED
-#define FOREIGN_STACK __attribute__((no_sanitize("address", "undefined")))
-#else
-#define FOREIGN_STACK
-#endif
 
 /* In a process of its own that shares our memory; we stand still meanwhile. */
 FOREIGN_STACK static int launch_helper(void *ud) {
@@ -105,6 +103,8 @@ FOREIGN_STACK static int launch_helper(void *ud) {
   int control = fcntl(l->control, F_DUPFD, CONTROL_FIRST_UNUSED);
   int host = l->host < 0 ? -1 : fcntl(l->host, F_DUPFD, CONTROL_FIRST_UNUSED);
   close(CONTROL_HOST_FD);
+  if (l->namespaces.namespaces & WORKER_NS_USER)
+    namespaces_keep_capabilities();
   if (control < 0 || dup2(control, CONTROL_FD) < 0 ||
       (host >= 0 && dup2(host, CONTROL_HOST_FD) < 0))
     l->error = errno;
@@ -116,12 +116,62 @@ FOREIGN_STACK static int launch_helper(void *ud) {
   return 127;
 }
 
-/* The same once more: when this one ends, the helper is nobody's child. */
+/* False: the helper does not know yet what was made for it. */
+FOREIGN_STACK static bool tell_namespaces(const struct launch *l,
+                                          const int fds[NAMESPACES_HANDED]) {
+  struct iovec iov = {(void *)&l->namespaces, sizeof l->namespaces};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(NAMESPACES_HANDED * sizeof(int))];
+  } control;
+  struct msghdr msg;
+  struct cmsghdr *c;
+  unsigned n = 0;
+  memset(&msg, 0, sizeof msg);
+  memset(&control, 0, sizeof control);
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = &control;
+  msg.msg_controllen = sizeof control;
+  c = CMSG_FIRSTHDR(&msg);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  for (unsigned i = 0; i < NAMESPACES_HANDED; i++)
+    if (fds[i] >= 0)
+      memcpy(CMSG_DATA(c) + n++ * sizeof(int), &fds[i], sizeof(int));
+  c->cmsg_len = CMSG_LEN(n * sizeof(int));
+  msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+  if (n == 0) {
+    msg.msg_control = NULL;
+    msg.msg_controllen = 0;
+  }
+  return sendmsg(l->ours, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+         (ssize_t)sizeof l->namespaces;
+}
+
+/* The same once more: when this one ends, the helper is nobody's child.  As
+ * soon as that is another program, both go on: it starts, and this one makes
+ * the namespaces that take as long. */
 FOREIGN_STACK static int launch_orphan(void *ud) {
   struct launch *l = ud;
-  if (clone(launch_helper, l->stack + LAUNCH_STACK_BYTES,
-            CLONE_VM | CLONE_VFORK, l) < 0)
-    l->error = errno;
+  char *stack = l->stack + LAUNCH_STACK_BYTES;
+  unsigned given;
+  int fds[NAMESPACES_HANDED];
+  l->namespaces.namespaces |= WORKER_NS_PID;
+  if (clone(launch_helper, stack, CLONE_VM | CLONE_VFORK | CLONE_NEWPID, l) <
+      0) {
+    l->namespaces.sys_errno = errno;
+    l->namespaces.namespaces &= ~(unsigned)WORKER_NS_PID;
+    if (clone(launch_helper, stack, CLONE_VM | CLONE_VFORK, l) < 0)
+      l->error = errno;
+  }
+  if (l->error == 0) {
+    given = namespaces_make(fds);
+    l->namespaces.namespaces |= given;
+    l->told = tell_namespaces(l, fds);
+    if (!l->told)
+      l->namespaces.namespaces &= ~given;
+  }
   syscall(SYS_exit, 0);
   return 0;
 }
@@ -131,6 +181,7 @@ FOREIGN_STACK static int launch_orphan(void *ud) {
  * Until the helper resets them no signal is delivered: a handler of the host
  * would run in a copy of its process. */
 static int launch(struct launch *l) {
+  static const int none[NAMESPACES_HANDED] = {-1, -1, -1};
   char *stacks =
       mmap(NULL, (size_t)2 * LAUNCH_STACK_BYTES, PROT_READ | PROT_WRITE,
            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -140,10 +191,18 @@ static int launch(struct launch *l) {
     return errno;
   l->stack = stacks;
   l->error = 0;
+  l->namespaces.op = CONTROL_NAMESPACES;
+  l->namespaces.namespaces = WORKER_NS_USER;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
   pid = clone(launch_orphan, stacks + (size_t)2 * LAUNCH_STACK_BYTES,
-              CLONE_VM | CLONE_VFORK, l);
+              CLONE_VM | CLONE_VFORK | CLONE_NEWUSER, l);
+  if (pid < 0) { /* not for us */
+    l->namespaces.sys_errno = errno;
+    l->namespaces.namespaces = 0;
+    pid = clone(launch_orphan, stacks + (size_t)2 * LAUNCH_STACK_BYTES,
+                CLONE_VM | CLONE_VFORK, l);
+  }
   if (pid < 0)
     l->error = errno;
   else
@@ -151,6 +210,8 @@ static int launch(struct launch *l) {
       continue;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   munmap(stacks, (size_t)2 * LAUNCH_STACK_BYTES);
+  if (l->error == 0 && !l->told && !tell_namespaces(l, none))
+    l->error = EPIPE;
   return l->error;
 }
 
@@ -198,6 +259,7 @@ int worker_pool_start(struct worker_pool *p, struct err *e) {
   l.argv = argv;
   l.envp = envp;
   l.control = fds[1];
+  l.ours = fds[0];
   l.host = (int)syscall(SYS_pidfd_open, getpid(), 0u);
   error = launch(&l);
   NONE(l.host);
@@ -205,7 +267,7 @@ int worker_pool_start(struct worker_pool *p, struct err *e) {
     goto fail;
   close(fds[1]);
   p->control = fds[0];
-  p->other_version = false;
+  p->other_version = p->greeted = false;
   p->epoch++;
   return 0;
 fail:
@@ -238,7 +300,6 @@ static void stop_template(struct worker_pool *p) {
   if (p->template_fd >= 0)
     kill_by_pidfd(p->template_fd);
   p->template_fd = reap(p->template_fd, 0);
-  p->first_fd = reap(p->first_fd, 0);
 }
 
 /* ----------------------------------------------------------------- pool --- */
@@ -265,7 +326,7 @@ int worker_pool_new(struct worker_pool **ret, const struct mem *m,
   if (!p)
     return err_set(e, ERR_NOMEM);
   p->mem = *m;
-  p->control = p->template_fd = p->first_fd = -1;
+  p->control = p->template_fd = -1;
   snprintf(p->path, sizeof p->path, "%s", path);
   p->epfd = epoll_create1(EPOLL_CLOEXEC);
   if (p->epfd < 0) {
@@ -360,13 +421,14 @@ static int ask(struct worker *w) {
   q.cpu_s = w->limits.cpu_s;
   q.nofile = w->limits.nofile;
   rv = send_request(p, &q, w->their_fd);
-  /* A template that has just died is replaced when its end is read.  If the
-   * socket is full, or holds as many descriptors as the system allows, the
-   * replies to what it holds bring us back here. */
-  if (rv == EPIPE || rv == ECONNRESET ||
+  /* A template that has just died is replaced when its end is read, but not one
+   * that never started: the next would do the same.  If the socket is full, or
+   * holds as many descriptors as the system allows, the replies to what it
+   * holds bring us back here. */
+  if ((p->greeted && (rv == EPIPE || rv == ECONNRESET)) ||
       ((rv == EAGAIN || rv == ETOOMANYREFS) && p->nasked > 0))
     return 0;
-  if (rv != 0)
+  if (rv != 0 && rv != EPIPE && rv != ECONNRESET)
     return rv;
   set_state(w, STATE_ASKED);
   w->epoch = p->epoch;
@@ -529,25 +591,25 @@ static void tell_ready(struct worker *w) {
   w->fn(w->ud, w, WORKER_READY);
 }
 
-/* Takes what it needs of |fds|, and leaves -1 there. */
+/* Takes |*fd| if it needs it, and leaves -1 there. */
 static void on_reply(struct worker_pool *p, const struct control_reply *r,
-                     int fds[2], pid_t pid) {
+                     int *fd, pid_t pid) {
   struct worker *w = by_id(p, r->id);
   switch ((enum control_op)r->op) {
   case CONTROL_HELLO:
     p->other_version = r->step == CONTROL_STEP_VERSION;
+    p->greeted = !p->other_version;
     p->namespaces = r->namespaces;
     p->namespaces_errno = r->sys_errno;
-    if (p->template_fd < 0 && p->first_fd < 0) {
-      p->template_fd = fds[0];
-      p->first_fd = fds[1];
-      fds[0] = fds[1] = -1;
+    if (p->template_fd < 0) {
+      p->template_fd = *fd;
+      *fd = -1;
     }
     return;
   case CONTROL_STARTED:
     if (!w || w->killed) { /* nobody wants it any more */
-      if (fds[0] >= 0)
-        kill_by_pidfd(fds[0]);
+      if (*fd >= 0)
+        kill_by_pidfd(*fd);
       else
         kill_by_template(p, r->id);
     }
@@ -555,8 +617,8 @@ static void on_reply(struct worker_pool *p, const struct control_reply *r,
       return;
     w->started = true;
     if (w->pidfd < 0) {
-      w->pidfd = fds[0];
-      fds[0] = -1;
+      w->pidfd = *fd;
+      *fd = -1;
     }
     tell_ready(w);
     return;
@@ -584,6 +646,7 @@ static void on_reply(struct worker_pool *p, const struct control_reply *r,
     else if (w && w->state == STATE_ASKED)
       tell_died(w, "it died while it was set up");
     return;
+  case CONTROL_NAMESPACES:
   case CONTROL_SPAWN:
   case CONTROL_PROBE:
   case CONTROL_KILL:
@@ -597,10 +660,10 @@ static bool read_reply(struct worker_pool *p, bool *ret_dead) {
   struct iovec iov = {&r, sizeof r};
   union {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(2 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   } control;
   struct msghdr msg;
-  int fds[2] = {-1, -1};
+  int fd = -1;
   pid_t pid = 0;
   ssize_t n;
   memset(&msg, 0, sizeof msg);
@@ -616,8 +679,7 @@ static bool read_reply(struct worker_pool *p, bool *ret_dead) {
     if (c->cmsg_level != SOL_SOCKET)
       continue;
     if (c->cmsg_type == SCM_RIGHTS) {
-      size_t bytes = c->cmsg_len - CMSG_LEN(0);
-      memcpy(fds, CMSG_DATA(c), bytes < sizeof fds ? bytes : sizeof fds);
+      memcpy(&fd, CMSG_DATA(c), sizeof fd);
     } else if (c->cmsg_type == SCM_CREDENTIALS) {
       struct ucred cred;
       memcpy(&cred, CMSG_DATA(c), sizeof cred);
@@ -626,9 +688,8 @@ static bool read_reply(struct worker_pool *p, bool *ret_dead) {
   }
   *ret_dead = n != (ssize_t)sizeof r;
   if (!*ret_dead)
-    on_reply(p, &r, fds, pid);
-  NONE(fds[0]);
-  NONE(fds[1]);
+    on_reply(p, &r, &fd, pid);
+  NONE(fd);
   return !*ret_dead;
 }
 

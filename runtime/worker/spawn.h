@@ -60,10 +60,9 @@ int worker_pool_new(struct worker_pool **ret, const struct mem *m,
 void worker_pool_free(struct worker_pool *p);
 
 /* Starts the template, if it does not run: what worker_spawn does where it
- * must, done early.  Returns before the template is ready, which takes it 2 to
- * 3 ms, half of them for the namespaces (a worker then takes 0.3 ms): whoever
- * has something to do meanwhile, such as reading policies, calls this first. 0,
- * ERR_SYSTEM */
+ * must, done early.  It takes a millisecond, most of it for the namespaces, in
+ * which the helper program starts; the template is ready soon after that (a
+ * worker then takes 0.3 ms).  0, ERR_SYSTEM */
 int worker_pool_start(struct worker_pool *p, struct err *e);
 
 /* Readable when worker_pool_dispatch has something to do.  The same for the

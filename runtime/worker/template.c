@@ -6,12 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +19,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/worker/confine.h"
 #include "runtime/worker/control.h"
+#include "runtime/worker/namespaces.h"
 #include "runtime/worker/spawn.h"
 #include "runtime/worker/worker.h"
 
@@ -41,61 +40,17 @@ struct template {
   /* One reply at a time waits for room in the socket, and nothing is read until
    * it is sent: a parent that asks and does not listen gets no more. */
   struct control_reply reply;
-  int reply_fds[2];
-  unsigned reply_nfds;
+  int reply_fd; /* goes with it, or -1 */
   bool waiting;
   int host_fd; /* -1: the kernel has no pidfds */
 };
 
-/* ---------------------------------------------------------- namespaces --- */
-
-/* An empty read-only file system becomes the root. */
-static bool empty_root(void) {
-  return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-         mount("none", "/proc", "tmpfs",
-               MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               "size=4k,nr_inodes=2,mode=555") == 0 &&
-         chdir("/proc") == 0 && syscall(SYS_pivot_root, ".", ".") == 0 &&
-         umount2(".", MNT_DETACH) == 0 && chdir("/") == 0;
-}
-
-/* As many as the system lets us have; all workers share them, so that none pays
- * for them.  Those of processes begin with the next fork. */
-static unsigned enter_namespaces(int *ret_errno) {
-  static const struct {
-    unsigned bit;
-    int flag;
-  } all[] = {{WORKER_NS_USER, CLONE_NEWUSER},
-             {WORKER_NS_NET, CLONE_NEWNET},
-             {WORKER_NS_IPC, CLONE_NEWIPC},
-             {WORKER_NS_MNT, CLONE_NEWNS},
-             {WORKER_NS_PID, CLONE_NEWPID}};
-  unsigned have = 0;
-  int flags = 0;
-  *ret_errno = 0;
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    flags |= all[i].flag;
-  if (unshare(flags) == 0) {
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-      have |= all[i].bit;
-  } else {
-    *ret_errno = errno;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-      if (unshare(all[i].flag) == 0)
-        have |= all[i].bit;
-  }
-  if ((have & WORKER_NS_MNT) && !empty_root()) {
-    *ret_errno = errno;
-    have &= ~(unsigned)WORKER_NS_MNT;
-  }
-  return have;
-}
-
 /* -------------------------------------------------------------- replies --- */
 
-static void close_reply_fds(struct template *t) {
-  while (t->reply_nfds > 0)
-    close(t->reply_fds[--t->reply_nfds]);
+static void close_reply_fd(struct template *t) {
+  if (t->reply_fd >= 0)
+    close(t->reply_fd);
+  t->reply_fd = -1;
 }
 
 /* False: not now. */
@@ -103,23 +58,22 @@ static bool try_reply(struct template *t) {
   struct iovec iov = {&t->reply, sizeof t->reply};
   union {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof t->reply_fds)];
+    char bytes[CMSG_SPACE(sizeof t->reply_fd)];
   } control;
   struct msghdr msg;
   memset(&msg, 0, sizeof msg);
   msg.msg_iov = &iov;
   msg.msg_iovlen = 1;
-  if (t->reply_nfds > 0) {
-    size_t bytes = t->reply_nfds * sizeof *t->reply_fds;
+  if (t->reply_fd >= 0) {
     struct cmsghdr *c;
     memset(&control, 0, sizeof control);
     msg.msg_control = &control;
-    msg.msg_controllen = CMSG_SPACE(bytes);
+    msg.msg_controllen = sizeof control;
     c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(bytes);
-    memcpy(CMSG_DATA(c), t->reply_fds, bytes);
+    c->cmsg_len = CMSG_LEN(sizeof t->reply_fd);
+    memcpy(CMSG_DATA(c), &t->reply_fd, sizeof t->reply_fd);
   }
   while (sendmsg(CONTROL_FD, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
     if (errno == EINTR)
@@ -134,7 +88,7 @@ static bool try_reply(struct template *t) {
     }
     _exit(0); /* nobody is there any more */
   }
-  close_reply_fds(t);
+  close_reply_fd(t);
   t->waiting = false;
   return true;
 }
@@ -150,11 +104,6 @@ static struct control_reply *reply(struct template *t, enum control_op op,
 
 static int pidfd_of(pid_t pid) {
   return (int)syscall(SYS_pidfd_open, pid, 0u);
-}
-
-static void reply_add_fd(struct template *t, int fd) {
-  if (fd >= 0)
-    t->reply_fds[t->reply_nfds++] = fd;
 }
 
 /* -------------------------------------------------------------- workers --- */
@@ -244,7 +193,7 @@ static void spawn(struct template *t, const struct control_request *q, int fd) {
   t->children[t->nchildren++] = (struct child){pid, q->id};
   reply(t, CONTROL_STARTED, q->id);
   /* Nobody else waits for it: the number is its own until then. */
-  reply_add_fd(t, pidfd_of(pid));
+  t->reply_fd = pidfd_of(pid);
 }
 
 static void kill_child(const struct template *t, uint64_t id) {
@@ -303,6 +252,7 @@ static void receive(struct template *t) {
   case CONTROL_KILL:
     kill_child(t, q.id);
     break;
+  case CONTROL_NAMESPACES:
   case CONTROL_HELLO:
   case CONTROL_STARTED:
   case CONTROL_READY:
@@ -389,11 +339,48 @@ static uint64_t own_bytes(void) {
   return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Those we were born in, and those that were made meanwhile.  Where we are
+ * process 1, all others end with us. */
+static void take_namespaces(struct control_reply *hello) {
+  struct control_request q;
+  struct iovec iov = {&q, sizeof q};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(NAMESPACES_HANDED * sizeof(int))];
+  } control;
+  struct msghdr msg;
+  const struct cmsghdr *c;
+  int fds[NAMESPACES_HANDED], got[NAMESPACES_HANDED];
+  static const unsigned bits[NAMESPACES_HANDED] = {WORKER_NS_NET, WORKER_NS_IPC,
+                                                   WORKER_NS_MNT};
+  size_t ngot = 0, next = 0;
+  ssize_t n;
+  memset(&msg, 0, sizeof msg);
+  msg.msg_iov = &iov;
+  msg.msg_iovlen = 1;
+  msg.msg_control = &control;
+  msg.msg_controllen = sizeof control;
+  while ((n = recvmsg(CONTROL_FD, &msg, MSG_CMSG_CLOEXEC)) < 0 &&
+         errno == EINTR)
+    continue;
+  if (n != (ssize_t)sizeof q || q.op != CONTROL_NAMESPACES)
+    _exit(0); /* the host has ended */
+  c = CMSG_FIRSTHDR(&msg);
+  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+    ngot = (c->cmsg_len - CMSG_LEN(0)) / sizeof *got;
+    memcpy(got, CMSG_DATA(c), ngot * sizeof *got);
+  }
+  for (size_t i = 0; i < NAMESPACES_HANDED; i++)
+    fds[i] = (q.namespaces & bits[i]) && next < ngot ? got[next++] : -1;
+  hello->sys_errno = q.sys_errno;
+  hello->namespaces = q.namespaces & (WORKER_NS_USER | WORKER_NS_PID);
+  hello->namespaces |= namespaces_enter(fds, &hello->sys_errno);
+}
+
 int template_main(int argc, char **argv, const struct worker_body *body) {
   static struct template t;
   struct confine_options own;
   struct err e;
-  int first = -1;
   if (argc != 2 || fcntl(CONTROL_FD, F_GETFD) < 0) {
     static const char text[] =
         "cordon-worker: started by cordon and libcordon only\n";
@@ -403,6 +390,7 @@ int template_main(int argc, char **argv, const struct worker_body *body) {
   if (!plug_standard_fds())
     return 2;
   t.body = body;
+  t.reply_fd = -1;
   t.host_fd = fcntl(CONTROL_HOST_FD, F_GETFD) < 0 ? -1 : CONTROL_HOST_FD;
   if (strcmp(argv[1], CONTROL_VERSION) != 0) {
     reply(&t, CONTROL_HELLO, 0)->step = CONTROL_STEP_VERSION;
@@ -416,23 +404,13 @@ int template_main(int argc, char **argv, const struct worker_body *body) {
   if (confine_filter_new(&t.filter, &mem_libc, &e) != 0)
     t.filter = NULL;
   t.hello.op = CONTROL_HELLO;
-  t.hello.namespaces = enter_namespaces(&t.hello.sys_errno);
-  if (t.hello.namespaces & WORKER_NS_PID) {
-    pid_t pid;
-    first = pidfd_of(getpid());
-    pid = fork();
-    if (pid < 0)
-      _exit(2);
-    if (pid > 0)
-      _exit(0); /* the child is process 1 there; with it, all others end */
-  }
+  take_namespaces(&t.hello);
   memset(&own, 0, sizeof own);
   own.skip = ~(1u << CONFINE_CAPABILITIES | 1u << CONFINE_NO_NEW_PRIVS |
                1u << CONFINE_NOT_DUMPABLE);
   confine_self(&own, &e); /* what fails here fails in workers, and is told */
   t.reply = t.hello;
   t.waiting = true;
-  reply_add_fd(&t, pidfd_of(getpid()));
-  reply_add_fd(&t, first);
+  t.reply_fd = pidfd_of(getpid());
   serve(&t);
 }
