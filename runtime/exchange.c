@@ -45,6 +45,13 @@ static void schedule(struct exchange *x) {
   deferred_schedule(x->sb->host->loop, &x->run);
 }
 
+/* What the host does in its callbacks is not the script's to pay. */
+static struct till *host_begins(const struct exchange *x, uint64_t *ret_payer) {
+  struct till *till = loop_till(x->sb->host->loop);
+  *ret_payer = till_pass(till, NULL);
+  return till;
+}
+
 /* --------------------------------------------------- calls of the script ---
  */
 
@@ -86,8 +93,8 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
   list_init(&call->node);
   call->mem = *mem_of(x);
   arena_init(&call->arena, &call->mem, SIZE_MAX);
-  crowd = x->nheld >= CALLS_HELD_MAX ||
-          cost > CALLS_HELD_MAX_COST - x->held_cost;
+  crowd =
+      x->nheld >= CALLS_HELD_MAX || cost > CALLS_HELD_MAX_COST - x->held_cost;
   if (!crowd && value_copy(&call->args, args, &call->arena) != 0) {
     call_free(call);
     return ERR_NOMEM;
@@ -166,6 +173,8 @@ static void hand_out_call(struct exchange *x) {
   struct cordon_call *call =
       list_entry(x->queue.next, struct cordon_call, node);
   const struct exchange_end *end = &x->ends[call->function];
+  struct till *till;
+  uint64_t payer;
   if (call->crowd) {
     refuse_call(call);
     return;
@@ -173,7 +182,9 @@ static void hand_out_call(struct exchange *x) {
   list_remove(&call->node);
   list_add_tail(&x->calls, &call->node);
   call->in_callback = true;
+  till = host_begins(x, &payer);
   end->fn(end->ud, call);
+  till_give_back(till, payer);
   call->in_callback = false;
   if (call->answered)
     call_free(call);
@@ -291,9 +302,12 @@ static void hand_out_done(struct exchange *x) {
   cordon_value *value = o->value;
   struct err e = o->error;
   void *ud = o->ud;
+  uint64_t payer;
+  struct till *till = host_begins(x, &payer);
   o->value = NULL;
   outgoing_free(o); /* it may call again, at once */
   tell_done(done, ud, value, &e);
+  till_give_back(till, payer);
   cordon_value_free(value);
 }
 
@@ -421,12 +435,16 @@ void exchange_resume(struct cordon_channel *ch) {
 
 /* One event of |ch|; false: there is none. */
 static bool hand_out_value(struct exchange *x, struct cordon_channel *ch) {
+  struct till *till;
   struct sent *s;
+  uint64_t payer;
   int rv;
   if (ch->room_due) {
     ch->room_due = false;
+    till = host_begins(x, &payer);
     if (ch->room)
       ch->room(ch->ud, ch);
+    till_give_back(till, payer);
     return true;
   }
   if (ch->kind != OFFER_OUTLET || ch->paused || ch->shut)
@@ -435,12 +453,16 @@ static bool hand_out_value(struct exchange *x, struct cordon_channel *ch) {
     if (!ch->end_due)
       return false;
     ch->end_due = false;
+    till = host_begins(x, &payer);
     ch->receive(ch->ud, ch, NULL);
+    till_give_back(till, payer);
     return true;
   }
   s = list_entry(list_pop(&ch->values), struct sent, node);
   ch->used--;
+  till = host_begins(x, &payer);
   rv = ch->receive(ch->ud, ch, api_public_value(&s->value));
+  till_give_back(till, payer);
   sent_free(s);
   ch->paused = rv != CORDON_OK;
   if (!x->ended && !ch->shut)

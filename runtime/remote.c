@@ -18,6 +18,9 @@
 /* What a worker may do late before it is killed: it stops scripts by itself
  * within milliseconds, but on a busy machine it may have to wait its turn. */
 #define KILL_AFTER_NS (300 * NS_PER_MS)
+/* Output that comes later than that is not written: more than a process takes
+ * to begin, which is not the script's. */
+#define SPENT_AFTER_NS (5 * NS_PER_MS)
 /* What it costs us is told the worker when it is that much. */
 #define TELL_NS NS_PER_MS
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
@@ -110,7 +113,7 @@ static uint64_t cpu_of(int pidfd) {
 /* What the process and we have used for the script. */
 static uint64_t cpu_used(const struct remote *r) {
   return cpu_of(r->worker && !r->gone ? worker_pidfd(r->worker) : -1) +
-         r->charged_ns;
+         r->payer.cpu_ns;
 }
 
 void remote_take_usage(struct remote *r, const struct msg_usage *u) {
@@ -122,7 +125,7 @@ void remote_take_usage(struct remote *r, const struct msg_usage *u) {
   if (r->usage.memory_peak_bytes > most)
     r->usage.memory_peak_bytes = most;
   /* more than the time that has passed is a lie; less may be one */
-  most = clock_mono_ns() - r->started_ns + r->charged_ns;
+  most = clock_mono_ns() - r->started_ns + r->payer.cpu_ns;
   if (r->usage.cpu_ns > most)
     r->usage.cpu_ns = most;
 }
@@ -177,6 +180,8 @@ static void destroy(struct remote *r) {
   relay_crew_deinit(&r->relays);
   timer_stop(&r->backstop);
   deferred_cancel(&r->more);
+  deferred_cancel(&r->owes);
+  payer_remove(loop_till(r->host->loop), &r->payer);
   wire_deinit(&r->wire);
   worker_free(r->worker);
   mem_free(&mem, r, sizeof *r);
@@ -386,46 +391,12 @@ static bool serve_share(struct remote *r) {
   return true;
 }
 
-/* What this turn has cost until now, for the script to pay. */
-static uint64_t begin_to_charge(struct remote *r) {
-  uint64_t now_ns = clock_thread_cpu_ns();
-  return now_ns - loop_toll_ns(r->host->loop, now_ns);
-}
-
-/* What no answer tells: output, and values for the host.  The worker stops its
- * script in good order, where we could only kill it, and that later. */
-static void tell_charged(struct remote *r) {
-  struct packet m = {.kind = MSG_CHARGED};
-  if (r->phase != REMOTE_RUNNING || r->charged_ns - r->told_ns < TELL_NS)
-    return;
-  m.as.charged_ns = r->charged_ns - r->told_ns;
-  r->told_ns = r->charged_ns;
-  remote_tell(r, &m, -1);
-}
-
-/* The same, at its cost since |begin_ns|: a few bytes may take us long to
- * read. */
-static bool serve(struct remote *r, uint64_t begin_ns) {
-  uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
-  uint64_t charged_ns = r->charged_ns, now_ns;
-  bool done = serve_share(r);
-  now_ns = clock_thread_cpu_ns();
-  r->charged_ns = charged_ns + (now_ns - begin_ns);
-  loop_paid(r->host->loop, now_ns);
-  tell_charged(r);
-  if (limit == 0 || r->charged_ns < limit || r->phase == REMOTE_ENDED)
-    return done;
-  end_stopped(r, STOP_CPU);
-  return true;
-}
-
 /* Reads once and serves; false: nothing more will come. */
 static bool hear(struct remote *r) {
-  uint64_t begin_ns = begin_to_charge(r);
   int rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
   if (rv == ERR_NOMEM)
     remote_violated(r, "no memory to hear it");
-  if (!serve(r, begin_ns) && !r->deaf)
+  if (!serve_share(r) && !r->deaf)
     deferred_schedule(r->host->loop, &r->more);
   return rv != ERR_CLOSED;
 }
@@ -437,8 +408,7 @@ static void hear_the_rest(struct remote *r) {
   watch_stop(&r->watch);
   while (rv == 0 && !r->deaf && r->phase != REMOTE_ENDED) {
     rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
-    while (!serve(r, begin_to_charge(r)) && !r->deaf &&
-           r->phase != REMOTE_ENDED)
+    while (!serve_share(r) && !r->deaf && r->phase != REMOTE_ENDED)
       ;
   }
   if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
@@ -455,28 +425,21 @@ static void hung_up(struct remote *r) {
   hear_the_rest(r);
 }
 
-/* To send an answer, which wakes the worker, costs more than to find it. */
-static void settle_and_charge(struct remote *r) {
-  uint64_t now_ns;
-  settle(r);
-  now_ns = clock_thread_cpu_ns();
-  r->charged_ns += loop_toll_ns(r->host->loop, now_ns);
-  loop_paid(r->host->loop, now_ns);
-}
-
 static void on_watch(struct watch *w, unsigned events, void *ud) {
   struct remote *r = ud;
   (void)w;
+  till_pass(loop_till(r->host->loop), &r->payer);
   if ((events & (POLLER_READ | POLLER_ERROR)) && !hear(r)) {
     hung_up(r);
     return;
   }
-  settle_and_charge(r);
+  settle(r);
 }
 
 static void on_more(struct deferred *d, void *ud) {
   struct remote *r = ud;
   (void)d;
+  till_pass(loop_till(r->host->loop), &r->payer);
   if (r->given_up) {
     end_given_up(r);
     return;
@@ -485,9 +448,49 @@ static void on_more(struct deferred *d, void *ud) {
     hear_the_rest(r);
     return;
   }
-  if (!serve(r, begin_to_charge(r)) && !r->deaf)
+  if (!serve_share(r) && !r->deaf)
     deferred_schedule(r->host->loop, &r->more);
   settle(r);
+}
+
+/* ---------------------------------------------------------- what it costs ---
+ */
+
+/* The worker stops the script when both have used the limit together, but much
+ * that it has printed before can still be on its way, at our cost. */
+static void look_whether_spent(struct remote *r) {
+  uint64_t limit = after(r->limits.cpu_ns, SPENT_AFTER_NS);
+  uint64_t most = clock_mono_ns() - r->started_ns + r->payer.cpu_ns;
+  if (limit != 0 && most >= limit && cpu_used(r) >= limit)
+    r->spent = true;
+}
+
+/* What no answer tells: output, relays, values for the host.  The worker stops
+ * its script in good order, where we could only kill it, and that later. */
+static void on_owes(struct deferred *d, void *ud) {
+  struct remote *r = ud;
+  struct packet m = {.kind = MSG_CHARGED};
+  uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
+  (void)d;
+  r->payer.alarm_ns = r->payer.cpu_ns + TELL_NS;
+  if (r->phase == REMOTE_ENDED || r->given_up)
+    return;
+  if (limit != 0 && r->payer.cpu_ns >= limit) {
+    end_stopped(r, STOP_CPU);
+    return;
+  }
+  look_whether_spent(r);
+  if (r->phase != REMOTE_RUNNING || r->payer.cpu_ns - r->told_ns < TELL_NS)
+    return;
+  m.as.charged_ns = r->payer.cpu_ns - r->told_ns;
+  r->told_ns = r->payer.cpu_ns;
+  remote_tell(r, &m, -1);
+  settle(r);
+}
+
+static void on_paid(void *ud) {
+  struct remote *r = ud;
+  deferred_schedule(r->host->loop, &r->owes);
 }
 
 static void on_failed(struct remote *r) {
@@ -609,6 +612,12 @@ int remote_new(struct remote **ret, struct cordon_sandbox *sb,
   watch_init(&r->watch, on_watch, r);
   timer_init(&r->backstop, host->loop, on_backstop, r);
   deferred_init(&r->more, on_more, r);
+  deferred_init(&r->owes, on_owes, r);
+  r->payer = (struct payer){.alarm_ns = TELL_NS, .alarm = on_paid, .ud = r};
+  if (payer_add(loop_till(host->loop), &r->payer) != 0) {
+    destroy(r);
+    return err_set(e, ERR_NOMEM);
+  }
   if ((rv = host_workers(host, &why)) != 0 ||
       (rv = worker_spawn(&r->worker, host->workers, &wl, on_worker, r, &why)) !=
           0) {

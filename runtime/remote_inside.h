@@ -71,14 +71,16 @@ struct remote {
   bool goodbyes; /* it has connections that say goodbye */
   bool stuck;    /* the system takes no more descriptors: tried again soon */
   bool held;     /* messages wait until it has read answers */
+  bool spent;    /* the CPU limit was reached a while ago */
   bool given_up; /* no memory: it is killed, and ends from the loop */
   uint64_t started_ns;
   uint64_t ended_ns;
   uint64_t kill_ns; /* for a cancel, or the end of goodbyes; 0: none */
   uint64_t cpu_check_ns;
   uint64_t lost_ns; /* the first of |opens| whose end is to be told; 0: none */
-  uint64_t charged_ns; /* CPU time of ours that its messages took */
-  uint64_t told_ns;    /* of that: the worker knows */
+  struct payer payer; /* CPU time of ours */
+  uint64_t told_ns;   /* of that: the worker knows */
+  struct deferred owes;
   uint64_t output_bytes;
   size_t goodbye_bytes; /* heard after |result| was set */
   enum stop_reason stop;

@@ -11,7 +11,8 @@
 #include "runtime/net/opening.h"
 #include "runtime/remote_inside.h"
 
-/* The longest a script can ask for: websocket_options.c's, and str_duration's. */
+/* The longest a script can ask for: websocket_options.c's, and str_duration's.
+ */
 #define DIAL_TIMEOUT_MAX_NS ((uint64_t)INT64_MAX)
 
 struct guard_place place_of(const struct msg_place *m) {
@@ -28,16 +29,12 @@ struct msg_refusal refusal_to(const struct refusal *r) {
                               .why = by_policy ? r->policy : r->reason};
 }
 
-/* CPU time since |begin_ns|, for the script to pay. */
-static void charge(struct remote *r, uint64_t begin_ns) {
-  r->charged_ns += clock_thread_cpu_ns() - begin_ns;
-}
-
 /* What the worker is to count from now on, too: it stops its script in good
  * order, where we could only kill it. */
 static uint64_t bill(struct remote *r) {
-  uint64_t ns = r->charged_ns - r->told_ns;
-  r->told_ns = r->charged_ns;
+  uint64_t paid_ns = till_paid_ns(loop_till(r->host->loop), &r->payer);
+  uint64_t ns = paid_ns - r->told_ns;
+  r->told_ns = paid_ns;
   return ns;
 }
 
@@ -433,7 +430,6 @@ static void on_match(struct remote *r, const struct msg_match *m,
 static void on_question(struct remote *r, const struct packet *m, bool last) {
   struct packet answer = {.kind = MSG_REPLY};
   struct msg_reply *reply = &answer.as.reply;
-  uint64_t begin_ns = clock_thread_cpu_ns();
   struct msg_policy one;
   struct arena a;
   struct err e;
@@ -475,7 +471,6 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
     on_require(r, m->as.text, reply);
     break;
   }
-  charge(r, begin_ns);
   reply->charged_ns = bill(r);
   remote_tell(r, &answer, -1);
   arena_deinit(&a);
@@ -649,7 +644,6 @@ static void start_opening(struct remote *r, const struct msg_connect *m,
 static void on_connect(struct remote *r, const struct msg_connect *m) {
   struct services *sv = services_of_remote(r);
   struct guard_place where = place_of(&m->where);
-  uint64_t begin_ns = clock_thread_cpu_ns();
   struct remote_opening *o;
   struct dial_answer a;
   if (m->dial_timeout_ns == 0 || m->dial_timeout_ns > DIAL_TIMEOUT_MAX_NS) {
@@ -664,7 +658,6 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
     a.url = m->url;
     snprintf(a.failure.reason, sizeof a.failure.reason, "%s",
              err_text(ERR_NOMEM));
-    charge(r, begin_ns);
     tell_dialed(r, m->id, &a);
     return;
   }
@@ -678,10 +671,8 @@ static void on_connect(struct remote *r, const struct msg_connect *m) {
   if (a.end == DIAL_OPEN) {
     list_add_tail(&r->openings, &o->node);
     sv->nclients++;
-    charge(r, begin_ns); /* told with the next answer */
     return;
   }
-  charge(r, begin_ns);
   tell_dialed(r, m->id, &a);
   opening_end(o);
 }
@@ -760,6 +751,8 @@ static void on_output(struct remote *r, struct slice text) {
     remote_over_output(r);
     return;
   }
+  if (r->spent) /* behind the limit, as what no longer left the script */
+    return;
   r->output_bytes += text.len;
   if (r->sb->output)
     r->sb->output(r->sb->ud, text.p, text.len);

@@ -67,12 +67,19 @@ static void receive(struct worker_link *k) {
     give_up();
 }
 
+/* No poller tells of what was received outside of a turn. */
+static void look_later(struct worker_link *k) {
+  if (k->loop && k->wire.in.len > 0)
+    deferred_schedule(k->loop, &k->later);
+}
+
 void worker_link_flush(struct worker_link *k, bool wait) {
   int rv;
   while ((rv = wire_flush(&k->wire)) == ERR_AGAIN && wait) {
     /* The broker may be waiting for us to read: do both. */
     wait_for(k, POLLIN | POLLOUT);
     receive(k);
+    look_later(k);
   }
   if (rv != 0 && rv != ERR_AGAIN)
     give_up();
@@ -156,7 +163,7 @@ static void on_dialed(struct worker_link *k, const struct msg_dialed *m) {
                                       .out_bits = m->deflate.out_bits};
   a.rest = m->rest;
   a.protocol = m->protocol;
-  k->st->cpu_ns += m->charged_ns;
+  payer_charge(&k->st->payer, m->charged_ns);
   list_foreach (it, &k->dials) {
     struct remote_dial *rd = list_entry(it, struct remote_dial, node);
     if (rd->id != m->id)
@@ -189,7 +196,7 @@ static void handle(struct worker_link *k, struct slice whole) {
     on_dialed(k, &m.as.dialed);
     break;
   case MSG_CHARGED:
-    k->st->cpu_ns += m.as.charged_ns;
+    payer_charge(&k->st->payer, m.as.charged_ns);
     break;
   default:
     if (!worker_bridge_handle(k->services.bridge, &m))
@@ -285,8 +292,7 @@ void worker_link_expect(struct worker_link *k, enum packet_kind want,
   if (buf_add(&k->reply_text, whole.p, whole.len) != 0)
     give_up();
   wire_drop(&k->wire, whole);
-  if (k->loop && k->wire.in.len > 0) /* no poller tells of it any more */
-    deferred_schedule(k->loop, &k->later);
+  look_later(k);
   if (packet_read(ret, buf_slice(&k->reply_text), &k->reply_arena) != 0)
     give_up();
 }
@@ -308,7 +314,7 @@ static int question(struct worker_link *k, const struct packet *m) {
   if ((rv = wire_put(&k->wire, m, -1)) != 0)
     return ERR_NOMEM;
   worker_link_expect(k, MSG_REPLY, &k->reply);
-  k->st->cpu_ns += k->reply.as.reply.charged_ns;
+  k->st->payer.cpu_ns += k->reply.as.reply.charged_ns;
   return k->reply.as.reply.code;
 }
 

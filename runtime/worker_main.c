@@ -169,8 +169,10 @@ static int run(struct script *s) {
     err_setf(&e, rv, "the helper program is of another version");
   else
     rv = make_state(s, &e);
-  if (rv == 0)
+  if (rv == 0) {
+    till_always(loop_till(s->loop), &s->st->payer);
     rv = load(s, &e);
+  }
   if (rv != 0) {
     tell_result(s, MSG_LOADED, &e);
     worker_link_flush(&s->link, true);

@@ -272,16 +272,199 @@ START_TEST(wake_from_a_thread) {
 }
 END_TEST
 
+/* ------------------------------------------------------------- payers --- */
+
+/* Takes |ns| of processor time. */
+static void work(uint64_t ns) {
+  uint64_t until = clock_thread_cpu_ns() + ns;
+  while (clock_thread_cpu_ns() < until)
+    ;
+}
+
+struct job {
+  struct timer t;
+  struct deferred d;
+  struct watch w;
+  uint64_t ns;
+  uint64_t seen; /* who had the thread */
+  int done;
+};
+
+static void do_job(struct job *j) {
+  j->seen = till_id(loop_till(lg.loop));
+  j->done++;
+  work(j->ns);
+}
+
+static void job_timer(struct timer *t, void *ud) {
+  (void)t;
+  do_job(ud);
+}
+
+static void job_deferred(struct deferred *d, void *ud) {
+  (void)d;
+  do_job(ud);
+}
+
+static void job_watch(struct watch *w, unsigned events, void *ud) {
+  (void)events;
+  watch_stop(w);
+  do_job(ud);
+}
+
+enum job_kind { JOB_TIMER, JOB_DEFERRED, JOB_WATCH };
+
+static void start_job(struct job *j, enum job_kind kind, int fd,
+                      struct payer *p, uint64_t ns) {
+  struct till *till = loop_till(lg.loop);
+  uint64_t before = till_pass(till, p);
+  *j = (struct job){.ns = ns, .seen = UINT64_MAX};
+  switch (kind) {
+  case JOB_TIMER:
+    timer_init(&j->t, lg.loop, job_timer, j);
+    ck_assert_int_eq(timer_start_at(&j->t, 0), 0);
+    break;
+  case JOB_DEFERRED:
+    deferred_init(&j->d, job_deferred, j);
+    deferred_schedule(lg.loop, &j->d);
+    break;
+  case JOB_WATCH:
+    watch_init(&j->w, job_watch, j);
+    ck_assert_int_eq(watch_start(&j->w, loop_poller(lg.loop), fd, POLLER_WRITE),
+                     0);
+    break;
+  }
+  till_pass_id(till, before);
+}
+
+/* Whoever has the thread when something is started pays for it. */
+START_TEST(who_starts_it_pays) {
+  struct till *till = loop_till(lg.loop);
+  struct payer a = {0}, b = {0};
+  struct job of_a, of_b, of_nobody;
+  int p[2];
+  ck_assert_int_eq(pipe(p), 0);
+  ck_assert_int_eq(payer_add(till, &a), 0);
+  ck_assert_int_eq(payer_add(till, &b), 0);
+  ck_assert_uint_ne(a.id, b.id);
+  for (int turn = 0; turn < 2; turn++) {
+    a.cpu_ns = b.cpu_ns = 0;
+    start_job(&of_a, (enum job_kind)_i, p[1], &a, 3 * NS_PER_MS);
+    if (_i != JOB_WATCH)
+      start_job(&of_nobody, (enum job_kind)_i, -1, NULL, 20 * NS_PER_MS);
+    start_job(&of_b, JOB_DEFERRED, -1, &b, 2 * NS_PER_MS);
+    ck_assert_int_eq(loop_dispatch(lg.loop, 0), 0);
+    ck_assert_int_eq(of_a.done, 1);
+    ck_assert_uint_eq(of_a.seen, a.id);
+    ck_assert_uint_eq(of_b.seen, b.id);
+    ck_assert_uint_ge(a.cpu_ns, 3 * NS_PER_MS);
+    ck_assert_uint_ge(b.cpu_ns, 2 * NS_PER_MS);
+    /* a toll is far less than what nobody did */
+    ck_assert_uint_lt(a.cpu_ns, 18 * NS_PER_MS);
+    ck_assert_uint_lt(b.cpu_ns, 18 * NS_PER_MS);
+    if (_i != JOB_WATCH)
+      ck_assert_uint_eq(of_nobody.seen, 0);
+    /* nor what the program does between two turns */
+    work(20 * NS_PER_MS);
+  }
+  ck_assert_uint_eq(till_id(till), 0);
+  payer_remove(till, &a);
+  payer_remove(till, &b);
+  payer_remove(till, &b);
+  close(p[0]);
+  close(p[1]);
+}
+END_TEST
+
+/* What outlives its payer is nobody's, and not that of who has his place. */
+START_TEST(payers_that_are_gone) {
+  struct till *till = loop_till(lg.loop);
+  struct payer a = {0}, b = {0}, many[20] = {{0}};
+  struct job late;
+  ck_assert_int_eq(payer_add(till, &a), 0);
+  start_job(&late, JOB_TIMER, -1, &a, NS_PER_MS);
+  payer_remove(till, &a);
+  ck_assert_int_eq(payer_add(till, &b), 0);
+  ck_assert_int_eq(loop_dispatch(lg.loop, 0), 0);
+  ck_assert_uint_eq(late.seen, 0);
+  for (size_t i = 0; i < unit_len(many); i++)
+    ck_assert_int_eq(payer_add(till, &many[i]), 0);
+  for (size_t i = 0; i < unit_len(many); i++) {
+    start_job(&late, JOB_DEFERRED, -1, &many[i], 0);
+    ck_assert_int_eq(loop_dispatch(lg.loop, 0), 0);
+    ck_assert_uint_eq(late.seen, many[i].id);
+    payer_remove(till, &many[i]);
+  }
+  /* who goes while he has the thread leaves it to nobody */
+  till_pass(till, &b);
+  payer_remove(till, &b);
+  ck_assert_uint_eq(till_id(till), 0);
+}
+END_TEST
+
+static void on_alarm(void *ud) {
+  ++*(int *)ud;
+}
+
+START_TEST(payers_are_told) {
+  struct till *till = loop_till(lg.loop);
+  int alarms = 0;
+  struct payer a = {.alarm_ns = 5 * NS_PER_MS, .alarm = on_alarm};
+  struct job j;
+  a.ud = &alarms;
+  ck_assert_int_eq(payer_add(till, &a), 0);
+  payer_charge(&a, 5 * NS_PER_MS - 1);
+  ck_assert_int_eq(alarms, 0);
+  start_job(&j, JOB_TIMER, -1, &a, NS_PER_MS);
+  ck_assert_int_eq(loop_dispatch(lg.loop, 0), 0);
+  ck_assert_int_eq(alarms, 1);
+  payer_charge(&a, NS_PER_S);
+  ck_assert_int_eq(alarms, 1); /* until it is set anew */
+  a.alarm_ns = 0;
+  payer_charge(&a, 0);
+  ck_assert_int_eq(alarms, 2);
+  payer_remove(till, &a);
+}
+END_TEST
+
+/* Work of the program's own, in the middle of a payer's. */
+START_TEST(callbacks_are_free) {
+  struct till *till = loop_till(lg.loop);
+  struct payer a = {0};
+  uint64_t before;
+  ck_assert_int_eq(payer_add(till, &a), 0);
+  till_pass(till, &a);
+  before = till_pass(till, NULL);
+  ck_assert_uint_eq(before, a.id);
+  work(20 * NS_PER_MS);
+  till_give_back(till, before);
+  ck_assert_uint_eq(till_id(till), a.id);
+  ck_assert_uint_lt(till_paid_ns(till, &a), 18 * NS_PER_MS);
+  till_pass(till, NULL);
+  /* and a process that is there for one */
+  till_always(till, &a);
+  a.cpu_ns = 0;
+  work(2 * NS_PER_MS);
+  ck_assert_int_eq(loop_dispatch(lg.loop, 0), 0);
+  ck_assert_uint_ge(a.cpu_ns, 2 * NS_PER_MS);
+  ck_assert_uint_eq(till_id(till), a.id);
+  payer_remove(till, &a);
+  ck_assert_uint_eq(till_id(till), 0);
+}
+END_TEST
+
 START_TEST(failing_allocations) {
   struct failing_mem f;
   struct loop *lp;
   struct timer t;
+  struct payer p = {0};
   int rv = ERR_NOMEM;
   for (size_t n = 0; rv == ERR_NOMEM; n++) {
     failing_mem_init(&f, n);
     if ((rv = loop_new(&lp, &f.mem)) == 0) {
       timer_init(&t, lp, on_timer, NULL);
-      rv = timer_start_after(&t, 1);
+      if ((rv = timer_start_after(&t, 1)) == 0)
+        rv = payer_add(loop_till(lp), &p);
       loop_free(lp);
     }
     ck_assert_uint_eq(f.live_bytes, 0);
@@ -304,6 +487,10 @@ int main(void) {
   tcase_add_test(tc, watch_stopped_in_its_batch);
   tcase_add_test(tc, watch_of_a_bad_fd);
   tcase_add_test(tc, wake_from_a_thread);
+  tcase_add_loop_test(tc, who_starts_it_pays, 0, JOB_WATCH + 1);
+  tcase_add_test(tc, payers_that_are_gone);
+  tcase_add_test(tc, payers_are_told);
+  tcase_add_test(tc, callbacks_are_free);
   tcase_add_test(tc, failing_allocations);
   suite_add_tcase(s, tc);
   return unit_run(s);

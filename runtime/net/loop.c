@@ -22,7 +22,7 @@ struct loop {
   int wake_fd;
   bool in_timers;
   uint64_t now_ns;
-  uint64_t unpaid_since_ns; /* CPU time of the thread; 0: not in a turn */
+  struct till till;
   struct heap timers;
   struct list deferred;
   struct list released;
@@ -44,11 +44,12 @@ int loop_new(struct loop **ret, const struct mem *m) {
     return ERR_NOMEM;
   lp->mem = *m;
   lp->wake_fd = -1;
+  till_init(&lp->till, m);
   heap_init(&lp->timers, m);
   list_init(&lp->deferred);
   list_init(&lp->released);
   watch_init(&lp->wake, on_wake, lp);
-  if ((rv = poller_init(&lp->poller)) != 0)
+  if ((rv = poller_init(&lp->poller, &lp->till)) != 0)
     goto fail;
   rv = ERR_SYSTEM;
   lp->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -72,6 +73,7 @@ void loop_free(struct loop *lp) {
     close(lp->wake_fd);
   poller_deinit(&lp->poller);
   heap_deinit(&lp->timers);
+  till_deinit(&lp->till);
   mem_free(&lp->mem, lp->scratch, LOOP_SCRATCH_BYTES);
   mem_free(&lp->mem, lp, sizeof *lp);
 }
@@ -104,16 +106,8 @@ uint64_t loop_now_ns(const struct loop *lp) {
   return lp->now_ns;
 }
 
-uint64_t loop_toll_ns(const struct loop *lp, uint64_t cpu_ns) {
-  uint64_t since = lp->unpaid_since_ns;
-  if (since == 0 || cpu_ns <= since)
-    return 0;
-  return cpu_ns - since < LOOP_TOLL_MAX_NS ? cpu_ns - since : LOOP_TOLL_MAX_NS;
-}
-
-void loop_paid(struct loop *lp, uint64_t cpu_ns) {
-  if (lp->unpaid_since_ns != 0)
-    lp->unpaid_since_ns = cpu_ns;
+struct till *loop_till(struct loop *lp) {
+  return &lp->till;
 }
 
 void loop_wake(struct loop *lp) {
@@ -143,6 +137,7 @@ static void timers_run(struct loop *lp) {
   lp->in_timers = true; /* those started now are not due before the next turn */
   while ((first = heap_min(&lp->timers)) && first->key <= lp->now_ns) {
     struct timer *t = list_entry(first, struct timer, node);
+    till_pass_id(&lp->till, t->payer);
     heap_remove(&lp->timers, first);
     t->fn(t, t->ud);
   }
@@ -167,6 +162,7 @@ static void deferred_run(struct loop *lp) {
     list_splice_tail(&batch, &lp->deferred);
     while ((node = list_pop(&batch))) {
       struct deferred *d = list_entry(node, struct deferred, node);
+      till_pass_id(&lp->till, d->payer);
       d->fn(d, d->ud);
     }
   }
@@ -178,15 +174,15 @@ int loop_dispatch(struct loop *lp, int wait_ms) {
   int rv;
   if (wait_ms < 0 || (timeout_ms >= 0 && timeout_ms < wait_ms))
     wait_ms = timeout_ms;
-  lp->unpaid_since_ns = clock_thread_cpu_ns();
-  if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) != 0)
-    return rv;
-  lp->now_ns = clock_mono_ns(); /* one reading per turn */
-  poller_deliver(&lp->poller, &batch);
-  timers_run(lp);
-  deferred_run(lp);
-  lp->unpaid_since_ns = 0;
-  return 0;
+  till_turn_begin(&lp->till);
+  if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) == 0) {
+    lp->now_ns = clock_mono_ns(); /* one reading per turn */
+    poller_deliver(&lp->poller, &batch);
+    timers_run(lp);
+    deferred_run(lp);
+  }
+  till_turn_end(&lp->till);
+  return rv;
 }
 
 void timer_init(struct timer *t, struct loop *lp, timer_fn *fn, void *ud) {
@@ -199,6 +195,7 @@ int timer_start_at(struct timer *t, uint64_t at_ns) {
   if (lp->in_timers && at_ns <= lp->now_ns)
     at_ns = lp->now_ns + 1;
   heap_remove(&lp->timers, &t->node);
+  t->payer = till_id(&lp->till);
   return heap_insert(&lp->timers, &t->node, at_ns);
 }
 
@@ -223,8 +220,10 @@ void deferred_init(struct deferred *d, void (*fn)(struct deferred *, void *),
 
 void deferred_schedule(struct loop *lp, struct deferred *d) {
   gate_check();
-  if (list_empty(&d->node))
-    list_add_tail(&lp->deferred, &d->node);
+  if (!list_empty(&d->node))
+    return;
+  d->payer = till_id(&lp->till);
+  list_add_tail(&lp->deferred, &d->node);
 }
 
 void deferred_cancel(struct deferred *d) {

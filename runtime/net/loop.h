@@ -8,6 +8,7 @@
 #include "runtime/base/heap.h"
 #include "runtime/base/list.h"
 #include "runtime/base/mem.h"
+#include "runtime/net/payer.h"
 
 struct loop;
 
@@ -27,14 +28,8 @@ int loop_dispatch(struct loop *lp, int wait_ms);
 uint64_t loop_now_ns(const struct loop *lp);
 /* What the loop itself was made of: for what must outlive a sandbox. */
 const struct mem *loop_mem(const struct loop *lp);
-/* What it cost, in CPU time of the thread, to come to the one who asks at
- * |cpu_ns| since the turn began, or since the last who asked was done at
- * loop_paid: for a script to be charged with, which could else do its work in
- * turns of the loop.  At most LOOP_TOLL_MAX_NS, for it can be what others made
- * the loop do. */
-#define LOOP_TOLL_MAX_NS UINT64_C(10000)
-uint64_t loop_toll_ns(const struct loop *lp, uint64_t cpu_ns);
-void loop_paid(struct loop *lp, uint64_t cpu_ns);
+/* For whom it works, while it works. */
+struct till *loop_till(struct loop *lp);
 /* Where watches are started (poller.h). */
 struct poller;
 struct poller *loop_poller(struct loop *lp);
@@ -56,6 +51,7 @@ struct timer {
   struct loop *loop;
   timer_fn *fn;
   void *ud;
+  uint64_t payer; /* who had the thread when it was started */
 };
 void timer_init(struct timer *t, struct loop *lp, timer_fn *fn, void *ud);
 /* (Re)starts.  |at_ns| is monotonic time; past is due at once, but never from
@@ -77,6 +73,7 @@ struct deferred {
   struct list node;
   void (*fn)(struct deferred *d, void *ud);
   void *ud;
+  uint64_t payer; /* who had the thread when it was scheduled */
 };
 void deferred_init(struct deferred *d, void (*fn)(struct deferred *, void *),
                    void *ud);

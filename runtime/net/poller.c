@@ -7,8 +7,10 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/gate.h"
+#include "runtime/net/payer.h"
 
-int poller_init(struct poller *p) {
+int poller_init(struct poller *p, struct till *till) {
+  p->till = till;
   p->batch = NULL;
   p->fd = epoll_create1(EPOLL_CLOEXEC);
   return p->fd < 0 ? ERR_SYSTEM : 0;
@@ -51,8 +53,10 @@ void poller_deliver(struct poller *p, struct poller_batch *b) {
     struct watch *w = b->entries[b->next].watch;
     unsigned events = b->entries[b->next].events;
     b->next++;
-    if (w)
-      w->fn(w, events, w->ud);
+    if (!w)
+      continue;
+    till_pass_id(p->till, w->payer);
+    w->fn(w, events, w->ud);
   }
   p->batch = NULL;
 }
@@ -74,6 +78,7 @@ int watch_start(struct watch *w, struct poller *p, int fd, unsigned events) {
   int rv;
   w->fd = fd;
   w->events = events;
+  w->payer = till_id(p->till);
   if ((rv = watch_control(w, p, EPOLL_CTL_ADD)) == 0)
     w->poller = p;
   return rv;

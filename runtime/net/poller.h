@@ -9,12 +9,14 @@
 
 #define POLLER_READ 1U
 #define POLLER_WRITE 2U
-#define POLLER_ERROR 4U /* error or hang-up: always reported, never asked for  \
-                         */
+#define POLLER_ERROR                                                           \
+  4U /* error or hang-up: always reported, never asked for                     \
+      */
 
 #define POLLER_BATCH 64
 
 struct poller;
+struct till;
 struct watch;
 typedef void watch_fn(struct watch *w, unsigned events, void *ud);
 
@@ -25,15 +27,17 @@ struct watch {
   void *ud;
   int fd;
   unsigned events;
+  uint64_t payer; /* of its callback (payer.h) */
 };
 
 struct poller_batch;
 struct poller {
   int fd;
+  struct till *till;
   struct poller_batch *batch; /* being delivered, else NULL */
 };
 
-int poller_init(struct poller *p); /* 0 or ERR_SYSTEM */
+int poller_init(struct poller *p, struct till *till); /* 0 or ERR_SYSTEM */
 void poller_deinit(struct poller *p);
 
 /* Waits for at most |wait_ms| (-1: for ever) and fills |b|.  0 or ERR_SYSTEM; a

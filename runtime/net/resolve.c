@@ -50,6 +50,7 @@ struct resolve_query {
   bool ready;      /* |answer| is on its way */
   bool answering;  /* |fn| is being called */
   char name[RESOLVE_NAME_MAX + 1];
+  uint64_t payer;
   int code;
   const char *why;
   size_t naddresses;
@@ -68,6 +69,7 @@ static void resolve_arm(struct resolver *r) {
    * timeout stands behind both. */
   (void)timer_start_after(&r->timer, (uint64_t)tv.tv_sec * NS_PER_S +
                                          (uint64_t)tv.tv_usec * NS_PER_US);
+  r->timer.payer = 0; /* it is for all who ask */
 }
 
 static void on_socket(struct watch *w, unsigned events, void *ud) {
@@ -107,8 +109,10 @@ static void on_socket_state(void *ud, ares_socket_t fd, int readable,
       unused = w;
   }
   /* A socket that finds no place is answered by nobody and times out. */
-  if (events && unused)
+  if (events && unused) {
     (void)watch_start(unused, loop_poller(r->loop), fd, events);
+    unused->payer = 0; /* it is for all who ask */
+  }
 }
 
 /* An ARES_ status.  |servers| NULL: the system's. */
@@ -295,6 +299,7 @@ static void on_answer(void *ud, int status, int timeouts,
                       struct ares_addrinfo *res) {
   struct resolve_query *q = ud;
   (void)timeouts;
+  till_pass_id(loop_till(q->resolver->loop), q->payer);
   if (query_wants(q)) {
     if (status == ARES_SUCCESS && res) {
       q->naddresses = 0; /* those are sorted (RFC 6724) */
@@ -315,6 +320,7 @@ static void on_part(void *ud, int status, int timeouts,
   struct resolve_query *q = ud;
   bool first = q->naddresses == 0;
   (void)timeouts;
+  till_pass_id(loop_till(q->resolver->loop), q->payer);
   if (query_wants(q)) {
     if (status == ARES_SUCCESS && res && query_take(q, res) > 0) {
       if (!first || timer_start_after(&q->timer, RESOLVE_DELAY_NS) != 0)
@@ -370,6 +376,7 @@ int resolve_start(struct resolve_query **ret, struct resolver *r,
   q->resolver = r;
   q->fn = fn;
   q->ud = ud;
+  q->payer = till_id(loop_till(r->loop));
   deferred_init(&q->answer, query_answer, q);
   timer_init(&q->timer, r->loop, on_query_timer, q);
   list_add_tail(&r->queries, &q->node);

@@ -511,19 +511,23 @@ bool state_over(const struct state *st) {
           clock_mono_ns() - st->started_ns >= st->limits.deadline_ns);
 }
 
-bool sched_look_at_limits(struct state *st) {
+static bool look_at_limits(struct state *st, uint64_t used_ns) {
   if (st->stop != STOP_NONE)
     return true;
   if (atomic_load_explicit(&st->cancel, memory_order_relaxed))
     st->stop = STOP_CANCEL;
   else if (st->region.failures >= MEMORY_FAILURES)
     st->stop = STOP_MEMORY;
-  else if (state_cpu_used_ns(st) >= st->limits.cpu_ns)
+  else if (used_ns >= st->limits.cpu_ns)
     st->stop = STOP_CPU;
   else if (st->limits.deadline_ns != UINT64_MAX &&
            clock_mono_ns() - st->started_ns >= st->limits.deadline_ns)
     st->stop = STOP_DEADLINE;
   return st->stop != STOP_NONE;
+}
+
+bool sched_look_at_limits(struct state *st) {
+  return look_at_limits(st, state_cpu_used_ns(st));
 }
 
 int state_halt(lua_State *L) {
@@ -701,22 +705,15 @@ static void end_deadlocked(struct state *st) {
   sched_end(st, ERR_SCRIPT, &e);
 }
 
-static void run_ended(struct state *st) {
-  uint64_t now_ns = clock_thread_cpu_ns();
-  st->cpu_ns += now_ns - st->run_started_cpu_ns;
-  st->run_started_cpu_ns = 0;
-  loop_paid(st->loop, now_ns);
-}
-
 void sched_run(struct deferred *d, void *ud) {
   struct state *st = ud;
   struct list batch;
   bool asleep = false;
-  uint64_t begin_ns;
   (void)d;
   if (st->ended)
     return;
-  sched_look_at_limits(st);
+  till_pass(loop_till(st->loop), &st->payer);
+  look_at_limits(st, st->payer.cpu_ns); /* the rest is found at the tick */
   if (st->stop != STOP_NONE) {
     end_stopped(st);
     state_drop(st);
@@ -729,9 +726,6 @@ void sched_run(struct deferred *d, void *ud) {
     state_drop(st);
     return;
   }
-  begin_ns = clock_thread_cpu_ns();
-  begin_ns -= loop_toll_ns(st->loop, begin_ns);
-  st->run_started_cpu_ns = begin_ns;
   /* the tasks that are ready now; those they wake come in the next turn */
   list_init(&batch);
   list_splice_tail(&batch, &st->ready);
@@ -750,8 +744,6 @@ void sched_run(struct deferred *d, void *ud) {
     else
       asleep = !anything_live(st);
   }
-  /* looking for what can wake a task is on the script, which makes the tasks */
-  run_ended(st);
   if (asleep)
     end_deadlocked(st);
   if (st->ended)

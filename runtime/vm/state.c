@@ -58,6 +58,10 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
+static void on_cpu_limit(void *ud) {
+  state_stop(ud, STOP_CPU);
+}
+
 static void on_deadline(struct timer *t, void *ud) {
   (void)t;
   state_stop(ud, STOP_DEADLINE);
@@ -99,6 +103,12 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
                limits->memory_bytes > SIZE_MAX ? SIZE_MAX
                                                : (size_t)limits->memory_bytes);
   st->mem = account_mem(&st->account);
+  st->payer = (struct payer){
+      .alarm_ns = limits->cpu_ns, .alarm = on_cpu_limit, .ud = st};
+  if (payer_add(loop_till(lp), &st->payer) != 0) {
+    mem_free(base, st, sizeof *st);
+    return ERR_NOMEM;
+  }
   region_init(&st->region, base, &st->account);
   if (((uintptr_t)st & 15) != 0 || prng_seed(&st->prng) != 0 ||
       random_bytes(st->secret, sizeof st->secret) != 0) {
@@ -133,6 +143,7 @@ void state_free(struct state *st) {
   sched_cancel_all(st);
   state_drop(st);
   deferred_cancel(&st->run); /* what was let go of may have woken a task */
+  payer_remove(loop_till(st->loop), &st->payer);
   buf_deinit(&st->traceback);
   base = st->base;
   mem_free(&base, st, sizeof *st);
@@ -294,6 +305,7 @@ int state_load(struct state *st, const char *name, struct slice text,
                     .args = args,
                     .nargs = nargs};
   lua_State *L = st->L;
+  uint64_t before;
   bool whole;
   int rv;
   if (nargs > 250)
@@ -306,14 +318,13 @@ int state_load(struct state *st, const char *name, struct slice text,
     return err_setf(e, ERR_SYSTEM,
                     "no timer could be made to bound the script");
   st->started_ns = clock_mono_ns();
-  st->run_started_cpu_ns = clock_thread_cpu_ns();
+  before = till_pass(loop_till(st->loop), &st->payer);
   lua_settop(L, 0);
   lua_pushcfunction(L, load_protected);
   lua_pushlightuserdata(L, &ld);
   whole = gate_run(st->preempt, load_in_gate, &ld);
   preempt_leave(st->preempt);
-  st->cpu_ns = state_cpu_used_ns(st);
-  st->run_started_cpu_ns = 0;
+  till_pass_id(loop_till(st->loop), before);
   st->abandoned = !whole;
   if (sched_look_at_limits(st) || !whole) { /* it says which in both cases */
     sched_stop_error(st, e);
@@ -358,9 +369,7 @@ void state_stop(struct state *st, enum stop_reason why) {
 }
 
 uint64_t state_cpu_used_ns(const struct state *st) {
-  if (st->run_started_cpu_ns == 0)
-    return st->cpu_ns;
-  return st->cpu_ns + (clock_thread_cpu_ns() - st->run_started_cpu_ns);
+  return till_paid_ns(loop_till(st->loop), &st->payer);
 }
 
 struct loop *state_loop(struct state *st) {

@@ -125,8 +125,7 @@ struct state {
   bool host_code; /* a module of the host was opened: never to be abandoned */
 
   /* accounting */
-  uint64_t cpu_ns;             /* up to the start of this run */
-  uint64_t run_started_cpu_ns; /* 0: not running */
+  struct payer payer; /* CPU time */
   uint64_t started_ns;         /* state_load; 0: not loaded */
   uint64_t ended_ns;
   uint64_t output_bytes;
