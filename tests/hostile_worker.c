@@ -353,11 +353,13 @@ static _Noreturn void burden(void) {
   map.as.map.len = 1;
   m.as.inquiry.meta = &map;
   for (;;) {
-    struct pollfd p = {wire.fd, POLLIN, 0};
+    struct packet reply;
+    struct arena a;
+    arena_init(&a, &mem_libc, SIZE_MAX / 2);
     put(&m);
     flush(false);
-    poll(&p, 1, -1);
-    drain();
+    expect(MSG_REPLY, &reply, &a);
+    arena_deinit(&a);
   }
 }
 

@@ -42,8 +42,9 @@ struct preempt {
   struct preempt *outer; /* whose script called the host that runs this one */
   uint64_t slice_end_ns;
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
-  volatile unsigned over_shots; /* of the timer since then */
-  uint64_t test_ns;             /* see preempt_abandon_after */
+  volatile unsigned over_shots;  /* of the timer since then */
+  volatile uint64_t over_cpu_ns; /* CPU time of the thread then */
+  uint64_t test_ns;              /* see preempt_abandon_after */
   const struct state *test_state;
   sigset_t mask; /* of the thread, outside of all handlers */
 };
@@ -78,11 +79,16 @@ static bool is_overdue(struct preempt *p, const struct state *st,
     if (!is_test(p) && !state_over(st))
       return false;
     p->over_ns = now_ns;
+    p->over_cpu_ns = clock_thread_cpu_ns();
     p->over_shots = 0;
   }
   p->over_shots = p->over_shots + 1;
-  return is_test(p) || (now_ns - p->over_ns >= GRACE_NS &&
-                        p->over_shots > GRACE_NS / SLICE_NS);
+  if (is_test(p))
+    return true;
+  if (now_ns - p->over_ns < GRACE_NS || p->over_shots <= GRACE_NS / SLICE_NS)
+    return false;
+  /* nor had one that waits in host code */
+  return !gate_closed() || clock_thread_cpu_ns() - p->over_cpu_ns >= GRACE_NS;
 }
 
 /* ---------------------------------------------- what was interrupted --- */
