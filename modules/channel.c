@@ -735,7 +735,8 @@ static void open_metas(lua_State *L) {
 int luaopen_channel(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"new", channel_new}, {"select", channel_select}, {NULL, NULL}};
+  static const struct library library = {"channel", functions, NULL, NULL};
   open_metas(L);
-  lib_new(L, "channel", functions, NULL);
+  lib_new(L, &library);
   return 1;
 }

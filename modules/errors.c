@@ -321,7 +321,7 @@ static int errors_call_stack(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg library[] = {
+static const luaL_Reg functions[] = {
     {"new", errors_new}, {"wrap", errors_wrap},
     {"is", errors_is},   {"call_stack", errors_call_stack},
     {NULL, NULL},
@@ -522,9 +522,21 @@ static void fill_kinds(lua_State *L) {
   }
 }
 
+static bool push_kind(lua_State *L, struct slice name) {
+  for (size_t i = 0; i < NKINDS; i++)
+    if (slice_is(name, kinds[i].name)) {
+      lua_pushstring(L, kinds[i].kind);
+      return true;
+    }
+  return false;
+}
+
+static const struct library library = {"errors", functions, fill_kinds,
+                                       push_kind};
+
 int luaopen_errors(lua_State *L) {
   push_meta(L);
   lua_pop(L, 1);
-  lib_new(L, "errors", library, fill_kinds);
+  lib_new(L, &library);
   return 1;
 }

@@ -571,13 +571,15 @@ static const luaL_Reg null_metamethods[] = {
 
 static const luaL_Reg null_methods[] = {{NULL, NULL}};
 
-static const luaL_Reg library[] = {
+static const luaL_Reg functions[] = {
     {"encode", encode},
     {"decode", decode},
     {"validate", json_validate},
     {"validate_string", json_validate_string},
     {NULL, NULL},
 };
+
+static const struct library library = {"json", functions, fill, NULL};
 
 int luaopen_json(lua_State *L) {
   meta_new(L, NULL_META, null_methods, null_metamethods);
@@ -587,6 +589,6 @@ int luaopen_json(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
   }
   lua_pop(L, 1);
-  lib_new(L, "json", library, fill);
+  lib_new(L, &library);
   return 1;
 }

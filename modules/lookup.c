@@ -30,17 +30,20 @@ static void pattern_forget(struct lookup_pattern *p) {
 }
 
 void lookup_memory_deinit(struct lookup_memory *k) {
-  for (size_t i = 0; i < LOOKUP_PATTERNS; i++)
+  for (size_t i = 0; k->patterns && i < LOOKUP_PATTERNS; i++)
     pattern_forget(&k->patterns[i]);
+  mem_free(&k->mem, k->patterns, LOOKUP_PATTERNS * sizeof *k->patterns);
   buf_deinit(&k->zone);
 }
 
 /* ------------------------------------------------------------------ zones ---
  */
 
-/* Everything behind the opened |fd|.  0, ERR_NOT_FOUND (it is no file),
- * ERR_SYSTEM or ERR_NOMEM */
+/* Everything behind the opened |fd|, which must be a zone: the folder has other
+ * files, and a link in it may lead anywhere.  0, ERR_NOT_FOUND (it is no file,
+ * or a large one), ERR_SYNTAX, ERR_SYSTEM or ERR_NOMEM */
 static int read_zone(int fd, struct buf *b) {
+  struct tzif ignored;
   struct stat st;
   uint8_t *room;
   ssize_t n;
@@ -60,16 +63,15 @@ static int read_zone(int fd, struct buf *b) {
     if (n < 0)
       return ERR_SYSTEM;
     if (n == 0)
-      return 0;
+      return tzif_parse(&ignored, buf_slice(b));
     buf_commit(b, (size_t)n);
   }
   return ERR_NOT_FOUND;
 }
 
 /* The folder is the C library's: TZDIR, if the program's user may say so. */
-static int zone_here(struct services *sv, struct slice name,
-                     struct slice *ret_data) {
-  struct lookup_memory *k = &sv->lookup_memory;
+int lookup_zone(struct lookup_memory *k, struct slice name,
+                struct slice *ret_data) {
   const char *folder = secure_getenv("TZDIR");
   char path[TZ_NAME_MAX_BYTES + 1];
   int folder_fd, fd, rv;
@@ -94,6 +96,11 @@ static int zone_here(struct services *sv, struct slice name,
   return rv;
 }
 
+static int zone_here(struct services *sv, struct slice name,
+                     struct slice *ret_data) {
+  return lookup_zone(&sv->lookup_memory, name, ret_data);
+}
+
 /* --------------------------------------------------------------- patterns ---
  */
 
@@ -110,8 +117,13 @@ static size_t unicode_classes(struct slice pattern) {
  * ERR_NOMEM */
 static int pattern_get(struct lookup_memory *k, struct slice pattern,
                        const struct regex **ret, struct err *e) {
-  struct lookup_pattern *oldest = &k->patterns[0];
+  struct lookup_pattern *oldest;
   int rv;
+  if (!k->patterns)
+    k->patterns = mem_zalloc(&k->mem, LOOKUP_PATTERNS * sizeof *k->patterns);
+  if (!k->patterns)
+    return ERR_NOMEM;
+  oldest = &k->patterns[0];
   k->clock++;
   for (size_t i = 0; i < LOOKUP_PATTERNS; i++) {
     struct lookup_pattern *p = &k->patterns[i];

@@ -13,8 +13,9 @@ struct services;
  * be short. */
 struct lookup {
   /* Reads the data (tzif.h) of the zone |name|, borrowed until the next
-   * question.  0; ERR_NOT_FOUND; ERR_UNSUPPORTED: this machine has no zones;
-   * ERR_SYSTEM: they cannot be read; ERR_NOMEM */
+   * question.  0; ERR_NOT_FOUND; ERR_SYNTAX: what is there is no zone;
+   * ERR_UNSUPPORTED: this machine has no zones; ERR_SYSTEM: they cannot be
+   * read; ERR_NOMEM */
   int (*zone)(struct services *sv, struct slice name, struct slice *ret_data);
   /* Is |pattern| (RE2's syntax) found in |text|, which is UTF-8?  0; ERR_SYNTAX
    * with |e|; ERR_LIMIT: that is more work than one match may be, with |e|;
@@ -45,12 +46,16 @@ struct lookup_pattern {
 
 struct lookup_memory {
   struct mem mem;
-  struct lookup_pattern patterns[LOOKUP_PATTERNS];
-  uint64_t clock; /* ticks with each match */
+  struct lookup_pattern *patterns; /* as many; NULL: no match yet */
+  uint64_t clock;                  /* ticks with each match */
   struct buf zone;
 };
 
 void lookup_memory_init(struct lookup_memory *k, const struct mem *m);
 void lookup_memory_deinit(struct lookup_memory *k); /* zeroed is harmless */
+
+/* The zone of lookup_here, into |k|. */
+int lookup_zone(struct lookup_memory *k, struct slice name,
+                struct slice *ret_data);
 
 #endif

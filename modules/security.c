@@ -49,7 +49,7 @@ struct scope_object {
 static struct actor_object *push_actor(lua_State *L) {
   struct actor_object *a = lua_newuserdatauv(L, sizeof *a, 2);
   memset(a, 0, sizeof *a);
-  luaL_setmetatable(L, ACTOR_META);
+  meta_set(L, ACTOR_META);
   return a;
 }
 
@@ -552,19 +552,25 @@ static const luaL_Reg scope_metamethods[] = {{"__gc", object_gc}, {NULL, NULL}};
 
 /* -------------------------------------------------------------- module --- */
 
-static const luaL_Reg library[] = {{"actor", security_actor},
-                                   {"scope", security_scope},
-                                   {"can", security_can},
-                                   {"new_actor", security_new_actor},
-                                   {"new_scope", security_new_scope},
-                                   {"policy", security_policy},
-                                   {"named_scope", security_named_scope},
-                                   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"actor", security_actor},
+                                     {"scope", security_scope},
+                                     {"can", security_can},
+                                     {"new_actor", security_new_actor},
+                                     {"new_scope", security_new_scope},
+                                     {"policy", security_policy},
+                                     {"named_scope", security_named_scope},
+                                     {NULL, NULL}};
+
+static const struct meta_def metas[] = {
+    {ACTOR_META, actor_methods, NULL},
+    {POLICY_META, policy_methods, policy_metamethods},
+    {SCOPE_META, scope_methods, scope_metamethods}};
+
+static const struct library library = {"security", functions, NULL, NULL};
 
 int luaopen_security(lua_State *L) {
-  meta_new(L, ACTOR_META, actor_methods, NULL);
-  meta_new(L, POLICY_META, policy_methods, policy_metamethods);
-  meta_new(L, SCOPE_META, scope_methods, scope_metamethods);
-  lib_new(L, "security", library, NULL);
+  for (size_t i = 0; i < sizeof metas / sizeof *metas; i++)
+    meta_later(L, &metas[i]);
+  lib_new(L, &library);
   return 1;
 }

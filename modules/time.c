@@ -53,7 +53,7 @@ static int64_t *test_duration(lua_State *L, int idx) {
 static int push_duration(lua_State *L, int64_t ns) {
   int64_t *d = lua_newuserdatauv(L, sizeof *d, 0);
   *d = ns;
-  luaL_setmetatable(L, DURATION_META);
+  meta_set(L, DURATION_META);
   return 1;
 }
 
@@ -244,7 +244,26 @@ static void push_location(lua_State *L, enum location_kind kind,
   loc->len = name.len;
   if (name.len)
     memcpy(loc->name, name.p, name.len);
-  luaL_setmetatable(L, LOCATION_META);
+  meta_set(L, LOCATION_META);
+}
+
+static void push_kept(lua_State *L, const char *key, enum location_kind kind,
+                      struct slice name) {
+  luaL_checkstack(L, 3, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TNIL)
+    return;
+  lua_pop(L, 1);
+  push_location(L, kind, name, 0);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+static void push_utc(lua_State *L) {
+  push_kept(L, &utc_key, LOCATION_UTC, SLICE("UTC"));
+}
+
+static void push_local(lua_State *L) {
+  push_kept(L, &local_key, LOCATION_LOCAL, SLICE("Local"));
 }
 
 /* Pushes a location of |name| with |data|.  False: they are no zone's. */
@@ -256,7 +275,7 @@ static bool push_zone(lua_State *L, struct slice name, struct slice data) {
   loc->len = name.len;
   memcpy(loc->name, name.p, name.len);
   memcpy(loc->name + name.len, data.p, data.len);
-  luaL_setmetatable(L, LOCATION_META);
+  meta_set(L, LOCATION_META);
   return tzif_parse(&loc->zone,
                     (struct slice){loc->name + name.len, data.len}) == 0;
 }
@@ -333,7 +352,7 @@ static int push_time_in(lua_State *L, const struct moment *m) {
     return luaL_error(L, "time is out of range");
   struct moment *t = lua_newuserdatauv(L, sizeof *t, 1);
   *t = *m;
-  luaL_setmetatable(L, TIME_META);
+  meta_set(L, TIME_META);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   return 1;
@@ -346,7 +365,7 @@ static int push_time_like(lua_State *L, const struct moment *m, int idx) {
 }
 
 int time_push_local(lua_State *L, const struct moment *m) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+  push_local(L);
   return push_time_in(L, m);
 }
 
@@ -603,7 +622,7 @@ static int time_is_zero(lua_State *L) {
 
 static int time_utc(lua_State *L) {
   const struct moment *t = check_time(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+  push_utc(L);
   return push_time_in(L, t);
 }
 
@@ -712,7 +731,7 @@ static int lib_unix(lua_State *L) {
 /* Pushes the location of argument |arg|, "Local" if there is none. */
 static const struct location *push_location_arg(lua_State *L, int arg) {
   if (lua_isnoneornil(L, arg)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+    push_local(L);
   } else {
     check_location(L, arg);
     lua_pushvalue(L, arg);
@@ -761,11 +780,11 @@ static int lib_load_location(lua_State *L) {
     return fail_nil(L, KIND_INVALID, false,
                     "time.load_location: the name is empty");
   if (slice_is(name, "UTC")) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+    push_utc(L);
     return 1;
   }
   if (slice_is(name, "Local")) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+    push_local(L);
     return 1;
   }
   /* The name decides which file is read; who reads it looks at it again. */
@@ -774,10 +793,12 @@ static int lib_load_location(lua_State *L) {
     rv = sv->lookup->zone(sv, name, &data);
     gate_leave();
   }
+  if (rv == 0 && (data.len > TZIF_MAX_BYTES || !push_zone(L, name, data)))
+    rv = ERR_SYNTAX;
   switch (rv) {
   case 0:
-    if (data.len <= TZIF_MAX_BYTES && push_zone(L, name, data))
-      return 1;
+    return 1;
+  case ERR_SYNTAX:
     return fail_nil(L, KIND_INTERNAL, false,
                     "time.load_location: what is stored for '%.*s' is no zone",
                     name_max, name.p);
@@ -826,7 +847,7 @@ static int push_parsed(lua_State *L, const struct parsed_time *p,
     m.sec = seconds_in(loc, clock);
     return push_time_in(L, &m);
   case PARSED_UTC:
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+    push_utc(L);
     return push_time_in(L, &m);
   case PARSED_OFFSET:
     m.sec = clock - p->offset;
@@ -887,7 +908,7 @@ static int lib_parse(lua_State *L) {
 
 /* Opening */
 
-static const luaL_Reg library[] = {
+static const luaL_Reg functions[] = {
     {"now", lib_now},
     {"unix", lib_unix},
     {"date", lib_date},
@@ -903,81 +924,34 @@ static const luaL_Reg library[] = {
 };
 
 static void fill(lua_State *L) {
-  static const struct {
-    const char *name;
-    lua_Integer value;
-  } numbers[] = {
-      {"NANOSECOND", 1},
-      {"MICROSECOND", 1000},
-      {"MILLISECOND", 1000000},
-      {"SECOND", 1000000000},
-      {"MINUTE", INT64_C(60000000000)},
-      {"HOUR", INT64_C(3600000000000)},
-      {"JANUARY", 1},
-      {"FEBRUARY", 2},
-      {"MARCH", 3},
-      {"APRIL", 4},
-      {"MAY", 5},
-      {"JUNE", 6},
-      {"JULY", 7},
-      {"AUGUST", 8},
-      {"SEPTEMBER", 9},
-      {"OCTOBER", 10},
-      {"NOVEMBER", 11},
-      {"DECEMBER", 12},
-      {"SUNDAY", 0},
-      {"MONDAY", 1},
-      {"TUESDAY", 2},
-      {"WEDNESDAY", 3},
-      {"THURSDAY", 4},
-      {"FRIDAY", 5},
-      {"SATURDAY", 6},
-  };
-  static const struct {
-    const char *name, *layout;
-  } layouts[] = {
-      {"RFC3339", LAYOUT_RFC3339},
-      {"RFC3339NANO", "2006-01-02T15:04:05.999999999Z07:00"},
-      {"RFC822", "02 Jan 06 15:04 MST"},
-      {"RFC822Z", "02 Jan 06 15:04 -0700"},
-      {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"},
-      {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},
-      {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"},
-      {"DATE_TIME", "2006-01-02 15:04:05"},
-      {"DATE_ONLY", "2006-01-02"},
-      {"TIME_ONLY", "15:04:05"},
-      {"KITCHEN", "3:04PM"},
-      {"STAMP", "Jan _2 15:04:05"},
-      {"STAMP_MILLI", "Jan _2 15:04:05.000"},
-      {"STAMP_MICRO", "Jan _2 15:04:05.000000"},
-      {"STAMP_NANO", "Jan _2 15:04:05.000000000"},
-  };
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-    lua_pushinteger(L, numbers[i].value);
-    lua_setfield(L, -2, numbers[i].name);
-  }
-  for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
-    lua_pushstring(L, layouts[i].layout);
-    lua_setfield(L, -2, layouts[i].name);
-  }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key);
+  time_fill_names(L);
+  push_utc(L);
   lua_setfield(L, -2, "utc");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &local_key);
+  push_local(L);
   lua_setfield(L, -2, "localtz");
 }
 
+static bool field(lua_State *L, struct slice name) {
+  if (slice_is(name, "utc"))
+    push_utc(L);
+  else if (slice_is(name, "localtz"))
+    push_local(L);
+  else
+    return time_push_name(L, name);
+  return true;
+}
+
+static const struct library library = {"time", functions, fill, field};
+
+static const struct meta_def metas[] = {
+    {DURATION_META, duration_methods, duration_metamethods},
+    {LOCATION_META, location_methods, location_metamethods},
+    {TIME_META, time_methods, time_metamethods}};
+
 int luaopen_time(lua_State *L) {
-  meta_new(L, DURATION_META, duration_methods, duration_metamethods);
-  meta_new(L, LOCATION_META, location_methods, location_metamethods);
-  meta_new(L, TIME_META, time_methods, time_metamethods);
+  for (size_t i = 0; i < sizeof metas / sizeof *metas; i++)
+    meta_later(L, &metas[i]);
   timers_open(L);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &utc_key) == LUA_TNIL) {
-    push_location(L, LOCATION_UTC, SLICE("UTC"), 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &utc_key);
-    push_location(L, LOCATION_LOCAL, SLICE("Local"), 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &local_key);
-  }
-  lua_pop(L, 1);
-  lib_new(L, "time", library, fill);
+  lib_new(L, &library);
   return 1;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/base/str.h"
+
 /* A point in time. */
 struct moment {
   int64_t sec; /* since 1970, rounded down */
@@ -31,6 +33,12 @@ bool duration_get(lua_State *L, int idx, int64_t *ret_ns,
 /* Pushes nil and an error object in the name of |what|; returns 2. */
 int duration_fail(lua_State *L, const char *what,
                   const struct bad_duration *bad);
+
+/* Pushes what |name| stands for: a unit, a month, a weekday or a layout; false:
+ * none of these. */
+bool time_push_name(lua_State *L, struct slice name);
+/* All of them, into the table on top. */
+void time_fill_names(lua_State *L);
 
 int timers_sleep(lua_State *L);
 int timers_after(lua_State *L);

@@ -364,10 +364,14 @@ static const luaL_Reg source_metamethods[] = {
     {NULL, NULL},
 };
 
+static const struct meta_def metas[] = {
+    {TIMER_META, timer_methods, source_metamethods},
+    {TICKER_META, ticker_methods, source_metamethods},
+    {AFTER_META, no_methods, source_metamethods}};
+
 void timers_open(lua_State *L) {
-  meta_new(L, TIMER_META, timer_methods, source_metamethods);
-  meta_new(L, TICKER_META, ticker_methods, source_metamethods);
-  meta_new(L, AFTER_META, no_methods, source_metamethods);
+  for (size_t i = 0; i < sizeof metas / sizeof *metas; i++)
+    meta_later(L, &metas[i]);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &started_key) == LUA_TNIL) {
     size_t *started = lua_newuserdatauv(L, sizeof *started, 0);
     *started = 0;

@@ -118,7 +118,9 @@ int luaopen_websocket(lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", object_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"connect", websocket_connect},
                                        {NULL, NULL}};
-  meta_new(L, CLIENT_META, methods, meta);
-  lib_new(L, "websocket", functions, fill);
+  static const struct meta_def client = {CLIENT_META, methods, meta};
+  static const struct library library = {"websocket", functions, fill, NULL};
+  meta_later(L, &client);
+  lib_new(L, &library);
   return 1;
 }

@@ -216,8 +216,8 @@ int cordon_sandbox_value(const cordon_sandbox *sandbox,
   if ((rv = cordon_sandbox_result(sandbox, reterr)) != CORDON_OK)
     return rv;
   x = &sandbox->exchange;
-  if (x->result_error.code != 0)
-    return api_error(reterr, &x->result_error);
+  if (x->result_error)
+    return api_error(reterr, x->result_error);
   *ret_value = x->result;
   return CORDON_OK;
 }

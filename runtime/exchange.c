@@ -312,7 +312,7 @@ static void hand_out_done(struct exchange *x) {
 }
 
 /* The script is over, and with it what it was asked. */
-static void end_outgoing(struct exchange *x) {
+static void end_outgoing(struct exchange *x, int code, const struct err *e) {
   struct list *node;
   while ((node = list_pop(&x->outgoing))) {
     struct outgoing *o = list_entry(node, struct outgoing, node);
@@ -321,8 +321,10 @@ static void end_outgoing(struct exchange *x) {
       continue;
     }
     timer_stop(&o->deadline);
-    o->error = x->end;
-    if (o->error.code == 0)
+    if (e)
+      o->error = *e;
+    o->error.code = code;
+    if (code == 0)
       err_setf(&o->error, ERR_CANCELED, "the script has ended");
     list_add_tail(&x->done, &o->node);
   }
@@ -500,8 +502,8 @@ static bool hand_out(struct exchange *x) {
   return some;
 }
 
-static void end_all(struct exchange *x) {
-  end_outgoing(x);
+static void end_all(struct exchange *x, int code, const struct err *e) {
+  end_outgoing(x, code, e);
   while (!list_empty(&x->queue))
     call_free(list_entry(x->queue.next, struct cordon_call, node));
   list_foreach (it, &x->calls)
@@ -534,10 +536,7 @@ void exchange_ended(struct exchange *x, int code, const struct err *e) {
   if (x->ended)
     return;
   x->ended = true;
-  if (e)
-    x->end = *e;
-  x->end.code = code;
-  end_all(x);
+  end_all(x, code, e);
 }
 
 void exchange_close(struct exchange *x) {
@@ -559,15 +558,29 @@ void exchange_close(struct exchange *x) {
 /* ------------------------------------------------------------- the result ---
  */
 
-void exchange_result(struct exchange *x, const struct value *value,
-                     const struct err *e) {
+static const struct err no_memory = {.code = ERR_NOMEM,
+                                     .message = "out of memory"};
+
+static void drop_result(struct exchange *x) {
   cordon_value_free(x->result);
   x->result = NULL;
-  x->result_error.code = 0;
-  if (e)
-    x->result_error = *e;
-  else if (value && api_value_copy(&x->result, mem_of(x), value) != 0)
-    err_set(&x->result_error, ERR_NOMEM);
+  if (x->result_error && x->result_error != &no_memory)
+    mem_free(mem_of(x), (void *)(uintptr_t)x->result_error,
+             sizeof *x->result_error);
+  x->result_error = NULL;
+}
+
+void exchange_result(struct exchange *x, const struct value *value,
+                     const struct err *e) {
+  struct err *kept;
+  drop_result(x);
+  if (e && (kept = mem_alloc(mem_of(x), sizeof *kept)) != NULL) {
+    *kept = *e;
+    x->result_error = kept;
+  } else if (e ||
+             (value && api_value_copy(&x->result, mem_of(x), value) != 0)) {
+    x->result_error = &no_memory;
+  }
 }
 
 /* --------------------------------------------------------------- offers --- */
@@ -667,7 +680,7 @@ void exchange_deinit(struct exchange *x) {
   mem_free(m, x->ends, x->ends_cap * sizeof *x->ends);
   arena_deinit(&x->names);
   cordon_value_free(x->input);
-  cordon_value_free(x->result);
+  drop_result(x);
 }
 
 /* -------------------------------------------------------- in this process ---

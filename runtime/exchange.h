@@ -104,9 +104,8 @@ struct exchange {
   uint32_t last_id;
   /* what main returned */
   cordon_value *result;
-  struct err result_error; /* code 0: |result| is it, NULL: null */
-  bool ended;              /* and so has the script */
-  struct err end;          /* why; code 0: as it should */
+  const struct err *result_error; /* NULL: |result| is it, NULL: null */
+  bool ended;                     /* and so has the script */
 };
 
 void exchange_init(struct exchange *x, struct cordon_sandbox *sb);

@@ -12,6 +12,7 @@
 #include "runtime/vm/sched.h"
 
 #define ACTOR_MAX_BYTES (1024 * 1024)
+#define ARENA_FIRST_BYTES 128 /* most hold two short names */
 #define TRACEBACK_MAX (64 * 1024)
 #define MODULE_NAME_MAX 255
 #define MODULES_LISTED_MAX 10000
@@ -358,6 +359,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   bridge_init(&sb->bridge, &exchange_bridge_ops, &sb->exchange);
   sb->services.bridge = &sb->bridge;
   arena_init(&sb->arena, &host->mem, ACTOR_MAX_BYTES);
+  sb->arena.first_bytes = ARENA_FIRST_BYTES;
   sb->output = config->output;
   sb->audit = config->audit;
   sb->require = config->require;

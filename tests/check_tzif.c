@@ -1,8 +1,12 @@
 /* check_tzif.c - zone data: what is refused, transitions, rules, names. */
 #include "modules/tzif.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "modules/lookup.h"
 #include "runtime/base/err.h"
 #include "tests/unit.h"
 
@@ -303,6 +307,49 @@ START_TEST(file_names) {
 }
 END_TEST
 
+/* What is no zone does not leave the process that may read files. */
+START_TEST(no_zones) {
+  static const struct {
+    size_t cut, added; /* of a good one */
+    const char *instead;
+    int rv;
+  } cases[] = {{0, 0, NULL, 0},
+               {5, 0, NULL, ERR_SYNTAX},
+               {0, TZIF_MAX_BYTES, NULL, ERR_NOT_FOUND},
+               {0, 0, "secret = 1\n", ERR_SYNTAX},
+               {0, 0, "TZif secret", ERR_SYNTAX},
+               {0, 0, "", ERR_SYNTAX}};
+  static char bytes[2 * TZIF_MAX_BYTES];
+  char folder[] = "/tmp/check_tzif.XXXXXX", path[64];
+  struct lookup_memory k;
+  struct data d;
+  make(&d, "STD-1SUM,M3.5.0,M10.5.0/3");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/Zone", folder);
+  ck_assert_int_eq(setenv("TZDIR", folder, 1), 0);
+  unit_each(c, cases) {
+    size_t len = d.len - c->cut + c->added;
+    struct slice data = {NULL, 0};
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    memset(bytes, '\n', sizeof bytes);
+    memcpy(bytes, d.bytes, d.len - c->cut);
+    if (c->instead) {
+      len = strlen(c->instead);
+      memcpy(bytes, c->instead, len);
+    }
+    ck_assert_uint_eq(fwrite(bytes, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+    lookup_memory_init(&k, &mem_libc);
+    ck_assert_int_eq(lookup_zone(&k, SLICE("Zone"), &data), c->rv);
+    ck_assert_uint_eq(data.len, c->rv == 0 ? len : 0);
+    lookup_memory_deinit(&k);
+  }
+  unlink(path);
+  rmdir(folder);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("tzif");
   TCase *t = tcase_create("tzif");
@@ -314,6 +361,7 @@ static Suite *suite(void) {
   tcase_add_test(t, refused);
   tcase_add_test(t, names);
   tcase_add_test(t, file_names);
+  tcase_add_test(t, no_zones);
   suite_add_tcase(s, t);
   return s;
 }

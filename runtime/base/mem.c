@@ -142,7 +142,8 @@ struct arena_block {
 };
 
 void arena_init(struct arena *a, const struct mem *m, size_t max_bytes) {
-  *a = (struct arena){.mem = *m, .max_bytes = max_bytes};
+  *a = (struct arena){
+      .mem = *m, .max_bytes = max_bytes, .first_bytes = ARENA_BLOCK};
 }
 
 void arena_deinit(struct arena *a) {
@@ -186,7 +187,7 @@ static void *take(struct arena *a, size_t n, size_t align) {
     at = (b->used + align - 1) & ~(align - 1);
   if (!b || at > b->size || n > b->size - at) {
     /* Blocks double, so that a large set costs few of them. */
-    size = b ? b->size * 2 : ARENA_BLOCK;
+    size = b ? b->size * 2 : a->first_bytes;
     if (size > ARENA_BLOCK_MAX)
       size = ARENA_BLOCK_MAX;
     if (n > size - head)

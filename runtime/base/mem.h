@@ -78,6 +78,7 @@ struct arena {
   struct arena_block *blocks; /* newest first */
   size_t bytes;               /* held from |mem| */
   size_t max_bytes;           /* refuses beyond */
+  size_t first_bytes;         /* of the first block; later ones double */
 };
 
 void arena_init(struct arena *a, const struct mem *m, size_t max_bytes);

@@ -22,12 +22,21 @@ static inline bool value_slice(lua_State *L, int idx, struct slice *ret) {
   return true;
 }
 
-/* A read-only library table: pushes a table of |funcs| (NULL-terminated, no
- * upvalues) whose __newindex raises and whose metatable is hidden ("locked").
- * Fields that are not functions are added by |fill| (may be NULL), which
- * receives the plain table on top of the stack. */
-void lib_new(lua_State *L, const char *name, const luaL_Reg *funcs,
-             void (*fill)(lua_State *L));
+struct library {
+  const char *name;
+  const luaL_Reg *funcs; /* NULL-terminated, no upvalues */
+  /* Adds the fields that are not functions to the plain table on top of the
+   * stack; perhaps again, if memory was refused.  NULL: there are none. */
+  void (*fill)(lua_State *L);
+  /* Pushes the one called |name|; false: it is none.  NULL: they are all added
+   * when one of them is asked for. */
+  bool (*field)(lua_State *L, struct slice name);
+};
+
+/* Pushes a read-only table whose __newindex raises and whose metatable is
+ * hidden ("locked").  Its fields take memory from when a script asks for them;
+ * no script can tell.  |lib| is kept. */
+void lib_new(lua_State *L, const struct library *lib);
 
 /* Replaces the table on top of the stack by a read-only view of it, which is
  * all that scripts get. */
@@ -40,6 +49,20 @@ bool table_is_locked(lua_State *L, int idx);
  * false.  Leaves nothing on the stack; harmless when it exists. */
 void meta_new(lua_State *L, const char *tname, const luaL_Reg *methods,
               const luaL_Reg *meta);
+
+struct meta_def {
+  const char *name;
+  const luaL_Reg *methods; /* may be NULL */
+  const luaL_Reg *meta;    /* may be NULL */
+};
+
+/* The same, when the first object needs it: a library that is opened for one of
+ * its functions takes no room for the others.  |def| is kept. */
+void meta_later(lua_State *L, const struct meta_def *def);
+
+/* As luaL_setmetatable, of one that meta_new or meta_later was given.  May
+ * raise. */
+void meta_set(lua_State *L, const char *tname);
 
 /* The last act of every __gc: takes the methods away from the object at |idx|.
  * A finalizer is no end: a script whose weak table has the object as a key gets

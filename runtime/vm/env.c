@@ -342,8 +342,10 @@ static int require_ran(lua_State *L, int status, lua_KContext ctx) {
 static int not_listed(lua_State *L, const struct state_modules *m,
                       const char *name) {
   if (m->from.len == 0)
-    return luaL_error(L, "module '%s' is not among the modules that this "
-                         "script may require", name);
+    return luaL_error(L,
+                      "module '%s' is not among the modules that this "
+                      "script may require",
+                      name);
   lua_pushlstring(L, m->from.p, m->from.len);
   return luaL_error(L, "module '%s' is not in the list of modules at %s", name,
                     lua_tostring(L, -1));
@@ -471,12 +473,22 @@ bool env_has_module(lua_State *L, const char *name) {
 
 /* ------------------------------------------------------------- opening --- */
 
-/* Copies |names| of the table at |from| to the one at |to|. */
-static void copy_fields(lua_State *L, int from, int to,
-                        const char *const *names) {
-  for (; *names; names++) {
-    lua_getfield(L, from, *names);
-    lua_setfield(L, to, *names);
+static bool is_listed(const char *name, const char *const *names) {
+  while (*names && strcmp(*names, name) != 0)
+    names++;
+  return *names != NULL;
+}
+
+/* Takes everything but |names| out of the table on top. */
+static void keep_fields(lua_State *L, const char *const *names) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && is_listed(lua_tostring(L, -1), names))
+      continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
   }
 }
 
@@ -637,12 +649,10 @@ static bool push_number(lua_State *L, int arg) {
   return text && lua_stringtonumber(L, text) == len + 1;
 }
 
-/* Arithmetic on strings, as in lstrlib.c: errors must not tell of a detour.
- * Upvalues: the operation, the name of its metamethod. */
-static int string_arith(lua_State *L) {
-  const char *name = lua_tostring(L, lua_upvalueindex(2));
+/* Arithmetic on strings, as in lstrlib.c: errors must not tell of a detour. */
+static int string_arith(lua_State *L, int op, const char *name) {
   if (push_number(L, 1) && push_number(L, 2)) {
-    lua_arith(L, (int)lua_tointeger(L, lua_upvalueindex(1)));
+    lua_arith(L, op);
     return 1;
   }
   lua_settop(L, 2);
@@ -654,26 +664,33 @@ static int string_arith(lua_State *L) {
   return 1;
 }
 
+/* Without upvalues they take no memory. */
+#define ARITH(name, op)                                                        \
+  static int string_##name(lua_State *L) {                                     \
+    return string_arith(L, op, "__" #name);                                    \
+  }
+ARITH(add, LUA_OPADD)
+ARITH(sub, LUA_OPSUB)
+ARITH(mul, LUA_OPMUL)
+ARITH(mod, LUA_OPMOD)
+ARITH(pow, LUA_OPPOW)
+ARITH(div, LUA_OPDIV)
+ARITH(idiv, LUA_OPIDIV)
+ARITH(unm, LUA_OPUNM)
+#undef ARITH
+
 static void stand_in_for_string(lua_State *L) {
-  static const struct {
-    const char *name;
-    int op;
-  } arith[] = {{"__add", LUA_OPADD},   {"__sub", LUA_OPSUB},
-               {"__mul", LUA_OPMUL},   {"__mod", LUA_OPMOD},
-               {"__pow", LUA_OPPOW},   {"__div", LUA_OPDIV},
-               {"__idiv", LUA_OPIDIV}, {"__unm", LUA_OPUNM}};
+  static const luaL_Reg stand_in[] = {
+      {"__index", string_index}, {"__add", string_add},
+      {"__sub", string_sub},     {"__mul", string_mul},
+      {"__mod", string_mod},     {"__pow", string_pow},
+      {"__div", string_div},     {"__idiv", string_idiv},
+      {"__unm", string_unm},     {NULL, NULL}};
   lua_pushliteral(L, "");
   lua_createtable(L, 0, 10);
-  lua_pushcfunction(L, string_index);
-  lua_setfield(L, -2, "__index");
+  luaL_setfuncs(L, stand_in, 0);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
-  for (size_t i = 0; i < sizeof arith / sizeof *arith; i++) {
-    lua_pushinteger(L, arith[i].op);
-    lua_pushstring(L, arith[i].name);
-    lua_pushcclosure(L, string_arith, 2);
-    lua_setfield(L, -2, arith[i].name);
-  }
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
 }
@@ -691,7 +708,6 @@ void env_open(lua_State *L) {
                                  {"rawset", env_rawset},
                                  {"require", env_require},
                                  {NULL, NULL}};
-  int env, lib;
   luaL_checkstack(L, 10, NULL);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
@@ -699,19 +715,18 @@ void env_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loaded_key);
   keep_strings(L);
 
-  open_lib(L, luaopen_base); /* fills the globals of the new state */
-  lib = lua_gettop(L);
-  lua_newtable(L);
-  env = lua_gettop(L);
-  copy_fields(L, lib, env, base);
-  luaL_setfuncs(L, own, 0);
-  lua_pushvalue(L, env);
-  lua_setfield(L, env, "_G");
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushvalue(L, env);
-  lua_setfield(L, -2, "_G");
-  lua_settop(L, env);
+  lua_createtable(L, 0, 32); /* all of what luaopen_base adds to the globals */
+  lua_pushvalue(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushcfunction(L, luaopen_base);
+  lua_call(L, 0, 0);
+  keep_fields(L, base);
+  luaL_setfuncs(L, own, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "_G");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "_G");
   stand_in_for_string(L);
   lua_settop(L, 0);
 }

@@ -60,7 +60,7 @@ void *object_new(lua_State *L, const char *meta, size_t size, int nuv) {
   tell_collector(L, size);
   box = lua_newuserdatauv(L, sizeof *box, nuv);
   *box = (struct box){NULL, NULL};
-  luaL_setmetatable(L, meta);
+  meta_set(L, meta);
   o = take(st, size, box);
   if (!o) { /* as Lua would do */
     objects_collect(L);
@@ -81,10 +81,10 @@ void *object_get(lua_State *L, int idx) {
 static const struct box *test(lua_State *L, int idx, const char *meta) {
   const struct state *st = state_of(L);
   const struct box *box = lua_touserdata(L, idx);
-  const void *table;
+  uintptr_t table;
   if (!box || !lua_getmetatable(L, idx))
     return NULL;
-  table = lua_topointer(L, -1);
+  table = (uintptr_t)lua_topointer(L, -1);
   lua_pop(L, 1);
   for (size_t i = 0; i < st->nmetas; i++)
     if (st->metas[i].name == meta)

@@ -90,7 +90,9 @@ enum park_kind { PARK_NONE, PARK_WAIT, PARK_YIELD, PARK_PREEMPT, PARK_STOP };
 #define STATE_METAS 16
 struct state_meta {
   const char *name; /* as meta_new was given it: compared by address */
-  const void *table;
+  /* The table; or one more than the address of the struct meta_def to make it
+   * of, which no table is at. */
+  uintptr_t table;
 };
 
 struct state {
@@ -109,8 +111,8 @@ struct state {
   struct list objects; /* of object.h */
   size_t nmetas;
   struct state_meta metas[STATE_METAS];
-  size_t untold;       /* bytes of them that Lua's collector has not heard of */
-  size_t uncollected;  /* bytes of them since objects_collect, near the limit */
+  size_t untold;      /* bytes of them that Lua's collector has not heard of */
+  size_t uncollected; /* bytes of them since objects_collect, near the limit */
 
   /* of env.c */
   unsigned libraries; /* a bit for each that is open */

@@ -48,6 +48,31 @@ eq(type(arg), "table")
 eq(#arg, 0)
 has(arg[0], "globals.lua")
 
+-- what a module has is there whether or not it was asked for before
+do
+  local time = require "time"
+  eq(time.nothing, nil)
+  eq(time[1], nil)
+  eq(time.SECOND, 1000000000)
+  eq(rawget(time, "SECOND"), nil)
+  local sleep, utc, n = time.sleep, time.utc, 0
+  for k, v in pairs(time) do
+    n = n + 1
+    eq(time[k], v)
+    eq(time.nothing, nil)
+  end
+  eq(n, 53)
+  eq(time.sleep, sleep)
+  eq(time.utc, utc)
+  eq(names(require "errors"), "ALREADY_EXISTS CANCELED CONFLICT INTERNAL \z
+INVALID NOT_FOUND PERMISSION_DENIED RATE_LIMITED TIMEOUT UNAVAILABLE UNKNOWN \z
+call_stack is new wrap")
+  eq(names(require "json"), "decode encode null validate validate_string")
+  eq(names(require "security"), "actor can named_scope new_actor new_scope \z
+policy scope")
+  eq(names(channel), "new select")
+end
+
 -- modules are read-only, whatever way they are written to
 for _, name in ipairs {"websocket", "time", "json", "channel", "errors"} do
   local module = require(name)
