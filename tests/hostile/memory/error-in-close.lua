@@ -5,6 +5,7 @@ local hold = {}
 local function fill() while true do hold[#hold + 1] = {} end end
 pcall(function()
   local a <close> = setmetatable({}, {__close = function()
+    pcall(fill) -- perhaps this is told: the error outside was not caught yet
     pcall(fill)
     print "survived"
   end})
