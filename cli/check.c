@@ -5,6 +5,7 @@
 #include "cli/check_fix.h"
 #include "cli/check_report.h"
 #include "cli/files.h"
+#include "cli/manifest_examine.h"
 #include "cli/options.h"
 #include "cli/policies.h"
 #include "cli/print.h"
@@ -36,6 +37,12 @@ enum {
   CHECK_CATALOGUE
 };
 
+/* A file with workloads. */
+struct manifest_of {
+  char *path;
+  cordon_manifest *manifest; /* NULL: it has mistakes */
+};
+
 struct check {
   const char **paths;
   size_t npaths;
@@ -47,6 +54,8 @@ struct check {
   cordon_suite **suites; /* bound and run */
   size_t nsuites;
   struct check_report report;
+  struct manifest_of *manifests;
+  size_t nmanifests;
 };
 
 static const char *plural(size_t n, const char *one, const char *many) {
@@ -121,6 +130,55 @@ static void on_mistake(void *ud, const char *path,
   check_report_mistake(&c->report, path, mistake);
 }
 
+static void on_file(void *ud, const char *path, const char *text, size_t len) {
+  struct check *c = ud;
+  cordon_manifest *m;
+  if (!manifest_has_workloads(text, len))
+    return;
+  m = manifest_examine(path, text, len, on_mistake, c);
+  c->manifests =
+      must_resize(c->manifests, c->nmanifests + 1, sizeof *c->manifests);
+  c->manifests[c->nmanifests++] =
+      (struct manifest_of){.path = must_format("%s", path), .manifest = m};
+  for (size_t i = 0; m && cordon_manifest_at(m, i); i++)
+    c->report.workloads++;
+}
+
+struct names_of {
+  struct check *check;
+  const char *path;
+};
+
+static void on_name(void *ud, const cordon_error *mistake) {
+  const struct names_of *n = ud;
+  on_mistake(n->check, n->path, mistake);
+}
+
+/* The policies and groups that workloads name may stand in other files. */
+static void check_names(struct check *c, cordon_policy *set) {
+  for (size_t i = 0; i < c->nmanifests; i++) {
+    struct names_of n = {c, c->manifests[i].path};
+    cordon_error err;
+    int rv;
+    if (!c->manifests[i].manifest)
+      continue;
+    rv =
+        cordon_manifest_check(c->manifests[i].manifest, set, on_name, &n, &err);
+    if (rv != CORDON_OK && rv != CORDON_E_POLICY)
+      say("%s: %s", n.path, err.message);
+  }
+}
+
+static void drop_manifests(struct check *c) {
+  for (size_t i = 0; i < c->nmanifests; i++) {
+    cordon_manifest_free(c->manifests[i].manifest);
+    free(c->manifests[i].path);
+  }
+  free(c->manifests);
+  c->manifests = NULL;
+  c->nmanifests = 0;
+}
+
 static void on_finding(void *ud, const cordon_finding *f) {
   struct check *c = ud;
   check_report_finding(&c->report, f);
@@ -159,12 +217,23 @@ static int load(struct check *c, bool compat) {
   policies_init(&p, &unused);
   p.tell = on_mistake;
   p.tell_ud = c;
+  if (!compat) /* the original runtime's workloads have more */
+    p.file = on_file;
+  p.file_ud = c;
   if (compat && cordon_policy_compat(p.set, &err) != CORDON_OK)
     say("%s", err.message);
   policies_add(&p, c->paths, c->npaths);
   status = policies_finish(&p);
   c->report.files = p.files;
   c->report.policies = cordon_policy_count(p.set);
+  if (status == STATUS_OK && c->nmanifests > 0)
+    check_names(c, p.set);
+  if (c->nmanifests > 0) {
+    check_report_order(&c->report);
+    if (status == STATUS_OK && c->report.count[CORDON_ERROR] > 0)
+      status = STATUS_LOAD;
+  }
+  drop_manifests(c);
   if (status == STATUS_OK)
     status = advise(c, p.set);
   policies_deinit(&p);
@@ -181,8 +250,12 @@ static void summary(const struct check *c, int status) {
   }
   if (status != STATUS_OK)
     return;
-  words("%zu %s, %zu %s: ", r->files, plural(r->files, "file", "files"),
+  words("%zu %s, %zu %s", r->files, plural(r->files, "file", "files"),
         r->policies, plural(r->policies, "policy", "policies"));
+  if (r->workloads > 0)
+    words(", %zu %s", r->workloads,
+          plural(r->workloads, "workload", "workloads"));
+  words(": ");
   if (n[CORDON_WARNING] + n[CORDON_NOTE] == 0) {
     words("ok\n");
     return;

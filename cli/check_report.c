@@ -35,6 +35,7 @@ void check_report_mistake(struct check_report *r, const char *path,
   i->file = copy(path);
   i->line = mistake->line;
   i->column = mistake->line && !mistake->column ? 1 : mistake->column;
+  i->placed = mistake->column != 0;
   i->message = copy(mistake->message);
 }
 
@@ -44,6 +45,7 @@ void check_report_finding(struct check_report *r, const cordon_finding *f) {
   i->file = copy(f->file);
   i->line = f->line;
   i->column = f->line && !f->column ? 1 : f->column;
+  i->placed = f->column != 0;
   i->policy = copy(f->policy_id);
   i->message = copy(f->message);
   i->reason = copy(f->reason);
@@ -54,17 +56,77 @@ void check_report_finding(struct check_report *r, const cordon_finding *f) {
   i->edit_text = copy(f->edit_text);
 }
 
-void check_report_clear(struct check_report *r) {
+static void item_deinit(struct check_item *i) {
+  free(i->code);
+  free(i->file);
+  free(i->policy);
+  free(i->message);
+  free(i->reason);
+  free(i->fix);
+  free(i->edit_text);
+}
+
+/* Files in the order in which they were first found wrong; nearly all items are
+ * in it already. */
+static void number_files(struct check_report *r) {
+  size_t *first = must_alloc(r->len, sizeof *first), n = 0, f = 0;
   for (size_t k = 0; k < r->len; k++) {
     struct check_item *i = &r->items[k];
-    free(i->code);
-    free(i->file);
-    free(i->policy);
-    free(i->message);
-    free(i->reason);
-    free(i->fix);
-    free(i->edit_text);
+    if (n == 0 || strcmp(r->items[first[f]].file, i->file) != 0)
+      for (f = 0; f < n && strcmp(r->items[first[f]].file, i->file) != 0;)
+        f++;
+    if (f == n)
+      first[n++] = k;
+    i->at = k;
+    i->file_at = f;
   }
+  free(first);
+}
+
+static int in_order(const void *a, const void *b) {
+  const struct check_item *x = a, *y = b;
+  if (x->file_at != y->file_at)
+    return x->file_at < y->file_at ? -1 : 1;
+  if (x->line != y->line)
+    return x->line < y->line ? -1 : 1;
+  if (x->column != y->column)
+    return x->column < y->column ? -1 : 1;
+  return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static bool same_item(const struct check_item *x, const struct check_item *y) {
+  return x->file_at == y->file_at && x->line == y->line &&
+         x->column == y->column && strcmp(x->message, y->message) == 0;
+}
+
+void check_report_order(struct check_report *r) {
+  size_t kept = 0;
+  number_files(r);
+  if (r->len > 0)
+    qsort(r->items, r->len, sizeof *r->items, in_order);
+  for (size_t k = 0; k < r->len; k++) {
+    struct check_item *i = &r->items[k];
+    bool again = false;
+    for (size_t b = kept; b-- > 0 && !again;) {
+      const struct check_item *before = &r->items[b];
+      if (before->file_at != i->file_at || before->line != i->line ||
+          before->column != i->column)
+        break;
+      again = same_item(before, i);
+    }
+    if (again) {
+      r->count[i->severity]--;
+      item_deinit(i);
+    } else {
+      r->items[kept++] = *i;
+    }
+  }
+  r->len = kept;
+}
+
+void check_report_clear(struct check_report *r) {
+  for (size_t k = 0; k < r->len; k++)
+    item_deinit(&r->items[k]);
   free(r->items);
   memset(r, 0, sizeof *r);
 }
@@ -82,7 +144,52 @@ static void number(struct out *o, const char *fmt, uint64_t n) {
   out_text(o, text);
 }
 
+/* The file that was read last, for its lines and columns. */
+struct source {
+  const char *file;
+  char *text; /* NULL: cannot be read */
+  size_t len;
+  size_t start; /* of |line| */
+  uint32_t line;
+};
+
+static void source_open(struct source *s, const char *file) {
+  if (s->file && strcmp(s->file, file) == 0)
+    return;
+  free(s->text);
+  *s = (struct source){.file = file, .line = 1};
+  if (!read_path(file, FILE_MAX_BYTES, &s->text, &s->len))
+    s->text = NULL;
+}
+
+/* To the beginning of |line|; false: there is no such line. */
+static bool source_seek(struct source *s, uint32_t line) {
+  if (!s->text)
+    return false;
+  if (line < s->line) {
+    s->line = 1;
+    s->start = 0;
+  }
+  while (s->line < line) {
+    const char *end = memchr(s->text + s->start, '\n', s->len - s->start);
+    if (!end)
+      return false;
+    s->start = (size_t)(end + 1 - s->text);
+    s->line++;
+  }
+  return true;
+}
+
+static void write_line(struct out *o, struct source *s,
+                       const struct check_item *i) {
+  source_open(s, i->file);
+  if (i->line && source_seek(s, i->line))
+    out_numbered_line(o, s->text + s->start, s->len - s->start, i->line,
+                      i->placed ? i->column : 0);
+}
+
 static void write_text(const struct check_report *r, struct out *o) {
+  struct source source = {.file = NULL};
   for (size_t k = 0; k < r->len; k++) {
     const struct check_item *i = &r->items[k];
     visible(o, i->file);
@@ -100,13 +207,19 @@ static void write_text(const struct check_report *r, struct out *o) {
     if (i->severity != CORDON_ERROR) {
       out_text(o, " [");
       out_text(o, i->code);
-      out_text(o, "]\n  why: ");
+      out_text(o, "]");
+    }
+    out_text(o, "\n");
+    write_line(o, &source, i);
+    if (i->severity != CORDON_ERROR) {
+      out_text(o, "  why: ");
       visible(o, i->reason);
       out_text(o, "\n  fix: ");
       visible(o, i->fix);
+      out_text(o, "\n");
     }
-    out_text(o, "\n");
   }
+  free(source.text);
 }
 
 /* ------------------------------------------------------------------ JSON ---
@@ -225,37 +338,14 @@ static void write_rules(struct out *o) {
               "\"error\"}}");
 }
 
-/* The file that was read last, for columns. */
-struct source {
-  const char *file;
-  char *text; /* NULL: cannot be read */
-  size_t len;
-  size_t start; /* of |line| */
-  uint32_t line;
-};
-
 /* SARIF counts characters, we count bytes. */
 static uint64_t characters(struct source *s, const char *file, uint32_t line,
                            uint64_t column) {
   uint64_t n = 1;
-  if (!s->file || strcmp(s->file, file) != 0) {
-    free(s->text);
-    *s = (struct source){.file = file, .line = 1};
-    if (!read_path(file, FILE_MAX_BYTES, &s->text, &s->len))
-      s->text = NULL;
-  }
-  if (s->text && line < s->line) { /* never, for they are in order */
-    s->line = 1;
-    s->start = 0;
-  }
-  while (s->text && s->line < line) {
-    const char *end = memchr(s->text + s->start, '\n', s->len - s->start);
-    if (!end)
-      return column;
-    s->start = (size_t)(end + 1 - s->text);
-    s->line++;
-  }
-  if (!s->text || column - 1 > s->len - s->start)
+  source_open(s, file);
+  if (!source_seek(s, line))
+    return column;
+  if (column - 1 > s->len - s->start)
     return column;
   for (size_t i = s->start; i < s->start + column - 1; i++)
     n += ((unsigned char)s->text[i] & 0xc0) != 0x80;

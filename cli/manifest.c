@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------- mistakes --- */
@@ -182,47 +183,52 @@ static void read_scripts(struct manifest_files *m, struct mistake_list *l,
   }
 }
 
-static int read_manifest(struct manifest_files *m, struct mistake_list *l,
-                         struct watch *w) {
-  cordon_source source = {.name = m->path};
+struct loading {
+  struct manifest_files *m;
+  struct mistake_list *l;
+  struct watch *w;
+  bool read; /* the manifest; it stands first among the policies */
+};
+
+/* The text of the manifest, on its way to the policies in it. */
+static void on_file(void *ud, const char *path, const char *text, size_t len) {
+  struct loading *ld = ud;
+  const cordon_source source = {path, text, len};
+  size_t before = ld->l->len;
   cordon_error err;
-  char *text;
-  size_t len;
   int rv;
-  if (!read_path(m->path, FILE_MAX_BYTES, &text, &len)) {
-    say("%s: %s", m->path, strerror(errno));
-    return STATUS_USAGE;
-  }
-  source.text = text;
-  source.len_bytes = len;
-  if (len > FILE_MAX_BYTES) {
-    mistake_add(l, m->path, 0, 0, "the file is larger than 1 MiB");
-    free(text);
-    return STATUS_LOAD;
-  }
-  rv = cordon_manifest_new(&m->manifest, &source, NULL, on_mistake, l, &err);
-  free(text);
-  if (rv != CORDON_OK && l->len == 0)
-    mistake_add(l, m->path, 0, 0, err.message);
+  if (ld->read)
+    return;
+  ld->read = true;
+  rv = cordon_manifest_new(&ld->m->manifest, &source, NULL, on_mistake, ld->l,
+                           &err);
   if (rv == CORDON_OK)
-    read_scripts(m, l, w);
-  return l->len == 0 ? STATUS_OK : STATUS_LOAD;
+    read_scripts(ld->m, ld->l, ld->w);
+  else if (ld->l->len == before)
+    mistake_add(ld->l, path, 0, 0, err.message);
 }
 
-static int read_policies(struct manifest_files *m,
-                         const struct words_list *more,
-                         struct mistake_list *l) {
+static int read_all(struct loading *ld, const struct words_list *more) {
+  struct policies *p = &ld->m->policies;
   const char **paths = must_alloc(more->len + 1, sizeof *paths);
+  struct stat st;
   int status;
-  policies_init(&m->policies, NULL);
-  m->policies.tell = on_policy_mistake;
-  m->policies.tell_ud = l;
-  paths[0] = m->path;
+  paths[0] = ld->m->path;
   memcpy(paths + 1, more->items, more->len * sizeof *paths);
-  policies_add(&m->policies, paths, more->len + 1);
+  if (stat(ld->m->path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    say("%s: %s", ld->m->path, strerror(EISDIR));
+    free(paths);
+    return STATUS_USAGE;
+  }
+  policies_init(p, NULL);
+  p->tell = on_policy_mistake;
+  p->tell_ud = ld->l;
+  p->file = on_file;
+  p->file_ud = ld;
+  policies_add(p, paths, more->len + 1);
   free(paths);
-  status = policies_finish(&m->policies);
-  m->policies.tell_ud = NULL;
+  status = policies_finish(p);
+  p->tell_ud = p->file_ud = NULL;
   return status;
 }
 
@@ -230,24 +236,20 @@ int manifest_load(struct manifest_files *ret, const char *path,
                   const struct words_list *more, struct watch *w) {
   struct manifest_files m = {.path = path};
   struct mistake_list l = {.path = path};
+  struct loading ld = {.m = &m, .l = &l, .w = w};
   cordon_error err;
-  int status, policies;
+  int status;
   watch_file(w, path);
   for (size_t i = 0; i < more->len; i++)
     watch_policies(w, more->items[i]);
-  status = read_manifest(&m, &l, w);
-  if (status != STATUS_USAGE) {
-    policies = read_policies(&m, more, &l);
-    if (status == STATUS_OK && policies == STATUS_OK &&
-        cordon_manifest_check(m.manifest, m.policies.set, on_mistake, &l,
-                              &err) != CORDON_OK) {
-      status = STATUS_LOAD;
-      if (l.len == 0)
-        mistake_add(&l, path, 0, 0, err.message);
-    }
-    if (status == STATUS_OK)
-      status = policies;
-  }
+  status = read_all(&ld, more);
+  if (status == STATUS_OK && m.manifest &&
+      cordon_manifest_check(m.manifest, m.policies.set, on_mistake, &l, &err) !=
+          CORDON_OK &&
+      l.len == 0)
+    mistake_add(&l, path, 0, 0, err.message);
+  if (status == STATUS_OK && l.len > 0)
+    status = STATUS_LOAD;
   tell_mistakes(&l);
   if (l.len > 0)
     say("%zu %s in the manifest", l.len, l.len == 1 ? "mistake" : "mistakes");

@@ -234,6 +234,8 @@ static void add_text(struct policies *p, const struct found *f,
   /* what is not the text's fault is not a mistake in it, but no load either */
   if (rv != CORDON_OK && p->mistakes == before)
     on_mistake(&of, &err);
+  if (p->file)
+    p->file(p->file_ud, f->path, text, len);
 }
 
 static void add_file(struct policies *p, const struct found *f) {

@@ -15,6 +15,10 @@ struct policies {
   /* or NULL: called for each mistake instead; |path| is whole */
   void (*tell)(void *ud, const char *path, const cordon_error *mistake);
   void *tell_ud;
+  /* or NULL: called with the text of each file that was added, whether or not
+   * it has mistakes; borrowed for the call */
+  void (*file)(void *ud, const char *path, const char *text, size_t len);
+  void *file_ud;
   size_t files;       /* that were read */
   size_t mistakes;
   size_t unreadable; /* paths, which have been named on standard error */

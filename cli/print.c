@@ -164,8 +164,6 @@ static size_t out_line_part(struct out *o, const char *p, size_t n,
 void out_source_line(struct out *o, const char *text, size_t len, uint32_t line,
                      uint32_t column) {
   const char *end = text + len, *nl;
-  size_t n, from = 0, width;
-  char margin[32];
   if (line == 0)
     return;
   for (uint32_t i = 1; i < line; i++) {
@@ -174,6 +172,14 @@ void out_source_line(struct out *o, const char *text, size_t len, uint32_t line,
       return;
     text = nl + 1;
   }
+  out_numbered_line(o, text, (size_t)(end - text), line, column);
+}
+
+void out_numbered_line(struct out *o, const char *text, size_t len,
+                       uint32_t line, uint32_t column) {
+  const char *end = text + len, *nl;
+  size_t n, from = 0, width;
+  char margin[32];
   nl = memchr(text, '\n', (size_t)(end - text));
   n = (size_t)((nl ? nl : end) - text);
   if (n > 0 && text[n - 1] == '\r')

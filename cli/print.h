@@ -44,6 +44,10 @@ void print_below(void (*hide)(void *ud), void *ud);
 /* For those who write to a terminal otherwise. */
 void print_hide_below(void);
 
+/* The same where the line is known: it begins at |text|. */
+void out_numbered_line(struct out *o, const char *text, size_t len,
+                       uint32_t line, uint32_t column);
+
 /* out_visible as a cordon_write_fn, which sees whole characters only. */
 void out_write_visible(void *ud, const char *data, size_t len);
 

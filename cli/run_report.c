@@ -51,12 +51,10 @@ static void say_error(const char *who, const cordon_error *err) {
   free(at);
 }
 
-/* Where in the line the compiler gave up: it says "near 'word'", and no column.
- * 0: that word is not there, or not only once. */
-static uint32_t near_column(const struct run_report *r,
-                            const cordon_error *err) {
+uint32_t run_report_near(const char *text, size_t text_len,
+                         const cordon_error *err) {
   const char *word = strstr(err->message, " near '"), *end, *at = NULL;
-  const char *p = r->text, *stop = r->text + r->len;
+  const char *p = text, *stop = text + text_len;
   size_t len;
   if (!word || !(end = strrchr(word += 7, '\'')) || end == word)
     return 0;
@@ -88,7 +86,8 @@ static void words_source(const struct run_report *r, int rv,
     return;
   out_init(&o, STDERR_FILENO);
   out_source_line(&o, r->text, r->len, err->line,
-                  rv == CORDON_E_SYNTAX ? near_column(r, err) : err->column);
+                  rv == CORDON_E_SYNTAX ? run_report_near(r->text, r->len, err)
+                                        : err->column);
   out_flush(&o);
 }
 

@@ -15,6 +15,10 @@ struct run_report {
   const cordon_sandbox *sandbox;
 };
 
+/* Where in its line the compiler gave up: it says "near 'word'", and no column.
+ * 0: that word is not there, or not only once. */
+uint32_t run_report_near(const char *text, size_t len, const cordon_error *err);
+
 /* "cordon: ", the workload if there is one, and the words. */
 void run_say(const char *who, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,5 @@
 /* api_lua.c - for hosts that write modules in C for Lua: those of scripts in
- * this process. */
+ * this process; and whether a text is Lua. */
 #include <string.h>
 
 #include "modules/errors.h"
@@ -145,4 +145,28 @@ void cordon_wait_end(cordon_wait *wait) {
     return;
   wait->ended = true;
   wait_wake(&wait->wait);
+}
+
+#define CHECK_SOURCE_BYTES (1024u * 1024)
+#define CHECK_MEMORY_BYTES (64u * 1024 * 1024)
+
+int cordon_script_check(const cordon_source *source,
+                        const cordon_allocator *alloc, cordon_error *reterr) {
+  struct mem m = api_mem(alloc);
+  const char *name;
+  struct err e;
+  int rv;
+  if (!source || (!source->text && source->len_bytes > 0))
+    return api_invalid(reterr, "source is required");
+  name = source->name ? source->name : "?";
+  if (source->len_bytes > CHECK_SOURCE_BYTES)
+    rv = err_at(&e, ERR_SYNTAX, name, 1, 0,
+                "the text has %zu bytes, at most %u are allowed",
+                source->len_bytes, CHECK_SOURCE_BYTES);
+  else
+    rv = state_compiles(
+        name,
+        (struct slice){source->text ? source->text : "", source->len_bytes},
+        CHECK_MEMORY_BYTES, &m, &e);
+  return rv == 0 ? CORDON_OK : api_error(reterr, &e);
 }

@@ -193,6 +193,54 @@ START_TEST(what_does_not_load) {
 }
 END_TEST
 
+/* The same texts, without a sandbox; and nothing of them runs. */
+START_TEST(what_does_not_compile) {
+  static const char *const good[] = {
+      "", "return 1", "#!/usr/bin/env lua\nx()", "\xef\xbb\xbfx()",
+      "while true do end", "error 'not now'"};
+  cordon_error err;
+  unit_each(c, unloadable) {
+    cordon_source src = source("bad.lua", c->text);
+    ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_E_SYNTAX);
+    ck_assert_msg(err.line == c->line, "%s: line %u: %s", c->text, err.line,
+                  err.message);
+    ck_assert_str_eq(err.source, "bad.lua");
+    ck_assert_int_eq(cordon_script_check(&src, NULL, NULL), CORDON_E_SYNTAX);
+  }
+  unit_each(text, good) {
+    cordon_source src = source("good.lua", *text);
+    struct failing_mem fm;
+    int rv = CORDON_E_NOMEM;
+    for (size_t n = 0; rv == CORDON_E_NOMEM; n++) {
+      cordon_allocator alloc = {failing_mem_fn, &fm};
+      failing_mem_init(&fm, n);
+      rv = cordon_script_check(&src, &alloc, &err);
+      ck_assert_uint_eq(fm.live_bytes, 0);
+      ck_assert_uint_lt(n, 10000);
+    }
+    ck_assert_int_eq(rv, CORDON_OK);
+  }
+  ck_assert_int_eq(cordon_script_check(NULL, NULL, &err), CORDON_E_INVALID);
+}
+END_TEST
+
+START_TEST(not_compiled_at_any_price) {
+  static char text[1024 * 1024 + 1];
+  cordon_source src = {"big.lua", text, sizeof text};
+  cordon_error err;
+  memset(text, ' ', sizeof text);
+  ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_E_SYNTAX);
+  src.len_bytes--;
+  ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_OK);
+  memset(text, '{', src.len_bytes);
+  ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_E_SYNTAX);
+  src.name = NULL;
+  src.text = "\033Lua";
+  src.len_bytes = 4;
+  ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_E_SYNTAX);
+}
+END_TEST
+
 START_TEST(load_once_with_arguments) {
   struct output o;
   cordon_sandbox_config cfg;
@@ -1259,6 +1307,8 @@ static Suite *suite(void) {
   tcase_set_timeout(tc, 120);
   tcase_add_test(tc, scripts_end);
   tcase_add_test(tc, what_does_not_load);
+  tcase_add_test(tc, what_does_not_compile);
+  tcase_add_test(tc, not_compiled_at_any_price);
   tcase_add_test(tc, load_once_with_arguments);
   tcase_add_test(tc, tracebacks);
   tcase_add_test(tc, limits_hold);

@@ -200,10 +200,106 @@ class Check(cli_test.Case):
         self.assertEqual(done.out.splitlines(), [
             "p.yaml:10:54: warning: 'ws://a.example.com' allows ws:// to a "
             "host that is not this machine [network-too-wide]",
+            "   10 |         - {action: websocket.connect.url, resource: "
+            "\"ws://a.example.com\"}",
+            "      |                                                      ^",
             "  why: ws:// is not encrypted: whoever is on the way reads, and "
             "writes, everything",
             "  fix: write \"wss://a.example.com\""])
         self.expect(1, "check", "-q", "p.yaml", err="")
+
+    def test_lines_are_made_visible_and_cut(self):
+        self.write("p.yaml", HEAD + "  - {name: a, kind: security.policy, "
+                   "policy: {effect: alow}} # \u202e\tx" + "y" * 500 + "\n")
+        done = self.expect(3, "check", "p.yaml", err="mistake")
+        lines = done.out.splitlines()
+        at = next(i for i, line in enumerate(lines) if "'alow'" in line)
+        column = int(re.match(r"p\.yaml:4:(\d+): ", lines[at])[1])
+        self.assertEqual(lines[at + 2].index("^"), len("    4 | ") + column - 1)
+        self.assertLess(max(len(line) for line in lines), 200)
+        self.assertNotIn("\u202e", done.out)
+        self.assertIn("\\u{202e}", done.out)
+
+    WORKLOAD = ("  - name: %s\n    kind: process.lua\n"
+                "    source: file://%s.lua\n")
+
+    def test_manifest(self):
+        self.write("m.yaml", HEAD + self.WORKLOAD % ("a", "a") +
+                   "    modules: [json, time, lib.b, c]\n"
+                   "    lifecycle: {security: {groups: ['far:net']}}\n" +
+                   self.WORKLOAD % ("b", "lib/b"))
+        self.write("a.lua", "while true do end")
+        os.mkdir(self.path("lib"))
+        os.mkdir(self.path("lib/c"))
+        os.makedirs(self.path("c"))
+        os.makedirs(self.path("lib/lib"))
+        self.write("lib/b.lua", "error 'not run'")
+        self.write("c/init.lua", "return 1")
+        self.expect(3, "check", "m.yaml", err="1 mistake\n",
+                    out="m.yaml:8:37: no group or policy 'far:net'\n"
+                    "    8 |     lifecycle: {security: {groups: ['far:net']}}\n"
+                    "      |                                     ^\n")
+        self.write("far.yaml", WIDE.replace("app", "far").replace(
+            "ws:", "wss:") + "    groups: [net]\n")
+        self.expect(0, "check", "m.yaml", "far.yaml", out="",
+                    err="2 files, 1 policy, 2 workloads: ok\n")
+
+    def test_mistakes_of_manifests(self):
+        self.write("m.yaml", HEAD +
+                   self.WORKLOAD % ("a", "a") + "    modules: [jsn, json,\n"
+                   "      'd']\n" +
+                   self.WORKLOAD % ("b", "none") +
+                   self.WORKLOAD % ("c", "d") + "    modules: [io, socket.x]\n"
+                   "    lifecycle: {security: {policies: [no]}}\n")
+        self.write("a.lua", "print 'x'\nlocal x = 1 +\n")
+        self.write("d.lua", "return '\x1b[31m")
+        done = self.expect(3, "check", "m.yaml", err="7 mistakes\n")
+        found = [line for line in done.out.splitlines()
+                 if re.match(r"\S+:\d", line)]
+        self.assertEqual(found, [
+            "m.yaml:7:15: unknown module 'jsn', expected a built-in one or a "
+            "Lua file beside the script",
+            "m.yaml:11:13: source 'file://none.lua': No such file or directory",
+            "m.yaml:15:15: unknown module 'io', expected a built-in one or a "
+            "Lua file beside the script",
+            "m.yaml:15:19: unknown module 'socket.x', expected a built-in one "
+            "or a Lua file beside the script",
+            "m.yaml:16:39: no group or policy 'app:no'",
+            "a.lua:3:1: unexpected symbol near <eof>",
+            "d.lua:1:1: unfinished string near <eof>"])
+        self.assertNotIn("\x1b", done.out)
+        report = json.loads(self.cordon("check", "--format", "json",
+                                        "m.yaml").out)
+        self.assertEqual(report["errors"], len(report["findings"]))
+        if jsonschema:
+            with open(os.path.join(TOP, "doc", "check.schema.json")) as f:
+                jsonschema.validate(report, json.load(f))
+        # what the manifest itself says wrong is told once
+        self.write("m.yaml", HEAD + self.WORKLOAD % ("a", "a") +
+                   "    limits: {memory: lots, cpu: 1s, connections: 0}\n"
+                   "    lifecycle: {depends_on: [b], restart: allways}\n" +
+                   self.WORKLOAD % ("b", "a") +
+                   "    lifecycle: {depends_on: [a]}\n"
+                   "  - {name: b, kind: security.policy, policy: {}}\n"
+                   "  - 7\n")
+        done = self.expect(3, "check", "m.yaml", err="mistakes\n")
+        found = re.findall(r"^m\.yaml:(\d+):", done.out, re.M)
+        self.assertEqual(found, sorted(found, key=int))
+        for words in ("'lots'", "'connections'", "'allways'", "a -> b -> a",
+                      "entry is a number"):
+            self.assertEqual(len([
+                line for line in done.out.splitlines()
+                if line.startswith("m.yaml:") and words in line]), 1,
+                done.out + words)
+
+    def test_no_manifest(self):
+        self.write("m.yaml", HEAD + "  - {name: a, kind: function.lua, "
+                   "meta: {comment: process.lua}}\n")
+        self.expect(0, "check", "m.yaml", out="", err="1 file, 0 policies: ok")
+        self.write("m.yaml", HEAD + self.WORKLOAD % ("a", "a") +
+                   "    pool: {size: 3}\n")
+        self.expect(3, "check", "m.yaml", err="mistake")
+        self.expect(0, "check", "--compat", "m.yaml", out="")
 
     def test_fail_level(self):
         self.write("p.yaml", WIDE)
@@ -289,7 +385,7 @@ class Check(cli_test.Case):
                          r"::'ws://a\.example\.com' .*%0Awhy: .*%0Afix: ")
 
     def test_hostile_names(self):
-        self.write("p.yaml", WIDE + "  - {name: x, kind: process.lua, "
+        self.write("p.yaml", WIDE + "  - {name: x, kind: function.lua, "
                    "security: {groups: [\"x\\e[31mx\\n::error::\"]}}\n")
         for form in ("text", "json", "sarif", "github"):
             done = self.cordon("check", "--format", form, "p.yaml")

@@ -362,7 +362,7 @@ FILES = [
     ("namespace: a\nentries: [{}]\n", False),
     ("namespace: a\nentries: [{kind: 1}]\n", False),
     ("namespace: a\nentries: [{kind: ''}]\n", False),
-    ("namespace: a\nentries: [{kind: process.lua, what: ever}]\n", True),
+    ("namespace: a\nentries: [{kind: function.lua, what: ever}]\n", True),
     ("namespace: a\nentries: [{kind: security.token_store}]\n", True),
     ("namespace: a\nentries: [{kind: security.polcy}]\n", False),
     ("namespace: a\nentries: [{kind: Security.policy}]\n", False),

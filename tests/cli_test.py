@@ -260,7 +260,8 @@ class Policies(Case):
         self.write("a.yaml", POLICY.replace("effect: allow", "effect: alow"))
         self.write("b.yaml", "version: '1.0'\nnamespace: b\nentries: {\n")
         done = self.expect(3, "check", "a.yaml", "b.yaml", err=" mistakes\n")
-        lines = done.out.splitlines()
+        lines = [x for x in done.out.splitlines()
+                 if not re.match(r" +\d* \| ", x)]
         self.assertGreaterEqual(len(lines), 3, done)
         for line in lines:
             self.assertRegex(line, r"^[ab]\.yaml:\d+:\d+: \S")
@@ -317,7 +318,8 @@ class Policies(Case):
         for name in ("c", "a", "b/x", "a-b"):
             self.write("d/%s.yaml" % name, "x: 1\n")
         done = self.expect(3, "check", "d")
-        order = [x.split(":")[0] for x in done.out.splitlines()]
+        order = [x.split(":")[0] for x in done.out.splitlines()
+                 if x.startswith("d/")]
         self.assertEqual(order, sorted(order))
         self.assertEqual(len(set(order)), 4)
 

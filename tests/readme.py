@@ -103,6 +103,11 @@ class Readme(unittest.TestCase):
     def test_tour_of_policies(self):
         self.do_page("doc/tour-policies.md", 8)
 
+    def test_tour_of_manifests(self):
+        os.symlink(os.path.join(TOP, "examples"),
+                   os.path.join(self.folder, "examples"))
+        self.do_page("doc/tour-manifests.md", 9)
+
     def test_manual_of_policies(self):
         self.do_page("doc/cordon-policy.5", 6)
 

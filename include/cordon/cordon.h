@@ -1316,6 +1316,16 @@ cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
                     cordon_error *reterr);
 
 /*
+ * Does |source| compile?  Nothing of it runs, and nothing is kept.  A text of
+ * more than 1 MiB is a mistake, as for a sandbox.  |alloc| may be NULL.
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with the line).
+ * [any thread] [in callbacks]
+ */
+CORDON_API CORDON_MUST_CHECK int
+cordon_script_check(const cordon_source *source, const cordon_allocator *alloc,
+                    cordon_error *reterr);
+
+/*
  * CORDON_AGAIN while the script lives (and before it is loaded); then for good
  * CORDON_OK, CORDON_E_SCRIPT, CORDON_E_LIMIT, CORDON_E_CANCELLED or
  * CORDON_E_NOMEM, with the message and the position of the error; or, before

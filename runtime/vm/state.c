@@ -160,15 +160,8 @@ void state_drop(struct state *st) {
 
 /* ------------------------------------------------------------- loading --- */
 
-int state_compile(lua_State *L, const char *name, struct slice text) {
-  struct state *st = state_of(L);
-  const char *chunkname;
-  if (text.len > st->limits.source_bytes) {
-    lua_pushfstring(L, "%s:1: the text has %I bytes, at most %I are allowed",
-                    name, (LUAI_UACINT)text.len,
-                    (LUAI_UACINT)st->limits.source_bytes);
-    return LUA_ERRSYNTAX;
-  }
+/* What is not Lua: a byte order mark, and a first line for a shell. */
+static struct slice without_head(struct slice text) {
   if (slice_starts(text, SLICE("\xef\xbb\xbf"))) {
     text.p += 3;
     text.len -= 3;
@@ -178,6 +171,19 @@ int state_compile(lua_State *L, const char *name, struct slice text) {
       text.p++;
       text.len--;
     }
+  return text;
+}
+
+int state_compile(lua_State *L, const char *name, struct slice text) {
+  struct state *st = state_of(L);
+  const char *chunkname;
+  if (text.len > st->limits.source_bytes) {
+    lua_pushfstring(L, "%s:1: the text has %I bytes, at most %I are allowed",
+                    name, (LUAI_UACINT)text.len,
+                    (LUAI_UACINT)st->limits.source_bytes);
+    return LUA_ERRSYNTAX;
+  }
+  text = without_head(text);
   env_provide(L, &text);
   chunkname = lua_pushfstring(L, "@%s", name);
   int status = luaL_loadbufferx(L, text.p, text.len, chunkname, "t");
@@ -353,6 +359,56 @@ int state_load(struct state *st, const char *name, struct slice text,
     rv = ERR_SYNTAX;
   }
   lua_settop(L, 0);
+  return rv;
+}
+
+struct check {
+  const char *name;
+  struct slice text;
+};
+
+static int check_protected(lua_State *L) {
+  const struct check *c = lua_touserdata(L, 1);
+  const char *chunkname = lua_pushfstring(L, "@%s", c->name);
+  if (luaL_loadbufferx(L, c->text.p, c->text.len, chunkname, "t") != LUA_OK)
+    return lua_error(L);
+  return 0;
+}
+
+static void *check_alloc(void *ud, void *p, size_t old_n, size_t new_n) {
+  const struct mem *m = ud;
+  if (!p)
+    old_n = 0; /* it is a type then */
+  if (new_n > 0)
+    return mem_realloc(m, p, old_n, new_n);
+  if (p)
+    mem_free(m, p, old_n);
+  return NULL;
+}
+
+int state_compiles(const char *name, struct slice text, size_t memory_bytes,
+                   const struct mem *base, struct err *e) {
+  struct check c = {name, without_head(text)};
+  struct account account;
+  struct mem m;
+  lua_State *L;
+  int rv = 0, status;
+  account_init(&account, base, memory_bytes);
+  m = account_mem(&account);
+  L = lua_newstate(check_alloc, &m);
+  if (!L)
+    return err_set(e, ERR_NOMEM);
+  lua_pushcfunction(L, check_protected);
+  lua_pushlightuserdata(L, &c);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status == LUA_ERRMEM) {
+    rv = err_set(e, ERR_NOMEM);
+  } else if (status != LUA_OK) {
+    const char *why = lua_tostring(L, -1);
+    syntax_error(e, name, why ? why : "cannot be loaded");
+    rv = ERR_SYNTAX;
+  }
+  lua_close(L);
   return rv;
 }
 

@@ -204,6 +204,11 @@ int state_load(struct state *st, const char *name, struct slice text,
                const char *method, const char *const *args, size_t nargs,
                struct err *e);
 
+/* Would |text| compile?  Nothing is kept, and nothing of it runs.  0, ERR_NOMEM
+ * (also: it takes more than |memory_bytes|), ERR_SYNTAX. */
+int state_compiles(const char *name, struct slice text, size_t memory_bytes,
+                const struct mem *base, struct err *e);
+
 /* Ends the script from outside, at once if it is not running, else at its next
  * instruction. */
 void state_stop(struct state *st, enum stop_reason why);
