@@ -68,9 +68,10 @@ int deflater_new(struct deflater **ret, const struct mem *m,
                  const struct deflate_params *p);
 void deflater_free(struct deflater *z); /* NULL is harmless */
 
-/* Goes on with a message: takes from |*in|, writes at most |cap| >= 16 bytes to
- * |out|.  0: |*in| is used up, and |last|: the message is whole; ERR_AGAIN:
- * |out| is full; ERR_SYSTEM: zlib does not work */
+/* Goes on with a message, which is not empty (zlib would have nothing to end
+ * it with): takes from |*in|, writes at most |cap| >= 16 bytes to |out|.  0:
+ * |*in| is used up, and |last|: the message is whole; ERR_AGAIN: |out| is full;
+ * ERR_SYSTEM: zlib does not work */
 int deflater_run(struct deflater *z, struct slice *in, bool last, void *out,
                  size_t cap, size_t *ret_n);
 
