@@ -28,7 +28,13 @@ bool guard_ask(struct guard *g, struct request *rq,
   uint64_t begin_ns = g->record ? clock_mono_ns() : 0;
   struct guard_event event = {
       .request = rq, .decision = ret_decision, .where = where};
+  uint64_t left_ns;
   gate_enter();
+  left_ns = g->left_ns ? g->left_ns(g->ud) : UINT64_MAX;
+  if (left_ns < UINT64_MAX / 4) {
+    rq->until_mono_ns = clock_mono_ns() + left_ns;
+    rq->until_cpu_ns = clock_thread_cpu_ns() + left_ns;
+  }
   event.passes = guard_would(g, rq, url_decision, ret_decision);
   if (g->record) {
     event.latency_ns = clock_mono_ns() - begin_ns;

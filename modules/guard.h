@@ -35,6 +35,9 @@ struct guard {
   /* Records a decision before it takes effect.  Not 0: it could not be
    * recorded, and what would pass is refused.  NULL: nothing is recorded. */
   int (*record)(void *ud, const struct guard_event *event);
+  /* The CPU time that is left to the script: so long may an answer take, for
+   * with what comes later it could do nothing.  UINT64_MAX: any; may be NULL */
+  uint64_t (*left_ns)(void *ud);
   void *ud;
   uint64_t allowed;
   uint64_t refused;

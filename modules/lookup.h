@@ -31,7 +31,7 @@ extern const struct lookup lookup_here;
  * has to be short as well: the instructions of the pattern times the bytes of
  * the text are bounded too, as that is what the slowest way of RE2 takes. */
 #define LOOKUP_TEXT_MAX_BYTES (64u * 1024)
-#define LOOKUP_MATCH_MAX_STEPS (2u * 1024 * 1024)
+#define LOOKUP_MATCH_MAX_STEPS (1024u * 1024)
 
 /* What lookup_here remembers for one sandbox: the patterns used last.  Each of
  * them holds up to REGEX_MAX_MEMORY, which is the host's, not the script's. */

@@ -124,23 +124,33 @@ bool policy_out_of_time(const struct request *request) {
   return time_is_up(request->until_mono_ns, request->until_cpu_ns);
 }
 
+/* Between one condition and the next.  False, with |fault|: there is no time
+ * left for it. */
+static bool may_go_on(const struct facts *facts, unsigned condition,
+                      struct fault *fault) {
+  stop_by(facts);
+  if (!time_is_up(facts->until_mono_ns, facts->until_cpu_ns))
+    return true;
+  *fault = (struct fault){.kind = FAULT_STEPS, .condition = condition};
+  return false;
+}
+
 enum outcome policy_holds(const struct policy *p, const struct facts *facts,
                           struct fault *fault) {
   for (size_t i = 0; i < p->nconditions; i++) {
     enum outcome o;
-    stop_by(facts);
-    if (time_is_up(facts->until_mono_ns, facts->until_cpu_ns)) {
-      *fault =
-          (struct fault){.kind = FAULT_STEPS, .condition = (unsigned)i + 1};
+    if (!may_go_on(facts, (unsigned)i + 1, fault))
       return OUTCOME_ERROR;
-    }
     o = condition_eval(&p->conditions[i], facts, fault);
     if (o == OUTCOME_ERROR)
       fault->condition = (unsigned)i + 1;
     if (o != OUTCOME_TRUE)
       return o;
   }
-  return p->expr ? expr_eval(p->expr, facts, fault) : OUTCOME_TRUE;
+  if (!p->expr)
+    return OUTCOME_TRUE;
+  return may_go_on(facts, 0, fault) ? expr_eval(p->expr, facts, fault)
+                                    : OUTCOME_ERROR;
 }
 
 /* Does |p| apply, of which |match| (1 or ERR_INVALID) says whether its patterns

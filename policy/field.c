@@ -609,6 +609,15 @@ static enum outcome failed(enum fault_kind kind, const struct operand *o,
 /* RE2 wants its text in one piece. */
 #define LOWER_MAX_BYTES 4096
 
+/* A state may have to be built for each byte, from all instructions: so that
+ * ten thousand steps are a million of these, some milliseconds. */
+static size_t search_units(const struct regex *re, size_t len) {
+  size_t each = regex_size(re) / 8 * 5;
+  if (each < 16)
+    each = 16;
+  return len > SIZE_MAX / each ? SIZE_MAX : len * each;
+}
+
 enum outcome operand_matches(const struct operand *text, const struct regex *re,
                              const char *name, struct effort *w) {
   char lower[LOWER_MAX_BYTES];
@@ -618,8 +627,7 @@ enum outcome operand_matches(const struct operand *text, const struct regex *re,
   if (text->value.type != VALUE_STRING)
     return operand_wrong(text, name, "a string", w);
   s = text->value.as.string;
-  /* a state may have to be built for each byte, so that one costs more */
-  if (!effort_spend(w, s.len > SIZE_MAX / 16 ? s.len : s.len * 16))
+  if (!effort_spend(w, search_units(re, s.len)))
     return OUTCOME_ERROR;
   /* RE2 finds nothing where the text is broken: a deny could be evaded by one
    * bad byte */

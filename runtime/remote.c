@@ -744,6 +744,14 @@ void remote_cancel(struct remote *r) {
 
 /* --------------------------------------------------------------- asking --- */
 
+uint64_t remote_left_ns(const struct remote *r) {
+  uint64_t paid_ns = till_paid_ns(loop_till(r->host->loop), &r->payer);
+  uint64_t used_ns = r->usage.cpu_ns + (paid_ns - r->told_ns);
+  if (r->limits.cpu_ns == UINT64_MAX)
+    return UINT64_MAX;
+  return used_ns < r->limits.cpu_ns ? r->limits.cpu_ns - used_ns : 0;
+}
+
 bool remote_ended(const struct remote *r) {
   return r->phase == REMOTE_ENDED;
 }

@@ -1,6 +1,7 @@
 /* remote.h - a script in a worker process: the broker's side.  Everything a
  * worker asks for is judged here by the sandbox's own guard; nothing it sends
- * is believed.  Serves many workers from the host's loop, and waits for none. */
+ * is believed.  Serves many workers from the host's loop, and waits for none.
+ */
 #ifndef RUNTIME_REMOTE_H
 #define RUNTIME_REMOTE_H
 
@@ -27,6 +28,9 @@ int remote_load(struct remote *r, const char *name, struct slice text,
 
 /* Asks the script to end; it is killed when it does not. */
 void remote_cancel(struct remote *r);
+
+/* CPU time that is left to the script, as far as is known here. */
+uint64_t remote_left_ns(const struct remote *r);
 
 bool remote_ended(const struct remote *r);
 /* Once it has ended. */

@@ -161,6 +161,11 @@ static int on_record(void *ud, const struct guard_event *ev) {
   return sb->audit(sb->ud, &event);
 }
 
+static uint64_t on_left(void *ud) {
+  struct cordon_sandbox *sb = ud;
+  return sb->remote ? remote_left_ns(sb->remote) : state_cpu_left_ns(sb->st);
+}
+
 static void on_client(void *ud, const struct client_event *ev) {
   struct cordon_sandbox *sb = ud;
   cordon_connection_event event;
@@ -378,6 +383,7 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   sb->services.dialer = &dialer_here;
   sb->services.guard.mode = (enum guard_mode)config->mode;
   sb->services.guard.record = on_record;
+  sb->services.guard.left_ns = on_left;
   sb->services.guard.ud = sb;
   vm_host.ud = sb;
   if ((rv = take_actor(sb, config, e)) != 0 ||

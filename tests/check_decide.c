@@ -1,9 +1,13 @@
 /* check_decide.c - decisions and their explanations; what must hold whatever
  * the policies are. */
+/* The tests have one of the same name as the modules. */
+#define guard unit_guard
 #include "tests/unit.h"
+#undef guard
 
 #include <pthread.h>
 
+#include "modules/guard.h"
 #include "policy/decide.h"
 #include "runtime/base/gate.h"
 
@@ -409,24 +413,33 @@ END_TEST
 START_TEST(questions_may_run_out_of_time) {
   static const struct {
     const char *effect;
-    const char *conditions; /* one that holds, or none */
+    const char *conditions; /* one, or an expression, or none */
     enum verdict in_time, late;
   } cases[] = {{"allow", "{field: action, operator: eq, value: read}",
                 VERDICT_ALLOW, VERDICT_UNDEFINED},
                {"deny", "{field: action, operator: eq, value: other}",
                 VERDICT_UNDEFINED, VERDICT_DENY},
-               {"allow", NULL, VERDICT_ALLOW, VERDICT_ALLOW}};
+               {"allow", NULL, VERDICT_ALLOW, VERDICT_ALLOW},
+               {"allow", "action == 'read'", VERDICT_ALLOW, VERDICT_UNDEFINED},
+               {"deny", "action == 'other'", VERDICT_UNDEFINED, VERDICT_DENY}};
   unit_each(c, cases) {
     struct request q = {.actor = &nobody,
                         .action = SLICE("read"),
                         .resource = SLICE("document:x")};
     struct fixture f;
+    bool expr = c->conditions && c->conditions[0] != '{';
     char text[500];
     snprintf(text, sizeof text,
-             TOP POLICY("a") "    actions: read\n"
-                             "    resources: '*'\n"
-                             "    effect: %s\n%s%s\n",
-             c->effect, c->conditions ? "    conditions:\n    - " : "",
+             TOP "- name: a\n"
+                 "  kind: security.policy%s\n"
+                 "  policy:\n"
+                 "    actions: read\n"
+                 "    resources: '*'\n"
+                 "    effect: %s\n%s%s\n",
+             expr ? ".expr" : "", c->effect,
+             expr            ? "    expression: "
+             : c->conditions ? "    conditions:\n    - "
+                             : "",
              c->conditions ? c->conditions : "");
     fixture_init(&f, text);
     ck_assert(!policy_out_of_time(&q));
@@ -447,6 +460,43 @@ START_TEST(questions_may_run_out_of_time) {
     ck_assert_int_eq(policy_decide(f.set, f.scope, &q, NULL).verdict, c->late);
     fixture_deinit(&f);
   }
+}
+END_TEST
+
+static uint64_t left_ns;
+
+static uint64_t on_left(void *ud) {
+  (void)ud;
+  return left_ns;
+}
+
+/* A guard asks no longer than the script could go on with the answer. */
+START_TEST(guards_run_out_of_time) {
+  static const struct {
+    uint64_t left_ns;
+    bool passes;
+  } cases[] = {{UINT64_MAX, true}, {UINT64_C(3600000000000), true}, {0, false}};
+  struct fixture f;
+  struct guard g = {.actor = &nobody, .left_ns = on_left};
+  struct guard_place where = {.line = 1};
+  fixture_init(&f, TOP POLICY("a") "    actions: read\n"
+                                   "    resources: '*'\n"
+                                   "    effect: allow\n"
+                                   "    conditions:\n"
+                                   "    - {field: action, operator: eq, "
+                                   "value: read}\n");
+  g.set = f.set;
+  g.scope = f.scope;
+  unit_each(c, cases) {
+    struct request q = {.action = SLICE("read"),
+                        .resource = SLICE("document:x")};
+    struct decision d;
+    left_ns = c->left_ns;
+    ck_assert_int_eq(guard_ask(&g, &q, NULL, &where, &d), c->passes);
+    ck_assert_int_eq(d.verdict, c->passes ? VERDICT_ALLOW : VERDICT_UNDEFINED);
+    ck_assert_int_eq(d.by_error, !c->passes);
+  }
+  fixture_deinit(&f);
 }
 END_TEST
 
@@ -1106,6 +1156,7 @@ int main(void) {
   tcase_add_test(tc, errors_deny);
   tcase_add_test(tc, long_questions_are_left);
   tcase_add_test(tc, questions_may_run_out_of_time);
+  tcase_add_test(tc, guards_run_out_of_time);
   tcase_add_test(tc, judges_addresses);
   tcase_add_test(tc, trusts_no_refused_url);
   tcase_add_test(tc, explains_refusals);

@@ -532,6 +532,10 @@ START_TEST(bounds_long_texts) {
       {"lower(meta.t) contains 'aaaaaaaaaaaaaaaab'", 100000, FAULT_STEPS},
       {"meta.t matches 'b'", 30000, FAULT_NONE},
       {"meta.t matches 'b'", 100000, FAULT_STEPS},
+      /* the more instructions, the fewer bytes */
+      {"meta.t matches '[AB]*A[AB]{150}[AB]{150}[AB]{150}c'", 2000, FAULT_NONE},
+      {"meta.t matches '[AB]*A[AB]{150}[AB]{150}[AB]{150}c'", 4000,
+       FAULT_STEPS},
       {"lower(meta.t) matches 'b'", 4096, FAULT_NONE},
       {"lower(meta.t) matches 'b'", 4097, FAULT_TOO_LONG},
   };

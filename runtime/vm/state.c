@@ -428,6 +428,13 @@ uint64_t state_cpu_used_ns(const struct state *st) {
   return till_paid_ns(loop_till(st->loop), &st->payer);
 }
 
+uint64_t state_cpu_left_ns(const struct state *st) {
+  uint64_t used_ns = state_cpu_used_ns(st);
+  if (st->limits.cpu_ns == UINT64_MAX)
+    return UINT64_MAX;
+  return used_ns < st->limits.cpu_ns ? st->limits.cpu_ns - used_ns : 0;
+}
+
 struct loop *state_loop(struct state *st) {
   return st->loop;
 }

@@ -127,8 +127,8 @@ struct state {
   bool host_code; /* a module of the host was opened: never to be abandoned */
 
   /* accounting */
-  struct payer payer; /* CPU time */
-  uint64_t started_ns;         /* state_load; 0: not loaded */
+  struct payer payer;  /* CPU time */
+  uint64_t started_ns; /* state_load; 0: not loaded */
   uint64_t ended_ns;
   uint64_t output_bytes;
   size_t timers;
@@ -214,6 +214,7 @@ int state_compiles(const char *name, struct slice text, size_t memory_bytes,
 void state_stop(struct state *st, enum stop_reason why);
 
 uint64_t state_cpu_used_ns(const struct state *st);
+uint64_t state_cpu_left_ns(const struct state *st); /* UINT64_MAX: no limit */
 
 struct loop *state_loop(struct state *st);
 const struct mem *state_mem(struct state *st); /* charged to the script */
