@@ -135,6 +135,15 @@ class SideBySide(Manifest):
         for line in out.splitlines():
             self.assertTrue(line.startswith("a: x"), line[:20])
 
+    def test_globals_need_no_list(self):
+        for modules in "[]", "[json]":
+            with self.subTest(modules=modules):
+                self.manifest(entry("a", modules=modules),
+                              a="print(type(channel), type(errors), "
+                              "pcall(require, 'channel') )")
+                out, _ = self.run_it(0)
+                self.assertRegex(out, "^a: table\ttable\tfalse\t")
+
     def test_only_listed_modules(self):
         self.manifest(entry("a", modules="[json]"), entry("b"),
                       a="print(pcall(require, 'time'))\n"

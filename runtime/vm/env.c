@@ -351,19 +351,13 @@ static int not_listed(lua_State *L, const struct state_modules *m,
                     lua_tostring(L, -1));
 }
 
-static int env_require(lua_State *L) {
+/* The module whose name is alone on the stack, whatever the list of modules
+ * says: a script has its globals without one. */
+static int require_any(lua_State *L) {
   struct state *st = state_of(L);
-  const char *name, *file = NULL;
-  struct slice text = {NULL, 0}, s;
+  const char *name = lua_tostring(L, 1), *file = NULL;
+  struct slice text = {NULL, 0};
   int rv, status;
-  luaL_checktype(L, 1, LUA_TSTRING);
-  lua_settop(L, 1);
-  value_slice(L, 1, &s);
-  name = s.p;
-  if (strlen(name) != s.len || s.len > 200)
-    return luaL_error(L, "module name: expected at most 200 bytes, no NUL");
-  if (!state_module_allowed(&st->host.modules, s))
-    return not_listed(L, &st->host.modules, name);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) != LUA_TNIL) {
@@ -420,6 +414,19 @@ static int env_require(lua_State *L) {
   lua_pushvalue(L, 1);
   status = lua_pcallk(L, 1, 1, 0, 0, require_ran);
   return require_ran(L, status, 0);
+}
+
+static int env_require(lua_State *L) {
+  struct state *st = state_of(L);
+  struct slice s;
+  luaL_checktype(L, 1, LUA_TSTRING);
+  lua_settop(L, 1);
+  value_slice(L, 1, &s);
+  if (strlen(s.p) != s.len || s.len > 200)
+    return luaL_error(L, "module name: expected at most 200 bytes, no NUL");
+  if (!state_module_allowed(&st->host.modules, s))
+    return not_listed(L, &st->host.modules, s.p);
+  return require_any(L);
 }
 
 static void add_module(lua_State *L, const char *name, lua_CFunction open,
@@ -619,7 +626,7 @@ void env_provide(lua_State *L, const struct slice *text) {
     const char *name = st->global_modules[i];
     if (!name || !(all || names(*text, name)))
       continue;
-    lua_pushcfunction(L, env_require);
+    lua_pushcfunction(L, require_any);
     lua_pushstring(L, name);
     lua_call(L, 1, 1);
     lua_setglobal(L, name);
