@@ -380,7 +380,7 @@ static void unknown_name(struct parser *ps) {
              name.p,
              call ? "has, len or lower"
                   : "actor.id, actor.meta.NAME, action, resource, meta.NAME or "
-                    "url.NAME");
+                    "url.NAME, or text in quotes");
 }
 
 static struct node *parse_name(struct parser *ps) {
@@ -632,7 +632,9 @@ int expr_compile(const struct expr **ret, struct slice text,
   ps.text = x->source = (struct slice){copy, text.len};
   lex_next(&ps);
   if (ps.token == TOKEN_END)
-    lex_fail(&ps, 0, "expression is empty");
+    lex_fail(&ps, 0,
+             "expression is empty, expected one such as "
+             "actor.meta.role == \"admin\"");
   if ((root = parse_or(&ps)) != NULL) {
     check_end(&ps);
     need_bool(&ps, root, "expression");

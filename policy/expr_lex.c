@@ -191,8 +191,13 @@ static void lex_sign(struct parser *ps) {
              "meta[\"a-b\"]");
   else if ((unsigned char)c >= 0x80)
     lex_fail(ps, ps->at, "character outside of ASCII, expected it in a string");
+  else if (c == '+' || c == '*' || c == '/' || c == '%')
+    lex_fail(ps, ps->at, "'%c' is no operator, expected a comparison", c);
   else
-    lex_fail(ps, ps->at, "unexpected '%c'", c);
+    lex_fail(ps, ps->at,
+             "unexpected '%c', expected an operator such as == or &&, a value "
+             "or an attribute",
+             c);
 }
 
 void lex_next(struct parser *ps) {

@@ -114,7 +114,9 @@ int field_init(struct field *f, struct slice *names, size_t n, struct err *e) {
                     FIELD_MAX_KEYS);
   for (size_t i = 0; i < n; i++)
     if (names[i].len == 0)
-      return err_setf(e, ERR_SYNTAX, "path with an empty name");
+      return err_setf(e, ERR_SYNTAX,
+                      "path with an empty name, expected one "
+                      "between two '.'");
   if (n == 0) {
     return err_setf(e, ERR_SYNTAX, "path is empty, expected a field");
   } else if (slice_is(names[0], "actor")) {

@@ -419,7 +419,9 @@ static int on_alias(struct builder *b, const yaml_event_t *ev) {
     if (slice_eq(b->anchors[i].name, name))
       n = b->anchors[i].node;
   if (!n)
-    return fail(b, at, "alias of an anchor that was not defined before");
+    return fail(b, at,
+                "alias of an anchor that was not defined before, expected "
+                "quotes around text that begins with '*'");
   if (!n->complete)
     return fail(b, at, "alias inside of what it stands for");
   if (n->levels > b->limits->max_levels - b->depth)
@@ -458,19 +460,96 @@ static int on_event(struct builder *b, const yaml_event_t *ev) {
 /* -------------------------------------------------------------- the text ---
  */
 
+/* What libyaml says, and what those say who know nothing of its states: what
+ * was expected.  Where it noticed a mistake only later, it was made where the
+ * construct starts. */
+static const struct {
+  const char *problem;
+  const char *context; /* NULL: any */
+  const char *message;
+  enum { AT_PROBLEM, AT_CONTEXT, SAYS_LINE, SAYS_LINE_AND_COLUMN } shows;
+} yaml_problems[] = {
+    {"did not find expected alphabetic or numeric character",
+     "while scanning an alias",
+     "'*' in front of a value means an alias, expected quotes around text that "
+     "begins with it",
+     AT_CONTEXT},
+    {"did not find expected alphabetic or numeric character",
+     "while scanning an anchor",
+     "'&' in front of a value means an anchor, expected quotes around text "
+     "that begins with it",
+     AT_CONTEXT},
+    {"found character that cannot start any token", NULL,
+     "'%', '@' or '`' in front of a value, expected quotes around text that "
+     "begins with it",
+     AT_PROBLEM},
+    {"found unknown escape character", NULL,
+     "unknown escape in double quotes, expected '\\\\' for a backslash, or "
+     "single quotes",
+     AT_PROBLEM},
+    {"mapping values are not allowed in this context", NULL,
+     "': ' inside of a value, expected quotes around the value, or a key that "
+     "is indented as those before it",
+     AT_PROBLEM},
+    {"block sequence entries are not allowed in this context", NULL,
+     "'- ' inside of a line, expected each item of a list on a line of its "
+     "own, or a list in brackets: [a, b]",
+     AT_PROBLEM},
+    {"could not find expected ':'", NULL,
+     "line without ': ', expected 'key: value'", AT_CONTEXT},
+    {"did not find expected key", "while parsing a block mapping",
+     "no key of the map, expected one indented as those", SAYS_LINE_AND_COLUMN},
+    {"did not find expected '-' indicator", "while parsing a block collection",
+     "no item of the list, expected '- ' indented as those",
+     SAYS_LINE_AND_COLUMN},
+    {"did not find expected ',' or ']'", NULL,
+     "list without its end, expected ',' or ']' in the one", SAYS_LINE},
+    {"did not find expected ',' or '}'", NULL,
+     "map without its end, expected ',' or '}' in the one", SAYS_LINE},
+    {"found unexpected end of stream", "while scanning a quoted scalar",
+     "quotes without their end, expected a second one", AT_CONTEXT},
+    {"found unexpected document indicator", "while scanning a quoted scalar",
+     "quotes without their end, expected a second one", AT_CONTEXT},
+    {"did not find expected <document start>", NULL,
+     "text that is no part of the document, expected a key indented as the "
+     "first one",
+     AT_PROBLEM},
+    {"did not find expected node content", NULL, "no value, expected one",
+     AT_PROBLEM},
+};
+
+#define NPROBLEMS (sizeof yaml_problems / sizeof *yaml_problems)
+
 static int yaml_failed(struct builder *b, const yaml_parser_t *parser) {
   const char *problem = parser->problem ? parser->problem : "syntax error";
+  const yaml_mark_t *context = &parser->context_mark;
   struct tree_pos at = pos_of(b, &parser->problem_mark);
-  size_t offset = b->at_start + at.column - 1;
+  size_t offset = b->at_start + at.column - 1, i = 0;
   char message[256];
 
   if (parser->error == YAML_MEMORY_ERROR)
     return ERR_NOMEM;
   if (offset < b->text.len && b->text.p[offset] == '\t')
     return fail(b, at, "tab, expected blanks for indentation");
-  if (parser->context)
+  while (i < NPROBLEMS &&
+         (strcmp(problem, yaml_problems[i].problem) != 0 ||
+          (yaml_problems[i].context &&
+           (!parser->context ||
+            strcmp(parser->context, yaml_problems[i].context) != 0))))
+    i++;
+  if (i < NPROBLEMS && yaml_problems[i].shows == AT_CONTEXT && parser->context)
+    at = pos_of(b, context);
+  if (i < NPROBLEMS && yaml_problems[i].shows == SAYS_LINE_AND_COLUMN)
+    snprintf(message, sizeof message, "%s since line %zu, column %zu",
+             yaml_problems[i].message, context->line + 1, context->column + 1);
+  else if (i < NPROBLEMS && yaml_problems[i].shows == SAYS_LINE)
+    snprintf(message, sizeof message, "%s that starts at line %zu",
+             yaml_problems[i].message, context->line + 1);
+  else if (i < NPROBLEMS)
+    snprintf(message, sizeof message, "%s", yaml_problems[i].message);
+  else if (parser->context)
     snprintf(message, sizeof message, "%s, %s that starts at line %zu", problem,
-             parser->context, parser->context_mark.line + 1);
+             parser->context, context->line + 1);
   else
     snprintf(message, sizeof message, "%s", problem);
   return fail(b, at, message);
@@ -714,4 +793,6 @@ int tree_to_value(struct value *ret, const struct tree_node *n, struct arena *a,
   return rv;
 }
 
-const char *tree_yaml_version(void) { return yaml_get_version_string(); }
+const char *tree_yaml_version(void) {
+  return yaml_get_version_string();
+}

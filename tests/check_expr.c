@@ -277,8 +277,10 @@ static const struct {
   uint32_t column;
   const char *message;
 } bad[] = {
-    {"", 1, "expression is empty"},
-    {"  ", 1, "expression is empty"},
+    {"", 1,
+     "expression is empty, expected one such as actor.meta.role == \"admin\""},
+    {"  ", 1,
+     "expression is empty, expected one such as actor.meta.role == \"admin\""},
     {"1", 1, "expression is a number, expected a boolean"},
     {"'a'", 1, "expression is a string, expected a boolean"},
     {"nil", 1, "expression is nil, expected a boolean"},
@@ -301,7 +303,10 @@ static const struct {
     {"meta.a-b == 1", 7,
      "'-' is no operator; an attribute with such a name is written "
      "meta[\"a-b\"]"},
-    {"meta.a == $x", 11, "unexpected '$'"},
+    {"meta.a == $x", 11,
+     "unexpected '$', expected an operator such as == or &&, a value or an "
+     "attribute"},
+    {"1 + 1", 3, "'+' is no operator, expected a comparison"},
     {"meta.a == \xC3\xA9", 11,
      "character outside of ASCII, expected it in a string"},
     {"meta.a == 'x", 11, "string without an end, expected '"},
