@@ -32,7 +32,8 @@ class Oracle(unittest.TestCase):
 
     def test_same_as_lua(self):
         cordon = [os.environ["CORDON"], "run", "--cpu", "200s",
-                  "--max-output", "1GiB", SCRIPT]
+                  "--max-output", "1GiB", "--isolation",
+                  os.environ.get("CORDON_TEST_ISOLATION", "process"), SCRIPT]
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 want = lines_of([LUA, SCRIPT, seed, CASES])

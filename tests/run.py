@@ -249,7 +249,8 @@ def groups(label, build, env):
         ("lua", [(lua_program, (p, env, level))
                  for level in levels for p in lua] +
                 [(python_program, (os.path.join(TOP, "tests", "oracle_lua.py"),
-                                   env))]),
+                                   env, level))
+                 for level in sorted(levels)[-1:]]),
         ("hostile", hostile_work(build, env, levels) +
                     [(python_program, (os.path.join(
                         TOP, "tests", "random_programs.py"), env))]),

@@ -313,8 +313,8 @@ int worker_pool_new(struct worker_pool **ret, const struct mem *m,
   (void)path;
   (void)p;
   return err_setf(e, ERR_UNSUPPORTED,
-                  "this build has no process isolation: libseccomp was not "
-                  "there when it was configured");
+                  "this build has no process isolation: it was configured "
+                  "without libseccomp");
 #else
   if (!path)
     path = CORDON_WORKER_PATH;
