@@ -104,12 +104,19 @@ static int send_frame(lua_State *L, struct client *c, uint8_t opcode,
   op->rq.opcode = opcode;
   value_slice(L, 2, &op->rq.data);
   gate_enter();
-  rv = connection_send(c->conn, &op->rq);
+  /* Where others are ready their messages may go out with this one; who is
+   * alone need not wait for the loop: it has its slice of time in any case. */
+  rv = task_is_alone(L) ? connection_send_now(c->conn, &op->rq)
+                        : connection_send(c->conn, &op->rq);
   if (rv == 0) {
     list_add_tail(&c->sends, &op->node);
     wait_begin(L, &op->wait);
   }
   gate_leave();
+  if (rv == CONNECTION_SENT) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   if (rv != 0)
     return fail_closed(L);
   c->sv->sent += opcode == WS_TEXT || opcode == WS_BINARY;

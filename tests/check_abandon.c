@@ -234,6 +234,28 @@ START_TEST(thread_ids_come_again) {
 }
 END_TEST
 
+/* A child has no timer, though all it remembers says so. */
+START_TEST(limits_hold_after_a_fork) {
+  struct stage s;
+  struct visit v = {.stage = &s};
+  pid_t child;
+  int status;
+  stage_init(&s);
+  spin(&v);
+  ck_assert_int_eq(v.rv, CORDON_E_LIMIT);
+  ck_assert_int_ge(child = fork(), 0);
+  if (child == 0) {
+    alarm(60);
+    v.rv = CORDON_OK;
+    spin(&v);
+    _exit(v.rv == CORDON_E_LIMIT ? 0 : 3);
+  }
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert_int_eq(status, 0);
+  stage_end(&s);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("abandon");
   TCase *tc = tcase_create("abandon");
@@ -242,6 +264,7 @@ static Suite *suite(void) {
   tcase_add_loop_test(tc, limits_hold_inside_single_steps, 0,
                       (int)unit_len(steps));
   tcase_add_test(tc, thread_ids_come_again);
+  tcase_add_test(tc, limits_hold_after_a_fork);
   suite_add_tcase(s, tc);
   return s;
 }

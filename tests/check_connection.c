@@ -318,6 +318,107 @@ START_TEST(send_and_close) {
 }
 END_TEST
 
+/* What nothing waits before, the kernel has when the call returns. */
+START_TEST(sent_at_once) {
+  static char big[65537];
+  struct sender a, b, c, d, e;
+  struct peer p;
+  struct client k;
+  peer_start(&p, peer_echo);
+  peer_go(&p);
+  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  k.o.session.write_timeout_ns = 10 * NS_PER_S;
+  client_open(&k);
+  sender_init(&a, &k, 'a', WS_TEXT, "one", 3);
+  ck_assert_int_eq(connection_send_now(k.c, &a.r), CONNECTION_SENT);
+  sender_init(&b, &k, 'b', WS_PING, "p", 1);
+  ck_assert_int_eq(connection_send_now(k.c, &b.r), CONNECTION_SENT);
+  ck_assert(!a.done && !b.done);
+  /* not before those who came first */
+  sender_init(&c, &k, 'c', WS_BINARY, big, sizeof big);
+  ck_assert_int_eq(connection_send_now(k.c, &c.r), 0); /* too long, besides */
+  sender_init(&d, &k, 'd', WS_TEXT, "two", 3);
+  ck_assert_int_eq(connection_send_now(k.c, &d.r), 0);
+  while (!d.done)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  ck_assert(c.done && c.code == 0 && d.code == 0);
+  sender_init(&e, &k, 'e', WS_BINARY, big, sizeof big - 1);
+  ck_assert_int_ge(connection_send_now(k.c, &e.r), 0);
+  b.r.data.len = 126;
+  ck_assert_int_eq(connection_send_now(k.c, &b.r), ERR_INVALID);
+  ck_assert_int_eq(connection_close(k.c, 1000, SLICE(""), NULL), 0);
+  ck_assert_int_eq(connection_send_now(k.c, &a.r), ERR_CLOSED);
+  client_run(&k, NULL);
+  expect_part(k.log, "closed 1000 clean");
+  client_end(&k);
+  peer_end(&p);
+  expect(p.got, "T3:one P:p B65537 T3:two B65536 C1000 ");
+}
+END_TEST
+
+/* As long as the socket takes it all; then somebody waits, and may go away. */
+START_TEST(sent_at_once_until_it_is_full) {
+  static char piece[65536];
+  struct sender s, other;
+  struct peer p;
+  struct client k;
+  size_t n = 0, whole = 0, cut = 0;
+  gate = 0;
+  peer_start(&p, peer_slow);
+  peer_go(&p);
+  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_open(&k);
+  do
+    sender_init(&s, &k, 's', WS_BINARY, piece, sizeof piece);
+  while (++n < 10000 && connection_send_now(k.c, &s.r) == CONNECTION_SENT);
+  ck_assert_uint_lt(n, 10000);
+  sender_init(&other, &k, 'o', WS_TEXT, "behind", 6);
+  ck_assert_int_eq(connection_send_now(k.c, &other.r), 0);
+  loop_dispatch(k.loop, 10);
+  ck_assert(!other.done);
+  connection_send_abandon(k.c, &s.r); /* its bytes go all the same */
+  memset(&s, 0xff, sizeof s);
+  open_gate();
+  while (!other.done)
+    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+  ck_assert_int_eq(other.code, 0);
+  connection_release(k.c, 1000);
+  k.c = NULL;
+  client_end(&k);
+  peer_end(&p);
+  for (const char *at = p.got; (at = strstr(at, "B65536 ")); at++)
+    whole++;
+  cut = strstr(p.got, "CUT") || strstr(p.got, "BAD");
+  ck_assert_uint_eq(whole, n);
+  ck_assert_uint_eq(cut, 0);
+  expect_part(p.got, "T6:behind C1000 ");
+}
+END_TEST
+
+/* Each allocation that fails: the message goes, or the connection ends. */
+START_TEST(sent_at_once_without_memory) {
+  for (size_t i = 0; i < 4; i++) {
+    struct sender a;
+    struct peer p;
+    struct client k;
+    int rv;
+    peer_start(&p, peer_echo);
+    peer_go(&p);
+    client_init(&k, "ws://127.0.0.1:%u/", p.port);
+    client_open(&k);
+    k.owner.fail_at = k.owner.count + i;
+    sender_init(&a, &k, 'a', WS_TEXT, "one", 3);
+    rv = connection_send_now(k.c, &a.r);
+    ck_assert(rv == 0 || rv == CONNECTION_SENT);
+    for (int turn = 0; turn < 10 && !k.ended && rv == 0 && !a.done; turn++)
+      ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+    ck_assert(rv == CONNECTION_SENT || a.done);
+    client_end(&k);
+    peer_end(&p);
+  }
+}
+END_TEST
+
 START_TEST(write_timeout) {
   struct sender a, b;
   struct peer p;
@@ -454,6 +555,9 @@ int main(void) {
   tcase_add_test(tc, paused_while_the_peer_goes);
   tcase_add_test(tc, read_timeout);
   tcase_add_test(tc, send_and_close);
+  tcase_add_test(tc, sent_at_once);
+  tcase_add_test(tc, sent_at_once_until_it_is_full);
+  tcase_add_test(tc, sent_at_once_without_memory);
   tcase_add_test(tc, write_timeout);
   tcase_add_test(tc, abandoned);
   tcase_add_test(tc, abandoned_without_memory);

@@ -135,6 +135,12 @@ void connections_cut(struct loop *lp);
  * (closing or not open) or ERR_INVALID: |done| is not called then. */
 int connection_send(struct connection *c, struct send_request *r);
 
+/* The same for a sender that would rather not wait: where nothing else is
+ * queued it is written at once.  CONNECTION_SENT: the kernel has all of it, and
+ * |done| is not called. */
+#define CONNECTION_SENT 1
+int connection_send_now(struct connection *c, struct send_request *r);
+
 /* The sender goes away: |r| is forgotten if none of it was sent; if a part was,
  * the rest is copied (when memory is refused: the connection is lost).  Not
  * after |done|. */

@@ -11,7 +11,7 @@
 
 /* Masked bytes that wait for the socket; a control frame always finds room
  * behind a full share of data. */
-#define OUT_DATA_MAX (64U * 1024)
+#define OUT_DATA_MAX (64U * 1024 + FRAMES_HEADER_MAX)
 #define OUT_CONTROL_ROOM (FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX)
 #define OUT_MAX (OUT_DATA_MAX + 2 * OUT_CONTROL_ROOM)
 #define OUT_KEPT 1024 /* a buffer that an idle connection may keep */

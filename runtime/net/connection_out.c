@@ -121,14 +121,19 @@ int conn_write_pong(struct connection *c) {
                      (struct slice){(const char *)c->pong, c->pong_len}, &sent);
 }
 
+static bool worth_deflating(const struct connection *c,
+                            const struct send_request *r) {
+  return deflater_possible(&c->deflate) && r->data.len > 0 &&
+         r->data.len >= c->deflate_threshold;
+}
+
 /* Is |r|, the first in the queue, sent compressed? */
 static bool choose_deflate(struct connection *c, const struct send_request *r) {
   if (r->started)
     return c->deflating;
   c->part_sent = false;
   c->deflating =
-      deflater_possible(&c->deflate) && r->data.len > 0 &&
-      r->data.len >= c->deflate_threshold &&
+      worth_deflating(c, r) &&
       (c->deflater || deflater_new(&c->deflater, &c->mem, &c->deflate) == 0);
   return c->deflating;
 }
@@ -281,7 +286,8 @@ void conn_pump(struct connection *c) {
 
 /* ------------------------------------------------------- for the owner --- */
 
-int connection_send(struct connection *c, struct send_request *r) {
+/* 0, or why |r| cannot be sent */
+static int check_request(const struct connection *c, struct send_request *r) {
   gate_check();
   if (r->opcode != WS_TEXT && r->opcode != WS_BINARY &&
       (r->opcode != WS_PING || r->data.len > FRAMES_CONTROL_MAX))
@@ -292,9 +298,52 @@ int connection_send(struct connection *c, struct send_request *r) {
   r->started = false;
   r->control = r->opcode >= WS_CLOSE;
   r->queued_ns = c->write_timeout_ns ? clock_mono_ns() : 0;
+  return 0;
+}
+
+static int enqueue(struct connection *c, struct send_request *r) {
   list_add_tail(r->control ? &c->control : &c->data, &r->node);
   conn_kick(c); /* several sends of one turn go out together */
   return 0;
+}
+
+int connection_send(struct connection *c, struct send_request *r) {
+  int rv = check_request(c, r);
+  return rv == 0 ? enqueue(c, r) : rv;
+}
+
+/* Compressing takes too long to be done while the sender waits. */
+static bool can_write_now(const struct connection *c,
+                          const struct send_request *r) {
+  return c->out.len == 0 && !c->write_broken && !c->pong_wanted &&
+         list_empty(&c->control) && list_empty(&c->data) &&
+         list_empty(&c->flushing) &&
+         r->data.len <= OUT_DATA_MAX - FRAMES_HEADER_MAX &&
+         (r->control || !worth_deflating(c, r));
+}
+
+int connection_send_now(struct connection *c, struct send_request *r) {
+  size_t n;
+  int rv = check_request(c, r);
+  if (rv != 0)
+    return rv;
+  if (!can_write_now(c, r) ||
+      frames_send(&c->frames, &c->out, r->opcode, r->data, &r->sent) != 0)
+    return enqueue(c, r); /* if it was an error it comes back there */
+  while (c->out.len > 0 &&
+         stream_write(c->stream, buf_bytes(&c->out), c->out.len, &n) == 0) {
+    buf_consume(&c->out, n);
+    c->out_sent += n;
+  }
+  if (c->out.len > 0) { /* the pump sees to it, and to what may be wrong */
+    r->flushed_at = c->out_sent + c->out.len;
+    list_add_tail(&c->flushing, &r->node);
+    conn_kick(c);
+    return 0;
+  }
+  if (c->out.cap > OUT_KEPT)
+    buf_shrink(&c->out);
+  return CONNECTION_SENT;
 }
 
 /* |with| takes the place of |r| in its queue. */

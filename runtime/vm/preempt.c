@@ -30,13 +30,17 @@
 /* No handler of the program runs for that long: the mask of the thread was
  * changed by a callback, and tells nothing. */
 #define MASK_TRUSTED_NS UINT64_C(1000000000)
+/* To ask for the mask costs a small message as much as its way through Lua: so
+ * often only.  What changed meanwhile delays an abandonment, no more. */
+#define MASK_KEPT_NS UINT64_C(5000000)
 
 struct preempt {
   struct mem mem;
   int signal; /* -1: counting */
   timer_t timer;
-  pid_t tid;                /* the thread the timer signals; 0: no timer yet */
-  uint64_t thread;          /* the same as thread_number tells it */
+  uint64_t thread;          /* that the timer signals, and */
+  unsigned forks;           /* the process it is in; */
+  bool has_timer;           /* false: none yet */
   volatile uint64_t due_ns; /* when the last shot of the timer is due */
   struct state *volatile running;
   struct preempt *outer; /* whose script called the host that runs this one */
@@ -46,7 +50,8 @@ struct preempt {
   volatile uint64_t over_cpu_ns; /* CPU time of the thread then */
   uint64_t test_ns;              /* see preempt_abandon_after */
   const struct state *test_state;
-  sigset_t mask; /* of the thread, outside of all handlers */
+  sigset_t mask;    /* of the thread, outside of all handlers, */
+  uint64_t mask_ns; /* when it was asked for */
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -176,6 +181,13 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
   errno = saved;
 }
 
+/* Timers are not inherited by a child, where all else looks as before. */
+static atomic_uint forks;
+
+static void on_fork(void) {
+  atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
 /* Of the calling thread, never that of another: the system gives the id of a
  * thread that is gone to a new one, which its timer does not signal. */
 static uint64_t thread_number(void) {
@@ -189,10 +201,10 @@ static uint64_t thread_number(void) {
 static int make_timer(struct preempt *p) {
   struct sigevent ev;
   sigset_t ours;
-  /* both: after a fork the number is as before, and the timer is not there */
-  pid_t tid = (pid_t)syscall(SYS_gettid);
+  pid_t tid;
   uint64_t thread = thread_number();
-  if (p->tid == tid && p->thread == thread)
+  unsigned process = atomic_load_explicit(&forks, memory_order_relaxed);
+  if (p->has_timer && p->thread == thread && p->forks == process)
     return 0;
   /* programs with a thread for signals block them all in the others; no limit
    * would hold here then */
@@ -200,10 +212,12 @@ static int make_timer(struct preempt *p) {
   sigaddset(&ours, p->signal);
   if (pthread_sigmask(SIG_UNBLOCK, &ours, NULL) != 0)
     return ERR_SYSTEM;
-  if (p->tid != 0)
+  if (p->has_timer && p->forks == process)
     timer_delete(p->timer); /* the host has moved to another thread */
-  p->tid = 0;
+  p->has_timer = false;
   p->due_ns = 0;
+  p->mask_ns = 0;
+  tid = (pid_t)syscall(SYS_gettid);
   memset(&ev, 0, sizeof ev);
   ev.sigev_notify = SIGEV_THREAD_ID;
   ev.sigev_signo = p->signal;
@@ -214,9 +228,15 @@ static int make_timer(struct preempt *p) {
 #endif
   if (timer_create(CLOCK_MONOTONIC, &ev, &p->timer) != 0)
     return ERR_SYSTEM;
-  p->tid = tid;
+  p->has_timer = true;
   p->thread = thread;
+  p->forks = process;
   return 0;
+}
+
+static void look_around(void) {
+  look_for_linker();
+  (void)pthread_atfork(NULL, NULL, on_fork);
 }
 
 /* Must handlers use the signal stack of the thread?  Where threads have such
@@ -252,7 +272,7 @@ int preempt_new(struct preempt **ret, const struct mem *m, int signal,
   p->signal = signal;
   p->test_ns = UINT64_MAX;
   if (signal != -1) {
-    pthread_once(&once, look_for_linker);
+    pthread_once(&once, look_around);
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_signal;
     sa.sa_flags = SA_SIGINFO | SA_RESTART | stack_flag();
@@ -274,7 +294,8 @@ void preempt_free(struct preempt *p) {
   struct mem m;
   if (!p)
     return;
-  if (p->tid != 0)
+  if (p->has_timer &&
+      p->forks == atomic_load_explicit(&forks, memory_order_relaxed))
     timer_delete(p->timer);
   m = p->mem;
   mem_free(&m, p, sizeof *p);
@@ -283,8 +304,6 @@ void preempt_free(struct preempt *p) {
 int preempt_enter(struct preempt *p, struct state *st) {
   uint64_t now_ns;
   if (p->signal != -1 && make_timer(p) != 0)
-    return ERR_SYSTEM;
-  if (p->signal != -1 && pthread_sigmask(SIG_BLOCK, NULL, &p->mask) != 0)
     return ERR_SYSTEM;
   p->running = st;
   p->over_ns = 0;
@@ -297,6 +316,10 @@ int preempt_enter(struct preempt *p, struct state *st) {
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
   p->slice_end_ns = now_ns + SLICE_NS;
+  if (p->signal != -1 && now_ns - p->mask_ns >= MASK_KEPT_NS) {
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &p->mask); /* cannot fail */
+    p->mask_ns = now_ns;
+  }
   if (p->signal != -1 && is_test(p))
     arm(p, now_ns, p->test_ns);
   else if (p->signal != -1 && now_ns >= p->due_ns)

@@ -108,6 +108,11 @@ const struct wait *task_waits_on(const struct state *st, uint64_t id) {
   return NULL;
 }
 
+bool task_is_alone(lua_State *L) {
+  const struct state *st = state_of(L);
+  return list_empty(&st->ready) && list_empty(&st->turn);
+}
+
 void *task_scratch(lua_State *L, size_t size) {
   struct task *t = state_of(L)->current;
   void *p;
@@ -707,7 +712,6 @@ static void end_deadlocked(struct state *st) {
 
 void sched_run(struct deferred *d, void *ud) {
   struct state *st = ud;
-  struct list batch;
   bool asleep = false;
   (void)d;
   if (st->ended)
@@ -727,18 +731,17 @@ void sched_run(struct deferred *d, void *ud) {
     return;
   }
   /* the tasks that are ready now; those they wake come in the next turn */
-  list_init(&batch);
-  list_splice_tail(&batch, &st->ready);
-  while (!st->ended && !list_empty(&batch)) {
-    task_run(list_entry(list_pop(&batch), struct task, queue));
+  list_splice_tail(&st->turn, &st->ready);
+  while (!st->ended && !list_empty(&st->turn)) {
+    task_run(list_entry(list_pop(&st->turn), struct task, queue));
     if (preempt_slice_over(st->preempt))
       break;
   }
   preempt_leave(st->preempt);
   if (!st->ended) {
     /* the rest goes first next time */
-    list_splice_tail(&batch, &st->ready);
-    list_splice_tail(&st->ready, &batch);
+    list_splice_tail(&st->turn, &st->ready);
+    list_splice_tail(&st->ready, &st->turn);
     if (!list_empty(&st->ready))
       deferred_schedule(st->loop, &st->run);
     else

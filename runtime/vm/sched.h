@@ -55,6 +55,9 @@ static inline bool wait_active(const struct wait *w) {
  * task_can_preempt. */
 int task_yield(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
+/* Is no other task ready to run? */
+bool task_is_alone(lua_State *L);
+
 /* Names a task for ever; 0: there is none. */
 uint64_t task_id(const struct task *t);
 /* What the task |id| waits for; NULL: nothing, or there is no such task. */

@@ -96,6 +96,7 @@ int state_new(struct state **ret, struct loop *lp, struct preempt *preempt,
   list_init(&st->objects);
   list_init(&st->tasks);
   list_init(&st->ready);
+  list_init(&st->turn);
   deferred_init(&st->run, sched_run, st);
   timer_init(&st->deadline, lp, on_deadline, st);
   buf_init(&st->traceback, base, TRACEBACK_MAX);

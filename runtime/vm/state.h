@@ -139,6 +139,7 @@ struct state {
   struct task *main;
   struct list tasks; /* all of them */
   struct list ready;
+  struct list turn; /* were ready when the scheduler began, and still wait */
   size_t ntasks;
   uint64_t last_task_id;
   /* Coroutines are in region.counted; see sched_admit. */
