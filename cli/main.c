@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,9 +84,21 @@ static int print_version(void) {
   return out_finish(&o, STATUS_OK);
 }
 
+/* glibc gives the end of its heap back to the kernel whenever 128 KiB of it are
+ * free, until it has seen a larger block freed (mallopt(3), M_MMAP_THRESHOLD):
+ * messages of 64 KiB would cost page faults each time. */
+static void expect_messages(void) {
+  volatile char *p = malloc((size_t)1 << 20);
+  if (!p)
+    return;
+  *p = 0; /* else a compiler may leave both calls out */
+  free((void *)p);
+}
+
 int main(int argc, char **argv) {
   const struct command *command;
   hold_standard_fds();
+  expect_messages();
   signal(SIGPIPE, SIG_IGN); /* a write that fails is reported where it is */
   if (argc < 2) {
     help_overview_words();

@@ -40,6 +40,15 @@ static struct bridge *bridge_of(lua_State *L) {
   return services_of(L)->bridge;
 }
 
+/* Is there room for |cost| bytes at the host's, as the script's own?  As Lua
+ * would look for it. */
+static bool has_room(lua_State *L, size_t cost) {
+  const struct account *a = &state_of(L)->account;
+  if (!account_allows(a, cost))
+    objects_collect(L);
+  return account_allows(a, cost);
+}
+
 /* False: it was answered or forgotten before. */
 static bool pending_leave(struct pending *p) {
   if (list_empty(&p->node))
@@ -47,6 +56,7 @@ static bool pending_leave(struct pending *p) {
   list_remove(&p->node);
   p->bridge->ncalls--;
   p->bridge->calls_cost -= p->cost;
+  account_outside(&p->bridge->st->account, p->cost, 0);
   return true;
 }
 
@@ -165,6 +175,9 @@ static int call_function(lua_State *L) {
     return fail_nil(L, KIND_RATE_LIMITED, true,
                     "%s: as many calls as are allowed are waiting for the host",
                     what);
+  cost += BRIDGE_VALUE_BYTES;
+  if (!has_room(L, cost + sizeof *p))
+    return luaL_error(L, "not enough memory");
   guard_here(L, &where);
   p = object_new(L, PENDING_META, sizeof *p, 0);
   list_init(&p->node);
@@ -179,6 +192,7 @@ static int call_function(lua_State *L) {
   list_add_tail(&b->calls, &p->node);
   b->ncalls++;
   b->calls_cost += cost;
+  account_outside(&b->st->account, 0, cost);
   rv = b->ops->call(b, p->id, number, &where, &args);
   if (rv == 0)
     wait_begin(L, &p->wait);
@@ -263,12 +277,42 @@ static void push_inlet(lua_State *L, struct bridge_channel *bc,
   gate_leave();
 }
 
+/* One value that the host has not taken. */
+struct held {
+  struct list node;
+  size_t cost;
+};
+
+static int hold(struct bridge_channel *bc, size_t cost) {
+  struct bridge *b = bc->bridge;
+  struct held *h = mem_alloc(&b->mem, sizeof *h);
+  if (!h)
+    return ERR_NOMEM;
+  h->cost = cost;
+  list_add_tail(&bc->held, &h->node);
+  account_outside(&b->st->account, 0, cost);
+  return 0;
+}
+
+static void let_go(struct bridge_channel *bc, struct list *node) {
+  struct held *h = list_entry(node, struct held, node);
+  account_outside(&bc->bridge->st->account, h->cost, 0);
+  list_remove(node);
+  mem_free(&bc->bridge->mem, h, sizeof *h);
+}
+
+static void let_all_go(struct bridge_channel *bc) {
+  while (!list_empty(&bc->held))
+    let_go(bc, bc->held.next);
+}
+
 /* The value at |idx|; false: pushes why not. */
 static bool outlet_send(lua_State *L, int idx, void *ud) {
   struct bridge_channel *bc = ud;
   struct bridge *b = bc->bridge;
   struct value v;
   struct err e;
+  size_t cost;
   int rv;
   if (!value_from_lua(L, idx, "value", &v, &e)) {
     luaL_where(L, 1);
@@ -276,8 +320,13 @@ static bool outlet_send(lua_State *L, int idx, void *ud) {
     lua_concat(L, 2);
     return false;
   }
+  rv = value_may_cross(&v, &cost) ? 0 : ERR_RANGE;
+  if (rv == 0 && !has_room(L, (cost += BRIDGE_VALUE_BYTES)))
+    rv = ERR_NOMEM;
   gate_enter();
-  rv = b->ops->send(b, bc->number, &v);
+  if (rv == 0 && (rv = hold(bc, cost)) == 0 &&
+      (rv = b->ops->send(b, bc->number, &v)) != 0)
+    let_go(bc, bc->held.prev);
   gate_leave();
   if (rv != 0) {
     lua_pushliteral(L, "not enough memory");
@@ -311,6 +360,8 @@ void bridge_room(struct bridge *b, uint32_t number, uint32_t n) {
   if (b->ended)
     return;
   bc->used -= n;
+  for (uint32_t i = 0; i < n && !list_empty(&bc->held); i++)
+    let_go(bc, bc->held.next);
   if (bc->channel)
     channel_sink_room(bc->channel, n);
 }
@@ -320,6 +371,7 @@ void bridge_shut(struct bridge *b, uint32_t number) {
   if (b->ended || bc->shut)
     return;
   bc->shut = true;
+  let_all_go(bc); /* the host has thrown it away */
   if (!bc->channel)
     return;
   if (b->offers[number].kind == OFFER_INLET)
@@ -391,6 +443,7 @@ int bridge_start(struct bridge *b, struct state *st) {
     b->channels[i].bridge = b;
     b->channels[i].number = (uint32_t)i;
     list_init(&b->channels[i].early);
+    list_init(&b->channels[i].held);
   }
   lua_settop(L, 0);
   lua_pushcfunction(L, register_modules);
@@ -630,6 +683,7 @@ void bridge_end(struct bridge *b) {
     struct list *node;
     while ((node = list_pop(&b->channels[i].early)))
       fed_drop(list_entry(node, struct channel_item, node));
+    let_all_go(&b->channels[i]);
   }
 }
 

@@ -4,7 +4,8 @@
  * side; the host's (runtime/exchange.h) is in this process or behind a worker's
  * socket, and knows no Lua.
  *
- * Values cross by copy.  What waits on this side is charged to the script. */
+ * Values cross by copy.  What waits for the script is charged to it, and so is
+ * what it has sent and the host has not taken yet. */
 #ifndef MODULES_BRIDGE_H
 #define MODULES_BRIDGE_H
 
@@ -75,6 +76,9 @@ struct bridge_ops {
                  const struct err *e);
 };
 
+/* What a value takes on the host's side beside value_may_cross, at most. */
+#define BRIDGE_VALUE_BYTES 256
+
 /* The script's end of one channel. */
 struct bridge_channel {
   struct bridge *bridge;
@@ -82,7 +86,9 @@ struct bridge_channel {
   struct channel *channel; /* NULL: no script has required it */
   struct list early;       /* items from before that */
   size_t used;             /* places of an outlet */
-  bool shut;               /* by the host */
+  struct list held; /* of an outlet, what the host has not taken: it is the
+                       host's memory, at the script's expense */
+  bool shut;        /* by the host */
 };
 
 struct bridge {

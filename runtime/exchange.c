@@ -21,6 +21,8 @@
 /* A value the script has sent, in its own arena. */
 struct sent {
   struct list node;
+  struct cordon_channel *channel;
+  size_t cost;
   struct arena arena;
   struct value value;
 };
@@ -93,6 +95,7 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
   list_init(&call->node);
   call->mem = *mem_of(x);
   arena_init(&call->arena, &call->mem, SIZE_MAX);
+  call->arena.first_bytes = cost + BRIDGE_VALUE_BYTES;
   crowd =
       x->nheld >= CALLS_HELD_MAX || cost > CALLS_HELD_MAX_COST - x->held_cost;
   if (!crowd && value_copy(&call->args, args, &call->arena) != 0) {
@@ -370,6 +373,7 @@ int exchange_taken(struct exchange *x, uint32_t number) {
 
 static void sent_free(struct sent *s) {
   struct arena a = s->arena; /* which |s| is in */
+  s->channel->exchange->sent_cost -= s->cost;
   list_remove(&s->node);
   arena_deinit(&a);
 }
@@ -387,13 +391,20 @@ int exchange_sent(struct exchange *x, uint32_t number,
     return ERR_PROTOCOL;
   if (ch->shut)
     return 0; /* it could not know */
+  cost += BRIDGE_VALUE_BYTES;
+  if (cost > x->sent_max_cost - x->sent_cost)
+    return ERR_PROTOCOL; /* the script's side has charged it */
   arena_init(&a, mem_of(x), SIZE_MAX);
+  a.first_bytes = cost;
   s = arena_zalloc(&a, sizeof *s);
   if (!s || value_copy(&s->value, value, &a) != 0) {
     arena_deinit(&a);
     return ERR_NOMEM;
   }
   s->arena = a;
+  s->channel = ch;
+  s->cost = cost;
+  x->sent_cost += cost;
   list_add_tail(&ch->values, &s->node);
   ch->used++;
   schedule(x);

@@ -97,6 +97,9 @@ struct exchange {
   size_t calls_cost;
   size_t nheld; /* that the host has, or is about to have */
   size_t held_cost;
+  /* values that the script has sent and the host was not told */
+  size_t sent_cost;
+  size_t sent_max_cost; /* the script's memory, which is charged */
   /* calls of the host: struct outgoing */
   struct list outgoing;
   struct list done; /* of which the host is still to be told */

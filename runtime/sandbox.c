@@ -361,6 +361,8 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
   list_init(&sb->node);
   list_init(&sb->services.clients);
   exchange_init(&sb->exchange, sb);
+  sb->exchange.sent_max_cost =
+      limits.memory_bytes > SIZE_MAX ? SIZE_MAX : (size_t)limits.memory_bytes;
   bridge_init(&sb->bridge, &exchange_bridge_ops, &sb->exchange);
   sb->services.bridge = &sb->bridge;
   arena_init(&sb->arena, &host->mem, ACTOR_MAX_BYTES);

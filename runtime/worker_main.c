@@ -1,5 +1,6 @@
 /* worker_main.c - what runs in a worker: one script, with its loop and state,
  * for a broker that has everything else. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -26,6 +27,7 @@ struct script {
   struct msg_setup setup;
   char *method;
   bool ended;
+  bool told; /* and the broker was */
   uint64_t ended_ns;
 };
 
@@ -185,6 +187,10 @@ static int run(struct script *s) {
   tell_result(s, MSG_LOADED, &e);
   worker_link_flush(&s->link, false);
   while (lives(s)) {
+    /* Who has heard the result may end us: close frames go out before. */
+    if (s->ended && !s->told && loop_dispatch(s->loop, 0) != 0)
+      return 1;
+    s->told = s->ended;
     int wait_ms = worker_link_usage(&s->link);
     worker_link_flush(&s->link, false);
     if (loop_dispatch(s->loop, wait_ms < 0 && s->ended ? 1000 : wait_ms) != 0)
@@ -198,6 +204,19 @@ static int worker_run(int fd) {
   static struct script s; /* one in the life of a process */
   worker_link_init(&s.link, fd, &mem_libc);
   return run(&s);
+}
+
+/* glibc gives the end of its heap back to the kernel whenever 128 KiB of it are
+ * free, and takes it again with a page fault for every 4 KiB: for each message
+ * of 64 KiB anew.  Once it has seen a larger block freed it keeps twice as much
+ * (mallopt(3), M_MMAP_THRESHOLD).  This is for a program to say, never for a
+ * library. */
+static void expect_messages(void) {
+  volatile char *p = malloc((size_t)1 << 20);
+  if (!p)
+    return;
+  *p = 0; /* else a compiler may leave both calls out */
+  free((void *)p);
 }
 
 /* What all workers share: code that is linked, pages that are touched, the time
@@ -217,6 +236,7 @@ static void warm(void) {
   struct preempt *preempt = NULL;
   struct err e;
   tzset();
+  expect_messages();
   list_init(&services.clients);
   if (loop_new(&lp, &mem_libc) == 0 &&
       preempt_new(&preempt, &mem_libc, 0, &e) == 0)

@@ -859,6 +859,80 @@ START_TEST(who_is_slow_holds_up_the_other) {
 }
 END_TEST
 
+/* As world_begin, and |fm| sees what the host's side takes. */
+static void counted_begin(struct world *w, struct failing_mem *fm,
+                          cordon_isolation level, size_t limit) {
+  cordon_sandbox_config cfg;
+  cordon_host_config hc;
+  failing_mem_init(fm, FAIL_NEVER);
+  config_init(&cfg, w, level);
+  cfg.limits.memory_bytes = limit;
+  cordon_host_config_init(&hc);
+  hc.worker_path = worker_path();
+  hc.alloc.fn = failing_mem_fn;
+  hc.alloc.ud = fm;
+  if (cordon_host_new(&w->host, &hc, &w->err) != CORDON_OK ||
+      cordon_sandbox_new(&w->sb, w->host, &cfg, &w->err) != CORDON_OK ||
+      cordon_sandbox_add_function(w->sb, "host", "forever", fn_forever, w,
+                                  &w->err) != CORDON_OK ||
+      cordon_sandbox_add_outlet(w->sb, "io", "results", 1000, on_receive, w,
+                                &w->out, &w->err) != CORDON_OK)
+    ck_abort_msg("%s", w->err.message);
+}
+
+/* A host that does not take what it is sent holds it at the script's expense,
+ * who gets its memory back when it is taken. */
+START_TEST(what_waits_for_the_host_is_charged) {
+  static const char text[] =
+      "local io, time = require 'io', require 'time' "
+      "local text, n = ('x'):rep(500000), 0 io.results:send(1) "
+      "print(pcall(function() while true do io.results:send(text) n = n + 1 "
+      "end end)) print(n > 8 and n < 16) "
+      "for i = 1, 40 do while #io.results > 0 do time.sleep('1ms') end "
+      "io.results:send(text) end print 'again'";
+  const size_t limit = 8 << 20;
+  unit_each(level, levels) {
+    cordon_usage usage;
+    struct failing_mem fm;
+    struct world w;
+    counted_begin(&w, &fm, *level, limit);
+    w.stop_after = 1;
+    load(&w, text);
+    turn_until(&w, strstr(w.output, "true") != NULL);
+    ck_assert_str_eq(w.output, "false\tnot enough memory\ntrue\n");
+    cordon_sandbox_usage(w.sb, &usage);
+    ck_assert_uint_le(usage.memory_peak_bytes, limit);
+    ck_assert_uint_gt(fm.live_bytes, limit / 2); /* so it is held here */
+    ck_assert_uint_lt(fm.peak_bytes, limit + limit / 2);
+    cordon_channel_resume(w.out);
+    ck_assert_msg(finish(&w) == CORDON_OK, "%s", w.err.message);
+    ck_assert_ptr_nonnull(strstr(w.output, "again"));
+    world_end(&w);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+  }
+}
+END_TEST
+
+/* So is what it is asked and has not answered. */
+START_TEST(what_the_host_is_asked_is_charged) {
+  static const char text[] =
+      "local text = ('x'):rep(500000) for i = 1, 30 do "
+      "coroutine.spawn(function() pcall(require 'host'.forever, text) end) end "
+      "require 'time'.sleep('1h')";
+  const size_t limit = 8 << 20;
+  unit_each(level, levels) {
+    struct failing_mem fm;
+    struct world w;
+    counted_begin(&w, &fm, *level, limit);
+    load(&w, text);
+    ck_assert_int_eq(finish(&w), CORDON_E_LIMIT);
+    ck_assert_uint_lt(fm.peak_bytes, limit + limit / 2);
+    world_end(&w);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+  }
+}
+END_TEST
+
 static const struct {
   const char *text, *output;
 } uses[] = {
@@ -1143,6 +1217,8 @@ static Suite *suite(void) {
   tcase_add_test(tc, calls_are_bounded);
   tcase_add_test(tc, values_go_through_channels);
   tcase_add_test(tc, who_is_slow_holds_up_the_other);
+  tcase_add_test(tc, what_waits_for_the_host_is_charged);
+  tcase_add_test(tc, what_the_host_is_asked_is_charged);
   tcase_add_test(tc, channels_are_ordinary_ones);
   tcase_add_test(tc, the_host_closes_an_outlet);
   tcase_add_test(tc, values_wait_for_the_script);

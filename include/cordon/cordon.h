@@ -741,7 +741,15 @@ typedef struct cordon_host cordon_host;
 /* For cordon_host_config.preempt_signal. */
 #define CORDON_NO_SIGNAL (-1)
 
-/* Fill with cordon_host_config_init, then set what differs. */
+/*
+ * Fill with cordon_host_config_init, then set what differs.
+ *
+ * The library changes nothing that is the program's: not malloc's tuning
+ * either.  glibc gives the end of its heap back whenever 128 KiB of it are free,
+ * which costs page faults where scripts receive messages of 64 KiB and more; a
+ * program may tell it to keep more (mallopt(3), M_TRIM_THRESHOLD), as cordon and
+ * its workers do.
+ */
 typedef struct cordon_host_config {
   size_t struct_size;      /* set by cordon_host_config_init */
   cordon_allocator alloc;  /* zeros: malloc */
@@ -964,7 +972,9 @@ cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
 /*
  * Ends everything at once and frees it: connections are cut (an ended script
  * has closed them with 1001 before), to-be-closed variables of the script do
- * not run.  Who still waits for it is told before it returns (cordon_done_fn,
+ * not run.  Closing handshakes of an ended script go on for up to 7 s, while
+ * the host is dispatched: of 64 workers and of 128 connections of scripts in
+ * this process at a time; where there are more, the oldest are cut.  Who still waits for it is told before it returns (cordon_done_fn,
  * cordon_call_on_gone); after that no callback is called any more, except the
  * allocator.
  *

@@ -19,14 +19,6 @@ static void *libc_fn(void *ud, void *ptr, size_t old_size, size_t new_size) {
 
 const struct mem mem_libc = {libc_fn, NULL};
 
-void mem_expect(const struct mem *m, size_t n) {
-  volatile char *p;
-  if (m->fn != libc_fn || !(p = libc_fn(NULL, NULL, 0, n)))
-    return;
-  *p = 0; /* else a compiler may leave both calls out */
-  libc_fn(NULL, (void *)p, n, 0);
-}
-
 void *mem_alloc(const struct mem *m, size_t n) {
   return m->fn(m->ud, NULL, 0, n);
 }
@@ -188,7 +180,7 @@ static void *take(struct arena *a, size_t n, size_t align) {
   if (!b || at > b->size || n > b->size - at) {
     /* Blocks double, so that a large set costs few of them. */
     size = b ? b->size * 2 : a->first_bytes;
-    if (size > ARENA_BLOCK_MAX)
+    if (b && size > ARENA_BLOCK_MAX)
       size = ARENA_BLOCK_MAX;
     if (n > size - head)
       size = align_up(n) + head;

@@ -19,13 +19,6 @@ struct mem {
 
 extern const struct mem mem_libc; /* malloc, realloc, free */
 
-/* Blocks of up to |n| bytes are about to come and go.  glibc gives the end of
- * its heap back to the kernel whenever 128 KiB of it are free, and takes it
- * again with a page fault for every 4 KiB, until it has seen a larger block
- * freed: then it keeps twice as much (mallopt(3), M_MMAP_THRESHOLD).  Nothing
- * for other allocators. */
-void mem_expect(const struct mem *m, size_t n);
-
 void *mem_alloc(const struct mem *m, size_t n);  /* n > 0; NULL: refused */
 void *mem_zalloc(const struct mem *m, size_t n); /* zeroed */
 void *mem_realloc(const struct mem *m, void *p, size_t old_n, size_t new_n);

@@ -11,10 +11,6 @@
 #include "runtime/base/gate.h"
 #include "runtime/net/poller.h"
 
-/* What a turn may bring and a script may leave behind: a few messages of 64
- * KiB, each of them twice (as they came, and as strings). */
-#define MESSAGES_BYTES ((size_t)1 << 20)
-
 struct loop {
   struct mem mem;
   struct poller poller;
@@ -95,10 +91,8 @@ struct list *loop_released(struct loop *lp) {
 }
 
 uint8_t *loop_scratch(struct loop *lp) {
-  if (!lp->scratch) {
-    mem_expect(&lp->mem, MESSAGES_BYTES);
+  if (!lp->scratch)
     lp->scratch = mem_alloc(&lp->mem, LOOP_SCRATCH_BYTES);
-  }
   return lp->scratch;
 }
 
