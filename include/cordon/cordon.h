@@ -745,10 +745,10 @@ typedef struct cordon_host cordon_host;
  * Fill with cordon_host_config_init, then set what differs.
  *
  * The library changes nothing that is the program's: not malloc's tuning
- * either.  glibc gives the end of its heap back whenever 128 KiB of it are free,
- * which costs page faults where scripts receive messages of 64 KiB and more; a
- * program may tell it to keep more (mallopt(3), M_TRIM_THRESHOLD), as cordon and
- * its workers do.
+ * either.  glibc gives the end of its heap back whenever 128 KiB of it are
+ * free, which costs page faults where scripts receive messages of 64 KiB and
+ * more; a program may tell it to keep more (mallopt(3), M_TRIM_THRESHOLD), as
+ * cordon and its workers do.
  */
 typedef struct cordon_host_config {
   size_t struct_size;      /* set by cordon_host_config_init */
@@ -815,13 +815,13 @@ CORDON_API CORDON_MUST_CHECK int cordon_host_dispatch(cordon_host *host,
 
 /* 0 means the default shown; it never means "no limit". */
 typedef struct cordon_limits {
-  uint64_t memory_bytes;        /* 64 MiB  Lua heap and what modules hold for
-                                   the script */
-  uint64_t cpu_ms;              /* 10 s    CPU time of all tasks */
-  uint64_t deadline_ms;         /* none    from load to end, on the wall */
-  uint64_t tasks;               /* 10 000  tasks and coroutines that are alive */
-  uint64_t timers;              /* 10 000  pending at a time */
-  uint64_t connections;         /* 64      open at a time */
+  uint64_t memory_bytes; /* 64 MiB  Lua heap and what modules hold for
+                            the script */
+  uint64_t cpu_ms;       /* 10 s    CPU time of all tasks */
+  uint64_t deadline_ms;  /* none    from load to end, on the wall */
+  uint64_t tasks;        /* 10 000  tasks and coroutines that are alive */
+  uint64_t timers;       /* 10 000  pending at a time */
+  uint64_t connections;  /* 64      open at a time */
   uint64_t connects_per_minute; /* 600 */
   uint64_t output_bytes;        /* 64 MiB  in all */
   uint64_t source_bytes;        /* 1 MiB   one Lua text */
@@ -974,9 +974,9 @@ cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
  * has closed them with 1001 before), to-be-closed variables of the script do
  * not run.  Closing handshakes of an ended script go on for up to 7 s, while
  * the host is dispatched: of 64 workers and of 128 connections of scripts in
- * this process at a time; where there are more, the oldest are cut.  Who still waits for it is told before it returns (cordon_done_fn,
- * cordon_call_on_gone); after that no callback is called any more, except the
- * allocator.
+ * this process at a time; where there are more, the oldest are cut.  Who still
+ * waits for it is told before it returns (cordon_done_fn, cordon_call_on_gone);
+ * after that no callback is called any more, except the allocator.
  *
  * Calling it from inside a callback of the same host aborts the process: it
  * cannot be reported and must not be survived.
@@ -1406,8 +1406,8 @@ cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
  * Runs the script to its end, waiting as needed: cordon_host_dispatch in a
  * loop, for hosts without a loop of their own; other sandboxes of the host run
  * too.  What it has sent into its outlets is received before this returns.
- * Then waits, for at most |linger_ms|, until its connections have finished their
- * closing handshakes.  Returns what cordon_sandbox_result does, except
+ * Then waits, for at most |linger_ms|, until its connections have finished
+ * their closing handshakes.  Returns what cordon_sandbox_result does, except
  * CORDON_AGAIN; or CORDON_E_SYSTEM, CORDON_E_BUSY, CORDON_E_INVALID (nothing is
  * loaded).
  */
