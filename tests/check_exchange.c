@@ -1137,7 +1137,7 @@ END_TEST
 
 /* All that there is, once; codes of all kinds may come of it. */
 static void use_all(struct world *w, const cordon_allocator *alloc,
-                    cordon_value *v) {
+                    cordon_value *v, uint64_t memory_bytes) {
   static const char text[] =
       "local h, io = require 'host', require 'io' coroutine.spawn(function() "
       "io.results:send(io.jobs:receive()) end) h.echo({1, 'x'}) "
@@ -1151,6 +1151,7 @@ static void use_all(struct world *w, const cordon_allocator *alloc,
   config_init(&cfg, w, CORDON_ISOLATION_INPROCESS);
   cfg.keep = 1;
   cfg.input = v;
+  cfg.limits.memory_bytes = memory_bytes;
   cordon_host_config_init(&hc);
   hc.alloc = *alloc;
   if (cordon_host_new(&w->host, &hc, NULL) != CORDON_OK)
@@ -1187,7 +1188,7 @@ START_TEST(memory_is_refused) {
     struct failing_mem fm;
     cordon_allocator alloc = {failing_mem_fn, &fm};
     failing_mem_init(&fm, n);
-    use_all(&w, &alloc, v);
+    use_all(&w, &alloc, v, 0);
     ck_assert_uint_eq(fm.live_bytes, 0);
     if (fm.refused == 0) {
       ck_assert_uint_eq(w.called, 2);
@@ -1195,6 +1196,24 @@ START_TEST(memory_is_refused) {
       break;
     }
     ck_assert_uint_lt(n, 5000);
+  }
+  cordon_value_free(v);
+}
+END_TEST
+
+/* The same by the limit, which counts what the host holds for the script. */
+START_TEST(every_limit_refuses_somewhere) {
+  cordon_value *v = json("[1,{\"a\":[true,\"text\"]}]");
+  size_t whole = 0;
+  for (uint64_t limit = 8000; whole < 20; limit += 61) {
+    struct world w;
+    struct failing_mem fm;
+    cordon_allocator alloc = {failing_mem_fn, &fm};
+    failing_mem_init(&fm, FAIL_NEVER);
+    use_all(&w, &alloc, v, limit);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+    whole += w.called == 2 && w.nreceived == 1;
+    ck_assert_uint_lt(limit, 100000);
   }
   cordon_value_free(v);
 }
@@ -1226,6 +1245,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, names_are_checked);
   tcase_add_test(tc, limits_hold_in_all_of_it);
   tcase_add_test(tc, memory_is_refused);
+  tcase_add_test(tc, every_limit_refuses_somewhere);
   suite_add_tcase(s, tc);
   return s;
 }

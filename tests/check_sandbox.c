@@ -195,9 +195,12 @@ END_TEST
 
 /* The same texts, without a sandbox; and nothing of them runs. */
 START_TEST(what_does_not_compile) {
-  static const char *const good[] = {
-      "", "return 1", "#!/usr/bin/env lua\nx()", "\xef\xbb\xbfx()",
-      "while true do end", "error 'not now'"};
+  static const char *const good[] = {"",
+                                     "return 1",
+                                     "#!/usr/bin/env lua\nx()",
+                                     "\xef\xbb\xbfx()",
+                                     "while true do end",
+                                     "error 'not now'"};
   cordon_error err;
   unit_each(c, unloadable) {
     cordon_source src = source("bad.lua", c->text);
@@ -1144,6 +1147,23 @@ static const char sweep_script[] =
     "security.new_actor('a', {roles = {'x', {y = 1}}})\n"
     "security.can('websocket.connect', '', {a = {b = 1}})\n"
     "assert(scope:policies() and scope:without('a:b'))\n"
+    "assert(security.new_scope(scope:policies()):evaluate(security.actor(),\n"
+    "  'a', 'b', {c = 1}))\n"
+    "security.policy('x:y') security.named_scope('z')\n"
+    "local n = 0\n"
+    "for _, m in ipairs {json, time, channel, errors, security,\n"
+    "                    require 'websocket'} do\n"
+    "  for k, v in pairs(m) do n = n + 1 end\n"
+    "end\n"
+    "assert(n > 80 and time.fixed_zone('X', 60) and time.utc ~= "
+    "time.localtz)\n"
+    "assert(utf8.char(228, 8364):match(utf8.charpattern) and "
+    "math.random(9))\n"
+    "assert(os.date('%Y', 0) and os.time({year = 2024, month = 1, day = 1}))\n"
+    "assert(table.remove(table.move({1, 2, 3}, 1, 3, 2)))\n"
+    "assert(('key = value'):match('^(%w+)%s*=%s*(%w+)$') == 'key')\n"
+    "assert(('a,b'):find(',', 1, true) and ('%b()'):rep(3, ' '))\n"
+    "channel.select {ch:case_receive(), channel.new(1):case_send({1})}\n"
     "local words = {}\n"
     "for w in ('b a c'):gmatch('%a') do words[#words + 1] = w end\n"
     "table.sort(words, function(x, y) return x < y end)\n"
