@@ -20,7 +20,7 @@
 #define KILL_AFTER_NS (300 * NS_PER_MS)
 /* Output that comes later than that is not written: more than a process takes
  * to begin, which is not the script's. */
-#define SPENT_AFTER_NS (5 * NS_PER_MS)
+#define SPENT_AFTER_NS (3 * NS_PER_MS)
 /* What it costs us is told the worker when it is that much. */
 #define TELL_NS NS_PER_MS
 #define GOODBYE_NS (7 * NS_PER_S) /* longer than the worker itself takes */
@@ -366,6 +366,12 @@ static bool serve_share(struct remote *r) {
   while (!r->deaf && (rv = wire_next(&r->wire, &kind, &whole)) == 0) {
     struct packet m;
     struct arena a;
+    if (r->spent && kind == MSG_OUTPUT) {
+      /* behind the limit, like what has not left the script; there can be
+       * tens of thousands */
+      wire_drop(&r->wire, whole);
+      continue;
+    }
     if (!remote_has_room(r) && watch_active(&r->watch)) {
       settle(r);
       if (!remote_has_room(r)) {
@@ -697,6 +703,7 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   struct msg_text *t = &m.as.load.source;
   struct slice *list = NULL;
   struct arena a;
+  uint64_t now_ns = clock_mono_ns();
   int rv;
   if (r->phase == REMOTE_ENDED)
     return 0; /* there is no worker: the result says why */
@@ -709,6 +716,7 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   t->text = text;
   if (text.len > r->limits.source_bytes) /* it will not be looked at */
     t->text.len = 0;
+  m.as.load.started_ns = now_ns;
   m.as.load.args = list;
   m.as.load.nargs = (uint32_t)nargs;
   arena_init(&a, &r->mem, SIZE_MAX / 2);
@@ -720,7 +728,7 @@ int remote_load(struct remote *r, const char *name, struct slice text,
   if (rv != 0)
     return err_set(e, ERR_NOMEM);
   r->phase = REMOTE_LOADING;
-  r->started_ns = clock_mono_ns();
+  r->started_ns = now_ns;
   r->cpu_check_ns = after(r->limits.cpu_ns, KILL_AFTER_NS);
   if (r->cpu_check_ns != 0)
     r->cpu_check_ns = after(r->started_ns, r->cpu_check_ns);

@@ -751,8 +751,6 @@ static void on_output(struct remote *r, struct slice text) {
     remote_over_output(r);
     return;
   }
-  if (r->spent) /* behind the limit, as what no longer left the script */
-    return;
   r->output_bytes += text.len;
   if (r->sb->output)
     r->sb->output(r->sb->ud, text.p, text.len);

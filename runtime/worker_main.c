@@ -147,6 +147,7 @@ static int load(struct script *s, struct err *e) {
   }
   if (name && args)
     rv = worker_bridge_load(&s->bridge, &m.as.load, s->st);
+  s->st->begun_ns = m.as.load.started_ns;
   if (rv == 0)
     rv = state_load(s->st, name, (struct slice){t->text.p, (size_t)t->len},
                     s->method, args, m.as.load.nargs, e);

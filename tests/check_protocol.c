@@ -52,8 +52,14 @@ static size_t samples(struct packet *out, struct arena *a) {
                                      .method = SLICE("main"),
                                      .actor = {true, SLICE("bot"), &meta}};
   m->kind = MSG_LOAD;
-  m++->as.load = (struct msg_load){
-      {SLICE("a.lua"), 9, SLICE("return 1")}, args, 2, offers, 2, &meta, true};
+  m++->as.load = (struct msg_load){{SLICE("a.lua"), 9, SLICE("return 1")},
+                                   args,
+                                   2,
+                                   offers,
+                                   2,
+                                   &meta,
+                                   true,
+                                   88};
   m++->kind = MSG_CANCEL;
   m->kind = MSG_REPLY;
   m++->as.reply = (struct msg_reply){.code = ERR_DENIED,

@@ -88,7 +88,7 @@ static bool is_overdue(struct preempt *p, const struct state *st,
     p->over_shots = 0;
   }
   p->over_shots = p->over_shots + 1;
-  if (is_test(p))
+  if (is_test(p) || !st->current) /* the compiler is never polite */
     return true;
   if (now_ns - p->over_ns < GRACE_NS || p->over_shots <= GRACE_NS / SLICE_NS)
     return false;

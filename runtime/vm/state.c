@@ -192,6 +192,11 @@ int state_compile(lua_State *L, const char *name, struct slice text) {
   return status;
 }
 
+static uint64_t deadline_at(const struct state *st) {
+  uint64_t ns = st->limits.deadline_ns;
+  return ns > UINT64_MAX - st->started_ns ? UINT64_MAX : st->started_ns + ns;
+}
+
 struct load {
   struct state *st;
   const char *name;
@@ -325,6 +330,8 @@ int state_load(struct state *st, const char *name, struct slice text,
     return err_setf(e, ERR_SYSTEM,
                     "no timer could be made to bound the script");
   st->started_ns = clock_mono_ns();
+  if (st->begun_ns != 0 && st->begun_ns < st->started_ns)
+    st->started_ns = st->begun_ns;
   before = till_pass(loop_till(st->loop), &st->payer);
   lua_settop(L, 0);
   lua_pushcfunction(L, load_protected);
@@ -343,7 +350,7 @@ int state_load(struct state *st, const char *name, struct slice text,
   if (ld.result == LUA_OK && ld.status == LUA_OK) {
     lua_settop(L, 0);
     if (st->limits.deadline_ns != UINT64_MAX &&
-        timer_start_after(&st->deadline, st->limits.deadline_ns) != 0) {
+        timer_start_at(&st->deadline, deadline_at(st)) != 0) {
       sched_cancel_all(st); /* not without its deadline */
       deferred_cancel(&st->run);
       return err_set(e, ERR_NOMEM);

@@ -128,6 +128,7 @@ struct state {
 
   /* accounting */
   struct payer payer;  /* CPU time */
+  uint64_t begun_ns;   /* when it was asked for; 0: at state_load */
   uint64_t started_ns; /* state_load; 0: not loaded */
   uint64_t ended_ns;
   uint64_t output_bytes;
@@ -208,7 +209,7 @@ int state_load(struct state *st, const char *name, struct slice text,
 /* Would |text| compile?  Nothing is kept, and nothing of it runs.  0, ERR_NOMEM
  * (also: it takes more than |memory_bytes|), ERR_SYNTAX. */
 int state_compiles(const char *name, struct slice text, size_t memory_bytes,
-                const struct mem *base, struct err *e);
+                   const struct mem *base, struct err *e);
 
 /* Ends the script from outside, at once if it is not running, else at its next
  * instruction. */

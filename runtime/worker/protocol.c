@@ -347,6 +347,7 @@ static void load(struct codec *c, struct msg_load *l) {
   }
   crossing(c, &l->input);
   flag(c, &l->keeps);
+  u64(c, &l->started_ns);
 }
 
 static void reply(struct codec *c, struct msg_reply *r) {

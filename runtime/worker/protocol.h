@@ -22,7 +22,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 4
+#define PROTOCOL_VERSION 5
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -123,7 +123,7 @@ struct msg_setup {
   uint64_t output_bytes;
   uint64_t source_bytes;
   uint64_t connections;
-  bool requires; /* there are modules to ask for */
+  bool requires;       /* there are modules to ask for */
   bool modules_listed; /* only these may be required: */
   struct slice *modules;
   uint32_t nmodules;
@@ -155,6 +155,7 @@ struct msg_load {
   uint32_t noffers;
   const struct value *input; /* NULL: none */
   bool keeps;
+  uint64_t started_ns; /* monotonic time from which the deadline counts */
 };
 
 /* A policy of a set: its place there, and its id. */
