@@ -519,6 +519,7 @@ START_TEST(a_step_that_fails_is_named) {
       {"fail-landlock", "worker: Landlock: ", E2BIG},
       {"fail-seccomp", "worker: seccomp filter: ", EFAULT},
       {"dies", "helper program ended", 0},
+      {"other-version", "helper program is of another version", 0},
   };
   unit_each(f, faults) {
     const char *link = helper(f->name);

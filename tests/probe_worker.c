@@ -258,6 +258,9 @@ static void warm(void) {
 
 int main(int argc, char **argv) {
   static const struct worker_body probes = {warm, body};
+  const char *name = strrchr(argv[0], '/');
   program = argv[0];
+  if (argc == 2 && name && strcmp(name, "/other-version") == 0)
+    argv[1] = argv[0]; /* as if it had been asked for another */
   return template_main(argc, argv, &probes);
 }

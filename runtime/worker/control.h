@@ -39,12 +39,12 @@ enum {
 #define FOREIGN_STACK
 #endif
 
+/* New ones come last: a helper of another version tells that it is one with the
+ * number that HELLO has always had. */
 enum control_op {
   /* requests */
-  CONTROL_NAMESPACES = 1, /* the first one, once; with the namespaces that were
-                             made for it, in the order of their bits */
-  CONTROL_SPAWN,          /* with the worker's socket */
-  CONTROL_PROBE,          /* the same; go through all steps, run nothing */
+  CONTROL_SPAWN = 1, /* with the worker's socket */
+  CONTROL_PROBE,     /* the same; go through all steps, run nothing */
   CONTROL_KILL,
   /* replies */
   CONTROL_HELLO,   /* from the template; with its pidfd */
@@ -52,7 +52,11 @@ enum control_op {
   CONTROL_READY,   /* from the worker, before or after CONTROL_STARTED */
   CONTROL_FAILED,  /* from the worker, or the template that could not fork */
   CONTROL_PROBED,  /* from the worker */
-  CONTROL_EXITED   /* from the template, after all others of this worker */
+  CONTROL_EXITED,  /* from the template, after all others of this worker */
+  /* a request: once, the first one but for a worker that is wanted from the
+   * start; with the namespaces that were made for it, in the order of their
+   * bits */
+  CONTROL_NAMESPACES
 };
 
 /* Behind confine.h's steps. */

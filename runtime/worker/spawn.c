@@ -215,7 +215,31 @@ static int launch(struct launch *l) {
   return l->error;
 }
 
-int worker_pool_start(struct worker_pool *p, struct err *e) {
+/* The socket of the next template, and in |*ret_theirs| its other end. */
+static int open_control(struct worker_pool *p, int *ret_theirs, struct err *e) {
+  struct epoll_event ev;
+  int fds[2], on = 1, error;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+    return err_system(e, errno, "worker: socketpair");
+  memset(&ev, 0, sizeof ev);
+  ev.events = EPOLLIN;
+  /* The pid of a worker, in our terms, comes with what it sends. */
+  if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
+      epoll_ctl(p->epfd, EPOLL_CTL_ADD, fds[0], &ev) != 0) {
+    error = errno;
+    close(fds[0]);
+    close(fds[1]);
+    return err_system(e, error, "worker: %s", p->path);
+  }
+  p->control = fds[0];
+  *ret_theirs = fds[1];
+  p->other_version = p->greeted = false;
+  p->epoch++;
+  return 0;
+}
+
+/* Takes |theirs|; where it fails there is no control socket any more. */
+static int launch_template(struct worker_pool *p, int theirs, struct err *e) {
   /* Nothing of the host's environment but its time zone, which is always
    * set: without it libc looks at the file each time, and workers cannot. */
   char zone[256];
@@ -223,11 +247,8 @@ int worker_pool_start(struct worker_pool *p, struct err *e) {
   char version[] = CONTROL_VERSION;
   char *argv[] = {p->path, version, NULL};
   char *envp[5] = {zone, NULL, NULL, NULL, NULL};
-  struct epoll_event ev;
   struct launch l;
-  int fds[2], on = 1, error;
-  if (p->control >= 0)
-    return 0;
+  int error;
   if (!tz || strlen(tz) > sizeof zone - 4)
     tz = ":/etc/localtime";
   snprintf(zone, sizeof zone, "TZ=%s", tz);
@@ -242,38 +263,27 @@ int worker_pool_start(struct worker_pool *p, struct err *e) {
       }
   }
 #endif
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
-    return err_system(e, errno, "worker: socketpair");
-  /* The pid of a worker, in our terms, comes with what it sends. */
-  if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
-    error = errno;
-    goto fail;
-  }
-  memset(&ev, 0, sizeof ev);
-  ev.events = EPOLLIN;
-  if (epoll_ctl(p->epfd, EPOLL_CTL_ADD, fds[0], &ev) != 0) {
-    error = errno;
-    goto fail;
-  }
   memset(&l, 0, sizeof l);
   l.argv = argv;
   l.envp = envp;
-  l.control = fds[1];
-  l.ours = fds[0];
+  l.control = theirs;
+  l.ours = p->control;
   l.host = (int)syscall(SYS_pidfd_open, getpid(), 0u);
   error = launch(&l);
   NONE(l.host);
-  if (error != 0)
-    goto fail;
-  close(fds[1]);
-  p->control = fds[0];
-  p->other_version = p->greeted = false;
-  p->epoch++;
-  return 0;
-fail:
-  close(fds[0]);
-  close(fds[1]);
+  close(theirs);
+  if (error == 0)
+    return 0;
+  p->control = NONE(p->control);
   return err_system(e, error, "worker: %s", p->path);
+}
+
+int worker_pool_start(struct worker_pool *p, struct err *e) {
+  int theirs;
+  if (p->control >= 0)
+    return 0;
+  return open_control(p, &theirs, e) == 0 ? launch_template(p, theirs, e)
+                                          : ERR_SYSTEM;
 }
 
 /* The end of a process that is ours only if we are the reaper of orphans; its
@@ -460,9 +470,7 @@ static int spawn(struct worker **ret, struct worker_pool *p,
                  const struct worker_limits *l, enum control_op op,
                  worker_event_fn *fn, void *ud, struct err *e) {
   struct worker *w;
-  int fds[2], rv;
-  if (worker_pool_start(p, e) != 0)
-    return ERR_SYSTEM;
+  int fds[2], rv, theirs = -1;
   w = mem_zalloc(&p->mem, sizeof *w);
   if (!w)
     return err_set(e, ERR_NOMEM);
@@ -487,14 +495,28 @@ static int spawn(struct worker **ret, struct worker_pool *p,
     rv = err_system(e, errno, "worker: socketpair");
     goto fail;
   }
+  /* A template finds its first request when it has started: it need not wait
+   * for us, who stand still meanwhile. */
+  if (p->control < 0 && (rv = open_control(p, &theirs, e)) != 0)
+    goto fail;
   set_state(w, STATE_QUEUED);
   if ((rv = ask(w)) != 0) {
     rv = err_system(e, rv, "worker: ask the template");
     goto fail;
   }
+  if (theirs >= 0) {
+    rv = launch_template(p, theirs, e);
+    theirs = -1;
+    if (rv != 0)
+      goto fail;
+  }
   *ret = w;
   return 0;
 fail:
+  if (theirs >= 0) {
+    close(theirs);
+    p->control = NONE(p->control);
+  }
   worker_free(w);
   return rv;
 }
@@ -672,8 +694,11 @@ static bool read_reply(struct worker_pool *p, bool *ret_dead) {
   msg.msg_control = &control;
   msg.msg_controllen = sizeof control;
   n = recvmsg(p->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-    return errno == EINTR;
+  /* It ended with something unread: that is told once, before what it said. */
+  if (n < 0 && (errno == EINTR || errno == ECONNRESET))
+    return true;
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return false;
   for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg); c;
        c = CMSG_NXTHDR(&msg, c)) {
     if (c->cmsg_level != SOL_SOCKET)

@@ -43,6 +43,9 @@ struct template {
   int reply_fd; /* goes with it, or -1 */
   bool waiting;
   int host_fd; /* -1: the kernel has no pidfds */
+  /* The request for a worker that was there before us; -1: none. */
+  struct control_request first;
+  int first_fd;
 };
 
 /* -------------------------------------------------------------- replies --- */
@@ -274,6 +277,12 @@ __attribute__((noreturn)) static void serve(struct template *t) {
     reap(t);
     if (t->waiting && try_reply(t))
       continue;
+    if (!t->waiting && t->first_fd >= 0) {
+      spawn(t, &t->first, t->first_fd);
+      close(t->first_fd);
+      t->first_fd = -1;
+      continue;
+    }
     if (t->waiting)
       p[0].events = POLLOUT;
     /* SIGCHLD is blocked but here: none gets lost between reap and this. */
@@ -341,7 +350,8 @@ static uint64_t own_bytes(void) {
 
 /* Those we were born in, and those that were made meanwhile.  Where we are
  * process 1, all others end with us. */
-static void take_namespaces(struct control_reply *hello) {
+static void take_namespaces(struct template *t) {
+  struct control_reply *hello = &t->hello;
   struct control_request q;
   struct iovec iov = {&q, sizeof q};
   union {
@@ -358,17 +368,27 @@ static void take_namespaces(struct control_reply *hello) {
   memset(&msg, 0, sizeof msg);
   msg.msg_iov = &iov;
   msg.msg_iovlen = 1;
-  msg.msg_control = &control;
-  msg.msg_controllen = sizeof control;
-  while ((n = recvmsg(CONTROL_FD, &msg, MSG_CMSG_CLOEXEC)) < 0 &&
-         errno == EINTR)
-    continue;
-  if (n != (ssize_t)sizeof q || q.op != CONTROL_NAMESPACES)
-    _exit(0); /* the host has ended */
-  c = CMSG_FIRSTHDR(&msg);
-  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-    ngot = (c->cmsg_len - CMSG_LEN(0)) / sizeof *got;
-    memcpy(got, CMSG_DATA(c), ngot * sizeof *got);
+  for (;;) {
+    msg.msg_control = &control;
+    msg.msg_controllen = sizeof control;
+    n = recvmsg(CONTROL_FD, &msg, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n != (ssize_t)sizeof q)
+      _exit(0); /* the host has ended */
+    ngot = 0;
+    c = CMSG_FIRSTHDR(&msg);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+      ngot = (c->cmsg_len - CMSG_LEN(0)) / sizeof *got;
+      memcpy(got, CMSG_DATA(c), ngot * sizeof *got);
+    }
+    if (q.op == CONTROL_NAMESPACES)
+      break;
+    if ((q.op != CONTROL_SPAWN && q.op != CONTROL_PROBE) || ngot != 1 ||
+        t->first_fd >= 0)
+      _exit(2);
+    t->first = q;
+    t->first_fd = got[0];
   }
   for (size_t i = 0; i < NAMESPACES_HANDED; i++)
     fds[i] = (q.namespaces & bits[i]) && next < ngot ? got[next++] : -1;
@@ -390,7 +410,7 @@ int template_main(int argc, char **argv, const struct worker_body *body) {
   if (!plug_standard_fds())
     return 2;
   t.body = body;
-  t.reply_fd = -1;
+  t.reply_fd = t.first_fd = -1;
   t.host_fd = fcntl(CONTROL_HOST_FD, F_GETFD) < 0 ? -1 : CONTROL_HOST_FD;
   if (strcmp(argv[1], CONTROL_VERSION) != 0) {
     reply(&t, CONTROL_HELLO, 0)->step = CONTROL_STEP_VERSION;
@@ -404,7 +424,7 @@ int template_main(int argc, char **argv, const struct worker_body *body) {
   if (confine_filter_new(&t.filter, &mem_libc, &e) != 0)
     t.filter = NULL;
   t.hello.op = CONTROL_HELLO;
-  take_namespaces(&t.hello);
+  take_namespaces(&t);
   memset(&own, 0, sizeof own);
   own.skip = ~(1u << CONFINE_CAPABILITIES | 1u << CONFINE_NO_NEW_PRIVS |
                1u << CONFINE_NOT_DUMPABLE);
