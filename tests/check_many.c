@@ -181,12 +181,43 @@ START_TEST(spinners_share) {
 }
 END_TEST
 
+/* A small script that waits takes 20 KiB, what the host holds for it included:
+ * what nobody has asked for is not there. */
+START_TEST(who_waits_takes_little) {
+  enum { N = 100, MOST_BYTES = 20 * 1024 };
+  static const char waits[] = "local time = require 'time'\n"
+                              "local seen = {}\n"
+                              "local function step(name, value)\n"
+                              "  seen[name] = (seen[name] or 0) + value\n"
+                              "  return seen[name]\n"
+                              "end\n"
+                              "time.sleep('1h')\n"
+                              "return step('woken', 1)\n";
+  struct failing_mem fm;
+  cordon_host *host = host_on(&fm);
+  struct box all[N];
+  size_t live = fm.live_bytes;
+  memset(all, 0, sizeof all);
+  for (size_t i = 0; i < N; i++)
+    open_box(&all[i], host, 10000, waits);
+  do
+    dispatch(host);
+  while (cordon_host_timeout_ms(host) == 0);
+  ck_assert_uint_le((fm.live_bytes - live) / N, MOST_BYTES);
+  for (size_t i = 0; i < N; i++)
+    cordon_sandbox_free(all[i].sb);
+  cordon_host_free(host);
+  ck_assert_uint_eq(fm.live_bytes, 0);
+}
+END_TEST
+
 static Suite *many_suite(void) {
   Suite *s = suite_create("many");
   TCase *tc = tcase_create("many");
   tcase_set_timeout(tc, 120);
   tcase_set_tags(tc, UNIT_SLOW);
   tcase_add_test(tc, all_take_turns);
+  tcase_add_test(tc, who_waits_takes_little);
   tcase_add_test(tc, all_wake);
   tcase_add_test(tc, spinners_share);
   suite_add_tcase(s, tc);
