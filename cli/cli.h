@@ -43,6 +43,7 @@ const struct command *command_find(const char *name); /* NULL: none */
 int command_unknown(const char *name);
 
 int command_run(int argc, char **argv);
+int command_repl(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_eval(int argc, char **argv);
@@ -52,11 +53,11 @@ int command_fmt(int argc, char **argv);
 int command_schema(int argc, char **argv);
 int command_help(int argc, char **argv);
 
-extern const char help_run[], help_check[], help_doctor[], help_eval[], help_explain[], help_fmt[], help_schema[], help_test[],
+extern const char help_repl[], help_run[], help_check[], help_doctor[], help_eval[], help_explain[], help_fmt[], help_schema[], help_test[],
     help_help[];
 
 extern const struct option check_options[], doctor_options[], eval_options[],
-    explain_options[], fmt_options[], help_options[], run_options[],
+    explain_options[], fmt_options[], help_options[], repl_options[], run_options[],
     test_options[];
 
 /* Prints what |shell| (bash, zsh, fish) completes by; returns the status. */

@@ -55,6 +55,53 @@ static const char overview_tail[] =
   "                        role=admin, level=3, teams=[a, b]; may be given\n"  \
   "                        more than once\n"
 
+#define LIMITS_HELP \
+  "limits:\n" \
+  "      --memory SIZE     memory of the script; 64MiB without it\n" \
+  "      --cpu DURATION    CPU time of all its tasks; 10s without it\n" \
+  "      --deadline DURATION\n" \
+  "                        time on the wall, until all output is gone; none\n" \
+  "                        without it\n" \
+  "      --max-connections N\n" \
+  "                        connections open at a time; 64 without it\n" \
+  "      --max-connects-per-minute N\n" \
+  "                        connections opened in a minute; 600 without it\n" \
+  "      --max-tasks N     tasks and coroutines alive at a time; 10000 without\n" \
+  "                        it\n" \
+  "      --max-timers N    timers pending at a time; 10000 without it\n" \
+  "      --max-output SIZE what it prints in all; 64MiB without it\n" \
+  "                        (sizes: 4096, 64KiB, 10MB, 1GiB; durations: " \
+  "500ms,\n" \
+  "                        10s, 1m30s, 2h)\n" \
+  "\n" \
+  "recording:\n" \
+  "      --audit FILE      append each decision, before it takes effect, " \
+  "and\n" \
+  "                        each connection as JSON lines ('-': to standard\n" \
+  "                        output); what cannot be recorded is refused\n" \
+  "      --audit-query     write the values in queries of URLs, which are\n" \
+  "                        redacted without it\n" \
+  "      --mode MODE       what is done where no policy allows: 'enforce' " \
+  "refuses,\n" \
+  "                        'complain' lets it through and records it; what " \
+  "a\n" \
+  "                        policy denies is refused in both\n" \
+  "      --dry-run         decide and record every connect, and open " \
+  "nothing\n" \
+  "\n"
+
+#define OTHERS_HELP \
+  "others:\n" \
+  "      --ca FILE         PEM certificates to trust beside the system's,\n" \
+  "                        and lists of revoked ones (CRLs)\n" \
+  "      --isolation LEVEL where the script runs: 'process', the default, " \
+  "is a\n" \
+  "                        worker process that can open nothing; " \
+  "'inprocess'\n" \
+  "                        does without it: for scripts whose authors do " \
+  "not\n" \
+  "                        attack the Lua interpreter itself\n"
+
 const char help_run[] =
     "usage: cordon run [OPTION...] SCRIPT [ARG...]\n"
     "       cordon run [OPTION...] MANIFEST.yaml\n"
@@ -65,49 +112,7 @@ const char help_run[] =
     "refused; each refusal is told once, with what would allow it.\n"
     "\n"
     "policy:\n" SUBJECT_HELP "\n"
-    "limits:\n"
-    "      --memory SIZE     memory of the script; 64MiB without it\n"
-    "      --cpu DURATION    CPU time of all its tasks; 10s without it\n"
-    "      --deadline DURATION\n"
-    "                        time on the wall, until all output is gone; none\n"
-    "                        without it\n"
-    "      --max-connections N\n"
-    "                        connections open at a time; 64 without it\n"
-    "      --max-connects-per-minute N\n"
-    "                        connections opened in a minute; 600 without it\n"
-    "      --max-tasks N     tasks and coroutines alive at a time; 10000 without\n"
-    "                        it\n"
-    "      --max-timers N    timers pending at a time; 10000 without it\n"
-    "      --max-output SIZE what it prints in all; 64MiB without it\n"
-    "                        (sizes: 4096, 64KiB, 10MB, 1GiB; durations: "
-    "500ms,\n"
-    "                        10s, 1m30s, 2h)\n"
-    "\n"
-    "recording:\n"
-    "      --audit FILE      append each decision, before it takes effect, "
-    "and\n"
-    "                        each connection as JSON lines ('-': to standard\n"
-    "                        output); what cannot be recorded is refused\n"
-    "      --audit-query     write the values in queries of URLs, which are\n"
-    "                        redacted without it\n"
-    "      --mode MODE       what is done where no policy allows: 'enforce' "
-    "refuses,\n"
-    "                        'complain' lets it through and records it; what "
-    "a\n"
-    "                        policy denies is refused in both\n"
-    "      --dry-run         decide and record every connect, and open "
-    "nothing\n"
-    "\n"
-    "others:\n"
-    "      --ca FILE         PEM certificates to trust beside the system's,\n"
-    "                        and lists of revoked ones (CRLs)\n"
-    "      --isolation LEVEL where the script runs: 'process', the default, "
-    "is a\n"
-    "                        worker process that can open nothing; "
-    "'inprocess'\n"
-    "                        does without it: for scripts whose authors do "
-    "not\n"
-    "                        attack the Lua interpreter itself\n"
+    LIMITS_HELP OTHERS_HELP
     "  -q, --quiet           do not tell refusals\n"
     "      --grace DURATION  time that the scripts of a manifest have to end\n"
     "                        after a signal; 5s without it\n"
@@ -158,6 +163,35 @@ const char help_run[] =
     "3 a policy or the script does not load; 10 CPU limit; 11 memory limit;\n"
     "12 deadline; 13 another limit; 20 isolation; 21 worker; 130 SIGINT; 143 "
     "SIGTERM\n";
+
+const char help_repl[] =
+    "usage: cordon repl [OPTION...]\n"
+    "\n"
+    "Reads Lua from standard input, runs each chunk when it is complete, and\n"
+    "prints what it returns; of an expression its value.  Globals stay from "
+    "one\n"
+    "chunk to the next, locals do not.  All chunks run in one sandbox, under "
+    "the\n"
+    "policies and limits of the options, which count for all of them together.\n"
+    "When a limit stops it, a new sandbox begins: what was defined is gone.\n"
+    "\n"
+    "policy:\n" SUBJECT_HELP "\n" LIMITS_HELP OTHERS_HELP
+    "  -q, --quiet           do not tell refusals\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "require finds what it finds for a script in the current folder.  On a\n"
+    "terminal Ctrl-C ends what is running, or drops what was typed, and Ctrl-D\n"
+    "leaves.  What is printed is bounded; escape sequences are made visible.\n"
+    "\n"
+    "examples:\n"
+    "  cordon repl -p policy.yaml\n"
+    "  echo '1 + 1' | cordon repl\n"
+    "\n"
+    "status: 0; 1 a chunk failed, and standard input is no terminal; 2 usage, "
+    "or a\n"
+    "file that cannot be read; 3 a policy does not load; 20 isolation; 130 "
+    "SIGINT;\n"
+    "143 SIGTERM\n";
 
 const char help_check[] =
     "usage: cordon check [OPTION...] PATH...\n"

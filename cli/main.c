@@ -16,6 +16,8 @@
 const struct command commands[] = {
     {"run", command_run, "run a script under policy", help_run, run_options,
      "FILE"},
+    {"repl", command_repl, "type Lua, under policy", help_repl, repl_options,
+     NULL},
     {"check", command_check, "find everything wrong with policies", help_check,
      check_options, "FILE"},
     {"eval", command_eval, "one decision, or a stream of them", help_eval,

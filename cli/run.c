@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 
 #include "cli/files.h"
-#include "cli/helper.h"
 #include "cli/modules_seen.h"
 #include "cli/options.h"
 #include "cli/manifest.h"
@@ -32,44 +31,10 @@
 #define OWN_DESCRIPTORS 64 /* beside those of connections */
 #define ADVICE_MAX_BYTES (CORDON_URL_MAX_BYTES + 128)
 
-enum {
-  RUN_MEMORY = SUBJECT_OPTION_COUNT,
-  RUN_CPU,
-  RUN_DEADLINE,
-  RUN_CONNECTIONS,
-  RUN_CONNECTS,
-  RUN_TASKS,
-  RUN_TIMERS,
-  RUN_OUTPUT,
-  RUN_ISOLATION,
-  RUN_CA,
-  RUN_QUIET,
-  RUN_AUDIT,
-  RUN_AUDIT_QUERY,
-  RUN_MODE,
-  RUN_DRY_RUN,
-  RUN_GRACE,
-  RUN_FORMAT,
-  RUN_WATCH
-};
+enum { RUN_GRACE = RUN_SETUP_OPTION_COUNT, RUN_FORMAT, RUN_WATCH };
 
 const struct option run_options[] = {
-    SUBJECT_OPTIONS,
-    {"memory", 0, "SIZE", false, false},
-    {"cpu", 0, "DURATION", false, false},
-    {"deadline", 0, "DURATION", false, false},
-    {"max-connections", 0, "N", false, false},
-    {"max-connects-per-minute", 0, "N", false, false},
-    {"max-tasks", 0, "N", false, false},
-    {"max-timers", 0, "N", false, false},
-    {"max-output", 0, "SIZE", false, false},
-    {"isolation", 0, "process|inprocess", false, false},
-    {"ca", 0, "FILE", false, false},
-    {"quiet", 'q', NULL, false, false},
-    {"audit", 0, "FILE", false, false},
-    {"audit-query", 0, NULL, false, false},
-    {"mode", 0, "enforce|complain", false, false},
-    {"dry-run", 0, NULL, false, false},
+    RUN_SETUP_OPTIONS,
     {"grace", 0, "DURATION", false, false},
     {"format", 0, "FORMAT", false, false},
     {"watch", 0, NULL, false, false},
@@ -154,83 +119,8 @@ static void catch_signals(void) {
 
 /* -------------------------------------------------------------- options --- */
 
-static int run_limit(struct run *r, int option, const char *value) {
-  static const char size_form[] = "a size such as 64MiB, 10MB or 4096";
-  static const char time_form[] = "a duration such as 10s, 1m30s or 500ms";
-  static const char count_form[] = "a whole number from 1 on";
-  const char *form = count_form;
-  bool ok = false;
-  switch (option) {
-  case RUN_MEMORY:
-    form = size_form;
-    ok = parse_size(value, &r->setup.limits.memory_bytes);
-    break;
-  case RUN_OUTPUT:
-    form = size_form;
-    ok = parse_size(value, &r->setup.limits.output_bytes);
-    break;
-  case RUN_CPU:
-    form = time_form;
-    ok = parse_duration(value, &r->setup.limits.cpu_ms);
-    break;
-  case RUN_DEADLINE:
-    form = time_form;
-    ok = parse_duration(value, &r->setup.limits.deadline_ms);
-    break;
-  case RUN_CONNECTIONS:
-    ok = parse_count(value, &r->setup.limits.connections);
-    break;
-  case RUN_CONNECTS:
-    ok = parse_count(value, &r->setup.limits.connects_per_minute);
-    break;
-  case RUN_TASKS:
-    ok = parse_count(value, &r->setup.limits.tasks);
-    break;
-  case RUN_TIMERS:
-    ok = parse_count(value, &r->setup.limits.timers);
-    break;
-  }
-  return ok ? STATUS_OK
-            : say_usage("run", "--%s takes %s, not '%s'",
-                        run_options[option].name, form, value);
-}
-
 static int run_option(struct run *r, int option, const char *value) {
-  if (option < SUBJECT_OPTION_COUNT) {
-    subject_option(&r->setup.subject, option, value);
-    return STATUS_OK;
-  }
   switch (option) {
-  case RUN_ISOLATION:
-    if (strcmp(value, "process") != 0 && strcmp(value, "inprocess") != 0)
-      return say_usage("run",
-                       "--isolation takes process or inprocess, not "
-                       "'%s'",
-                       value);
-    r->setup.isolation = value;
-    return STATUS_OK;
-  case RUN_CA:
-    r->setup.ca_file = value;
-    return STATUS_OK;
-  case RUN_QUIET:
-    r->setup.quiet = true;
-    return STATUS_OK;
-  case RUN_AUDIT:
-    r->setup.audit_path = value;
-    return STATUS_OK;
-  case RUN_AUDIT_QUERY:
-    r->setup.audit.query = true;
-    return STATUS_OK;
-  case RUN_DRY_RUN:
-    r->setup.dry_run = true;
-    return STATUS_OK;
-  case RUN_MODE:
-    if (strcmp(value, "enforce") != 0 && strcmp(value, "complain") != 0)
-      return say_usage("run", "--mode takes enforce or complain, not '%s'",
-                       value);
-    r->setup.mode = strcmp(value, "complain") == 0 ? CORDON_MODE_COMPLAIN
-                                                   : CORDON_MODE_ENFORCE;
-    return STATUS_OK;
   case RUN_GRACE:
     if (!parse_duration(value, &r->setup.grace_ms))
       return say_usage("run", "--grace takes a duration such as 5s, not '%s'",
@@ -245,8 +135,7 @@ static int run_option(struct run *r, int option, const char *value) {
     r->setup.watch = true;
     return STATUS_OK;
   default:
-    r->setup.limited = true;
-    return run_limit(r, option, value);
+    return run_setup_option(&r->setup, "run", option, value);
   }
 }
 
@@ -379,31 +268,6 @@ static int make_room(const struct run *r) {
     (void)setrlimit(RLIMIT_NOFILE, &l);
   }
   return STATUS_OK;
-}
-
-int run_setup_host(const struct run_setup *s, cordon_host **ret_host) {
-  cordon_host_config cfg;
-  cordon_error err;
-  int rv;
-  cordon_host_config_init(&cfg);
-  cfg.ca_file = s->ca_file;
-  cfg.worker_path = helper_path();
-  rv = cordon_host_new(ret_host, &cfg, &err);
-  if (rv == CORDON_OK)
-    return STATUS_OK;
-  if (s->ca_file && (rv == CORDON_E_INVALID || rv == CORDON_E_SYSTEM)) {
-    say("--ca %s: %s", s->ca_file, err.message);
-    return STATUS_USAGE;
-  }
-  say("%s", err.message);
-  return STATUS_NEGATIVE;
-}
-
-void run_setup_sandbox(const struct run_setup *s, cordon_sandbox_config *cfg) {
-  cfg->isolation = s->isolation && strcmp(s->isolation, "inprocess") == 0
-                       ? CORDON_ISOLATION_INPROCESS
-                       : CORDON_ISOLATION_PROCESS;
-  cfg->mode = s->dry_run ? CORDON_MODE_DRY_RUN : s->mode;
 }
 
 static int run_sandbox(struct run *r) {

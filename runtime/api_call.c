@@ -249,3 +249,13 @@ int cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
     return api_error(reterr, &e);
   return CORDON_OK;
 }
+
+int cordon_sandbox_call_cancel(cordon_sandbox *sandbox, cordon_done_fn *done,
+                               void *ud) {
+  if (!sandbox || !done)
+    return CORDON_E_INVALID;
+  if (sandbox->host->busy)
+    return CORDON_E_BUSY;
+  return exchange_drop(&sandbox->exchange, done, ud) == 0 ? CORDON_OK
+                                                          : CORDON_E_NOT_FOUND;
+}

@@ -233,17 +233,36 @@ static void tell_done(cordon_done_fn *done, void *ud, const cordon_value *value,
 }
 
 /* The script keeps it until it has said that it stopped. */
+static void drop(struct outgoing *o) {
+  struct exchange *x = o->exchange;
+  timer_stop(&o->deadline);
+  o->done = NULL;
+  x->script->drop(x, o->id);
+}
+
 static void on_deadline(struct timer *t, void *ud) {
   struct outgoing *o = ud;
-  struct exchange *x = o->exchange;
   cordon_done_fn *done = o->done;
   void *done_ud = o->ud;
   struct err e;
   (void)t;
-  o->done = NULL;
-  x->script->drop(x, o->id);
+  drop(o);
   err_setf(&e, ERR_LIMIT, "the deadline of the call has passed");
   tell_done(done, done_ud, NULL, &e);
+}
+
+int exchange_drop(struct exchange *x, cordon_done_fn *done, void *ud) {
+  struct err e;
+  list_foreach (it, &x->outgoing) {
+    struct outgoing *o = list_entry(it, struct outgoing, node);
+    if (o->done != done || o->ud != ud)
+      continue;
+    drop(o);
+    err_set(&e, ERR_CANCELED);
+    tell_done(done, ud, NULL, &e);
+    return 0;
+  }
+  return ERR_NOT_FOUND;
 }
 
 int exchange_invoke(struct exchange *x, const char *method,

@@ -130,6 +130,9 @@ bool exchange_has_module(const struct exchange *x, const char *module);
 int exchange_invoke(struct exchange *x, const char *method,
                     const struct value *args, uint64_t deadline_ms,
                     cordon_done_fn *done, void *ud, struct err *e);
+/* The first call with |done| and |ud| that is not answered; 0 or ERR_NOT_FOUND
+ */
+int exchange_drop(struct exchange *x, cordon_done_fn *done, void *ud);
 /* 0 or ERR_INVALID: it was answered before. */
 int exchange_answer(struct cordon_call *call,
                     const struct bridge_answer *answer);

@@ -666,6 +666,36 @@ START_TEST(calls_have_deadlines) {
 }
 END_TEST
 
+START_TEST(calls_can_be_cancelled) {
+  static const char *const slow[] = {"slow", "spin", "wait"};
+  unit_each(level, levels) {
+    struct world w;
+    struct done d, e;
+    actor_begin(&w, *level);
+    unit_each(s, slow) {
+      begin_call(&w, &d, *s, "[100000]", 60000);
+      begin_call(&w, &e, *s, "[100000]", 20);
+      turn_until(&w, e.calls == 1);
+      ck_assert_uint_eq(d.calls, 0);
+      ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, on_done, &d),
+                       CORDON_OK);
+      ck_assert_uint_eq(d.calls, 1);
+      ck_assert_int_eq(d.result, CORDON_E_CANCELLED);
+      ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, on_done, &d),
+                       CORDON_E_NOT_FOUND);
+      begin_call(&w, &d, "nothing", NULL, 60000);
+      turn_until(&w, d.calls == 1);
+      ck_assert_msg(d.result == CORDON_OK, "%s", d.text);
+    }
+    ck_assert_int_eq(cordon_sandbox_call_cancel(NULL, on_done, &d),
+                     CORDON_E_INVALID);
+    ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, NULL, &d),
+                     CORDON_E_INVALID);
+    world_end(&w);
+  }
+}
+END_TEST
+
 START_TEST(calls_end_with_the_script) {
   enum { LIMIT, CANCEL, FREE, FAIL, NWAYS };
   unit_each(level, levels) {
@@ -1231,6 +1261,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, the_host_calls_functions);
   tcase_add_test(tc, calls_run_side_by_side);
   tcase_add_test(tc, calls_have_deadlines);
+  tcase_add_test(tc, calls_can_be_cancelled);
   tcase_add_test(tc, calls_end_with_the_script);
   tcase_add_test(tc, not_every_script_can_be_kept);
   tcase_add_test(tc, calls_are_bounded);

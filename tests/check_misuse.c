@@ -300,6 +300,8 @@ START_TEST(sandboxes_of_nothing) {
   invalid(cordon_sandbox_load(sb, &empty, NULL, 1, &err));
   invalid(cordon_sandbox_run(sb, 0, &err)); /* nothing is loaded */
   invalid(cordon_sandbox_value(sb, NULL, &err));
+  invalid(cordon_sandbox_call_cancel(sb, NULL, NULL));
+  is(cordon_sandbox_call_cancel(sb, no_done, NULL), CORDON_E_NOT_FOUND);
   invalid(cordon_sandbox_call(sb, NULL, NULL, 0, no_done, NULL, &err));
   invalid(cordon_sandbox_call(sb, "x", NULL, 0, NULL, NULL, &err));
   invalid(cordon_sandbox_call(sb, "x", NULL, 0, no_done, NULL, &err));

@@ -1403,6 +1403,15 @@ cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
                     cordon_done_fn *done, void *ud, cordon_error *reterr);
 
 /*
+ * Ends the first call that was begun with |done| and |ud| and is under way, as
+ * its deadline would: |done| is called, with CORDON_E_CANCELLED, before this
+ * returns; the task goes wherever it is.  Errors: CORDON_E_NOT_FOUND (there is
+ * none, or its answer is on the way), CORDON_E_BUSY.
+ */
+CORDON_API int cordon_sandbox_call_cancel(cordon_sandbox *sandbox,
+                                          cordon_done_fn *done, void *ud);
+
+/*
  * Runs the script to its end, waiting as needed: cordon_host_dispatch in a
  * loop, for hosts without a loop of their own; other sandboxes of the host run
  * too.  What it has sent into its outlets is received before this returns.

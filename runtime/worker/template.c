@@ -313,6 +313,9 @@ static void reset_signals(void) {
     sigaction(sig, &sa, NULL);
   sa.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &sa, NULL);
+  /* Ctrl-C at a terminal comes to all of us: what becomes of scripts then is
+   * the host's to say, and its end is ours */
+  sigaction(SIGINT, &sa, NULL);
   sa.sa_handler = on_child;
   sigaction(SIGCHLD, &sa, NULL);
   sigemptyset(&mask);

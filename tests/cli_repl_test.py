@@ -1,0 +1,303 @@
+#!/usr/bin/python3
+"""cordon repl: Lua that is typed, through a pipe and on a terminal."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
+LIMIT_S = 60
+
+
+class Pipe(unittest.TestCase):
+    isolation = "process"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="cordon-repl-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as f:
+            f.write(text)
+
+    def repl(self, text, *options, status=0):
+        if isinstance(text, str):
+            text = text.encode()
+        p = subprocess.run(
+            [CORDON, "repl", "--isolation", self.isolation, *options],
+            input=text, capture_output=True, cwd=self.folder, timeout=LIMIT_S)
+        out = p.stdout.decode("utf-8", "replace")
+        err = p.stderr.decode("utf-8", "replace")
+        self.assertEqual(p.returncode, status, out + err)
+        return out, err
+
+    def test_values(self):
+        for text, want in (
+                ("1 + 1", "2"), ("return 1, nil, 'x'", '1\tnil\t"x"'),
+                ("local x = 1", None), ("x = 1", None), ("nil", "nil"),
+                ("(function() end)()", None), ("'a\\n\\27[31m\"\\\\'",
+                 '"a\\n\\x1b[31m\\"\\\\"'),
+                ("{3, {}, x = {y = true}, [2.5] = 1, ['a b'] = 2}",
+                 '{3, {}, [2.5] = 1, ["a b"] = 2, x = {y = true}}'),
+                ("setmetatable({}, {__tostring = function() return 'me' end})",
+                 "me"),
+                ("setmetatable({}, {__tostring = error})",
+                 "<table: its __tostring fails>"),
+                ("setmetatable({1}, {__index = error, __len = error, "
+                 "__pairs = error})", "{1}"),
+                ("-- nothing", None), ("  ", None), ("1 -- one", "1"),
+                ("#'xy'", "2")):
+            with self.subTest(text=text):
+                out, err = self.repl(text + "\n")
+                self.assertEqual((out, err), (want + "\n" if want else "", ""))
+
+    def test_bounded(self):
+        out, _ = self.repl(
+            "('x'):rep(1e6)\n"
+            "t = {} for i = 1, 1e5 do t[i] = i end\nt\n"
+            "for i = 1, 1e5 do t['k' .. i] = i end\nt\n"
+            "d = {} e = d for i = 1, 1e4 do e[1] = {} e = e[1] end\nd\n"
+            "d[1] = d\nd\ntable.unpack(t, 1, 200)\n"
+            "setmetatable({}, {__tostring = function() "
+            "return ('y'):rep(1e6) end})\n")
+        lines = out.splitlines()
+        self.assertEqual(len(lines), 7)
+        for line in lines:
+            self.assertLess(len(line), 10000)
+        self.assertTrue(lines[0].endswith('"...'))
+        self.assertIn("...", lines[1])
+        self.assertEqual(lines[4], "{{...}}")
+
+    def test_globals_stay(self):
+        out, err = self.repl("x = 1\nlocal y = 2\nfunction f() return x, y end"
+                             "\nf()\nprint('p')\nx\n")
+        self.assertEqual((out, err), ("1\tnil\np\n1\n", ""))
+
+    def test_what_was_typed_cannot_spoil_it(self):
+        out, _ = self.repl(
+            "for k in pairs(_G) do if k ~= '_G' then _G[k] = nil end end\n"
+            "_G._G = nil\n1, {x = 2}\nerror_ = 1\nnil + 1\n'still'\n",
+            status=1)
+        self.assertEqual(out, '1\t{x = 2}\n"still"\n')
+
+    def test_several_lines(self):
+        out, err = self.repl(
+            "for i = 1, 2 do\nprint(i)\n\nend\nx = [[a\n\nb]]\nx\n{1,\n2}\n"
+            "x\n(1)\n")
+        self.assertEqual(out, '1\n2\n"a\\n\\nb"\n{1, 2}\n"a\\n\\nb"\n1\n')
+
+    def test_mistakes(self):
+        out, err = self.repl("x = = 1\nprint 'on'\n1 +", status=1)
+        self.assertEqual(out, "on\n")
+        self.assertIn("cordon: input1:1: unexpected symbol near '='\n"
+                      "    1 | x = = 1\n", err)
+        self.assertIn("cordon: input3:1: unexpected symbol near <eof>", err)
+        # a whole chunk, or none
+        out, err = self.repl("end os.exit() function f()\n", status=1)
+        self.assertIn("<eof> expected near 'end'", err)
+
+    def test_errors(self):
+        out, err = self.repl(
+            "local function f() error('no \\27[31m') end\n"
+            "error({})\nf = function()\n  local x = nil + 1\nend\nf()\n"
+            "error(setmetatable({}, {__tostring = error}))\n1\n", status=1)
+        self.assertEqual(out, "1\n")
+        self.assertRegex(err, r"cordon: table: \w+\n")
+        self.assertIn("cordon: input3:2: attempt to perform arithmetic on a "
+                      "nil value\nstack traceback:\n"
+                      "\tinput3:2\n", err)
+        self.assertIn("cordon: <table that cannot be shown>\n", err)
+        self.assertNotIn("repl:", err)
+        self.assertNotIn("\x1b", err)
+
+    def test_refusals(self):
+        text = "c, e = require('websocket').connect('wss://a.example/x')\n" \
+               "e:kind()\n"
+        out, err = self.repl(text)
+        self.assertEqual(out, '"PermissionDenied"\n')
+        self.assertIn("cordon: denied websocket.connect (input1:1)", err)
+        self.assertIn("no policy was given", err)
+        self.assertEqual(self.repl(text, "-q")[1], "")
+        self.repl("", "--allow", "nonsense", status=2)
+        self.repl("", "--scope", "x", status=2)
+        self.repl("", "x", status=2)
+        out, _ = self.repl(
+            "require('security').actor():id()\n"
+            "require('security').can('x', 'y')\n", "--actor", "me",
+            "--audit", "log")
+        self.assertEqual(out, '"me"\nfalse\n')
+
+    def test_connects(self):
+        server = subprocess.Popen(
+            [os.path.join(os.path.dirname(CORDON), "examples", "echo-server")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.kill)
+        port = re.search(r":(\d+)$", server.stdout.readline().strip())[1]
+        out, err = self.repl(
+            "c = require('websocket').connect('ws://localhost:%s/')\n"
+            "c:send('hello')\n(c:receive():receive()).data\n" % port,
+            "--allow", "ws://localhost:*", "--audit", "log")
+        self.assertEqual((out, err), ('true\n"hello"\n', ""))
+        with open(os.path.join(self.folder, "log")) as f:
+            self.assertIn('"code":1001', f.read())
+
+    def test_modules(self):
+        self.write("m.lua", "return {7}")
+        self.write("repl.lua", "return 'mine'")
+        out, err = self.repl("require 'm'\nrequire 'repl'\n"
+                             "pcall(require, 'repl.99')\n")
+        self.assertEqual(out.splitlines()[:2], ["{7}", '"mine"'])
+        self.assertTrue(out.splitlines()[2].startswith("false\t"))
+
+    def test_limits(self):
+        for options, text, told in (
+                (["--cpu", "50ms"], "while true do end", "CPU limit of 50 ms"),
+                (["--deadline", "50ms"], "require('time').sleep('1h')",
+                 "deadline of 50 ms")):
+            with self.subTest(options=options):
+                out, err = self.repl("x = 1\n%s\nx\n" % text, *options,
+                                     status=1)
+                self.assertEqual(out, "nil\n")
+                self.assertIn("stopped: " + told, err)
+                self.assertIn("what was defined is gone", err)
+
+    def test_memory(self):
+        out, err = self.repl("x = 1\n('x'):rep(1 << 23)\nx\n",
+                             "--memory", "2MiB", status=1)
+        self.assertEqual(out, "1\n")
+        self.assertIn("not enough memory", err)
+
+    def test_long_input(self):
+        out, err = self.repl(b"x = '" + b"y" * 1100000 + b"'\n1\n", status=1)
+        self.assertEqual(out, "1\n")
+        self.assertIn("longer than 1 MiB", err)
+        out, err = self.repl("do\n" + "x = 1\n" * 1990 + "end x\n")
+        self.assertEqual(out, "")
+        out, err = self.repl("do\n" + "x = 1\n" * 2500 + "end\nx\n",
+                             status=1)
+        self.assertIn("input1:2001: 'end' expected", err)
+        self.assertEqual(out, "1\n")
+        out, _ = self.repl(b"x = '\x00\xff'\n#x\nx\n")
+        self.assertEqual(out.splitlines()[0], "2")
+
+    def test_signals(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            p = subprocess.Popen(
+                [CORDON, "repl", "--isolation", self.isolation],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, cwd=self.folder)
+            p.stdin.write(b"print 'up'\nwhile true do end\n")
+            p.stdin.flush()
+            self.assertEqual(p.stdout.readline(), b"up\n")
+            p.send_signal(number)
+            _, err = p.communicate(timeout=LIMIT_S)
+            self.assertEqual(p.returncode, 128 + number)
+            self.assertIn(b"stopped by " + number.name.encode(), err)
+
+
+class PipeInProcess(Pipe):
+    isolation = "inprocess"
+
+
+class Terminal(unittest.TestCase):
+    isolation = "process"
+
+    def start(self, *options):
+        self.master, slave = pty.openpty()
+        self.addCleanup(os.close, self.master)
+        p = subprocess.Popen(
+            [CORDON, "repl", "--isolation", self.isolation, *options],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: __import__("fcntl").ioctl(
+                0, __import__("termios").TIOCSCTTY, 0))
+        os.close(slave)
+        self.addCleanup(self.end, p)
+        self.seen = ""
+        self.until("> ")
+        return p
+
+    def end(self, p):
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+
+    def until(self, words):
+        end = time.monotonic() + LIMIT_S
+        while words not in self.seen:
+            left = end - time.monotonic()
+            self.assertGreater(left, 0, (words, self.seen))
+            if select.select([self.master], [], [], left)[0]:
+                self.seen += os.read(self.master, 65536).decode()
+        at = self.seen.index(words) + len(words)
+        before, self.seen = self.seen[:at], self.seen[at:]
+        return before
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def test_talk(self):
+        p = self.start()
+        self.type("1 + 1\n")
+        self.until("\r\n2\r\n> ")
+        self.type("for i = 1, 2 do\n")
+        self.until("\r\n... ")
+        self.type("print('\\27[31m' .. i) end\n")
+        said = self.until("2\r\n> ")
+        self.assertIn("\\x1b[31m1", said)
+        self.assertNotIn("\x1b", said)
+        self.type("error 'no'\n")
+        self.until("input3:1: no\r\n")
+        self.until("> ")
+        self.type("\x04")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 0)
+
+    def test_interrupts(self):
+        """They end the chunk, and nothing that was done before."""
+        p = self.start()
+        self.type("x = 1\n")
+        self.until("> ")
+        for text in ("print 'go' x = x + 1 while true do end\n",
+                     "print 'go' x = x + 1 require('time').sleep('1h')\n",
+                     "print 'go' x = x + 1 pcall(function() "
+                     "while true do end end)\n"):
+            self.type(text)
+            self.until("\r\ngo\r\n")
+            self.type("\x03")
+            self.until("interrupted")
+            self.until("> ")
+        self.type("x\n")
+        self.until("\r\n4\r\n> ")
+        # what was typed is dropped
+        self.type("for i = 1, 2 do\n")
+        self.until("... ")
+        self.type("\x03")
+        self.until("\r\n> ")
+        self.type("x\n")
+        self.until("\r\n4\r\n> ")
+        self.type("\x04")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 0)
+
+    def test_termination(self):
+        p = self.start()
+        p.send_signal(signal.SIGTERM)
+        self.until("stopped by SIGTERM")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 143)
+
+
+class TerminalInProcess(Terminal):
+    isolation = "inprocess"
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)
