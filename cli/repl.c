@@ -47,7 +47,7 @@ struct repl {
   bool eof;
   struct text chunk; /* the lines of one that is not complete */
   size_t lines;
-  bool skipping;     /* it was too long: to the end of what is there */
+  bool skipping; /* it was too long: to the end of what is there */
   bool prompted;
 
   uint64_t n;       /* of the chunk */

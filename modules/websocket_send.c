@@ -113,13 +113,14 @@ static int send_frame(lua_State *L, struct client *c, uint8_t opcode,
     wait_begin(L, &op->wait);
   }
   gate_leave();
+  if (rv == 0 || rv == CONNECTION_SENT)
+    c->sv->sent += opcode == WS_TEXT || opcode == WS_BINARY;
   if (rv == CONNECTION_SENT) {
     lua_pushboolean(L, 1);
     return 1;
   }
   if (rv != 0)
     return fail_closed(L);
-  c->sv->sent += opcode == WS_TEXT || opcode == WS_BINARY;
   return task_wait(L, &op->wait, (lua_KContext)op, sent);
 }
 

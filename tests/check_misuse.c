@@ -270,6 +270,8 @@ START_TEST(sandboxes_of_nothing) {
   invalid(cordon_sandbox_add_inlet(NULL, "a", "b", 1, NULL, NULL, &ch, &err));
   invalid(cordon_sandbox_add_outlet(NULL, "a", "b", 1, no_receive, NULL, &ch,
                                     &err));
+  invalid(cordon_script_check(NULL, NULL, &err));
+  is(cordon_script_check(&empty, NULL, NULL), CORDON_OK);
   invalid(cordon_sandbox_load(NULL, &empty, NULL, 0, &err));
   invalid(cordon_sandbox_run(NULL, 0, &err));
   invalid(cordon_sandbox_result(NULL, &err));
