@@ -763,7 +763,7 @@ static bool result_ok(const struct remote *r, const struct msg_result *m) {
   case ERR_SCRIPT:
   case ERR_SYSTEM:
   case ERR_NOMEM:
-    return m->stop <= STOP_CANCEL;
+    return m->stop == STOP_NONE;
   case ERR_LIMIT:
     return m->stop > STOP_NONE && m->stop < STOP_CANCEL;
   case ERR_CANCELED:

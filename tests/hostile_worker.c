@@ -577,9 +577,8 @@ static _Noreturn void spin(void) {
 static int boast(void) {
   struct packet m = {.kind = MSG_RESULT};
   loaded();
-  m.as.result.usage =
-      (struct msg_usage){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX, UINT64_MAX,
-                         UINT64_MAX};
+  m.as.result.usage = (struct msg_usage){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX,
+                                         UINT64_MAX, UINT64_MAX};
   put(&m);
   flush(false);
   return 0;
@@ -733,11 +732,21 @@ static int act(const char *what, const char *url) {
     raise(SIGKILL);
   if (strcmp(what, "halt") == 0)
     raise(SIGSTOP);
-  if (strcmp(what, "lie") == 0) { /* an end that only the host can know */
+  if (strcmp(what, "lie") == 0) {
+    static const struct {
+      int code;
+      enum stop_reason stop;
+    } lies[] = {{ERR_CANCELED, STOP_CANCEL}, /* only the host can know */
+                {0, STOP_CPU},               /* one or the other */
+                {0, STOP_CANCEL},
+                {ERR_SCRIPT, STOP_MEMORY},
+                {ERR_LIMIT, STOP_NONE}};
     struct packet m = {.kind = MSG_RESULT};
     loaded();
-    m.as.result.fault.code = ERR_CANCELED;
-    m.as.result.stop = STOP_CANCEL;
+    m.as.result.fault.code =
+        lies[(size_t)state % (sizeof lies / sizeof *lies)].code;
+    m.as.result.stop =
+        (uint8_t)lies[(size_t)state % (sizeof lies / sizeof *lies)].stop;
     put(&m);
     flush(false);
     wait_ms(600000);
