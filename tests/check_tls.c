@@ -429,6 +429,116 @@ START_TEST(tls_faults) {
 }
 END_TEST
 
+/* ------------------------------------------------- servers that go on --- */
+
+enum odd {
+  ODD_KEY_UPDATES, /* each asks for one of ours */
+  ODD_TICKETS,
+  ODD_RENEGOTIATION,
+  ODD_PLAIN_ALERT,
+  ODD_RESET_IN_SHUTDOWN,
+  ODD_WARNINGS,
+  ODD_EMPTY_RECORDS
+};
+
+#define ODD_TIMES 100
+
+/* Records that are no part of a handshake, again and again. */
+static void odd_records(struct peer *p, const char *record, size_t len) {
+  char hello[4096];
+  if (recv(p->fd, hello, sizeof hello, 0) <= 0)
+    return;
+  for (int i = 0; i < 1000 && p_write(p, record, len); i++)
+    ;
+  while (recv(p->fd, hello, sizeof hello, 0) > 0)
+    ;
+}
+
+static void peer_odd(struct peer *p) {
+  struct linger at_once = {1, 0};
+  if (p->arg_int == ODD_WARNINGS) {
+    odd_records(p, "\x15\x03\x03\x00\x02\x01\x70", 7); /* unrecognized_name */
+    return;
+  }
+  if (p->arg_int == ODD_EMPTY_RECORDS) {
+    odd_records(p, "\x16\x03\x03\x00\x00", 5);
+    return;
+  }
+  if (!p_handshake(p, ""))
+    return;
+  for (int i = 0; i < ODD_TIMES; i++)
+    if (p->arg_int == ODD_KEY_UPDATES)
+      ck_assert(SSL_key_update(p->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+                SSL_do_handshake(p->ssl) == 1);
+    else if (p->arg_int == ODD_TICKETS)
+      ck_assert_int_eq(SSL_new_session_ticket(p->ssl), 1);
+  if (p->arg_int == ODD_RENEGOTIATION)
+    ck_assert(SSL_renegotiate(p->ssl) == 1 && SSL_do_handshake(p->ssl) == 1);
+  p_write(p, "\x81\x02hi", 4);
+  if (p->arg_int == ODD_PLAIN_ALERT)
+    (void)!send(p->fd, "\x15\x03\x03\x00\x02\x01\x00", 7, MSG_NOSIGNAL);
+  if (p->arg_int == ODD_RENEGOTIATION) {
+    usleep(1000); /* the client's refusal ends this side: as it does */
+    return;
+  }
+  if (p_frame(p) == WS_CLOSE)
+    p_write(p, "\x88\x02\x03\xe8", 4);
+  if (p->arg_int == ODD_RESET_IN_SHUTDOWN) {
+    SSL_shutdown(p->ssl);
+    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+}
+
+START_TEST(servers_that_go_on) {
+  static const struct {
+    int max; /* of the protocol; -1: the server's part is not OpenSSL's */
+    enum odd what;
+    const char *log; /* or its beginning */
+  } table[] = {
+      {0, ODD_KEY_UPDATES, "open T2:hi closed 1000 clean"},
+      {0, ODD_TICKETS, "open T2:hi closed 1000 clean"},
+      {TLS1_2_VERSION, ODD_RENEGOTIATION, "open T2:hi closed 1006 unclean"},
+      {0, ODD_PLAIN_ALERT, "open T2:hi closed 1006 unclean"},
+      {TLS1_2_VERSION, ODD_PLAIN_ALERT, "open T2:hi closed 1006 unclean"},
+      {0, ODD_RESET_IN_SHUTDOWN, "open T2:hi closed 1000 clean"},
+      {TLS1_2_VERSION, ODD_RESET_IN_SHUTDOWN, "open T2:hi closed 1000 clean"},
+      {-1, ODD_WARNINGS, "failed tls 0 "},
+      {-1, ODD_EMPTY_RECORDS, "failed tls 0 "},
+  };
+  struct identity ca = identity_make("Test CA", NULL, NULL, true, -DAY, DAY);
+  struct identity good =
+      identity_make("localhost", "DNS:localhost", &ca, false, -DAY, DAY);
+  char path[64];
+  ca_write(path, &ca);
+  unit_each(t, table) {
+    struct peer p;
+    struct client k;
+    bool talks = t->max >= 0;
+    peer_start(&p, peer_odd);
+    p.arg_int = t->what;
+    if (talks)
+      peer_tls(&p, &good, t->max);
+    peer_go(&p);
+    client_init(&k, "wss://localhost:%u/", p.port);
+    ck_assert_int_eq(tls_context_new(&k.tls, &k.lib.mem, path, &k.err), 0);
+    ck_assert_int_eq(client_start(&k), 0);
+    while (talks && !k.ended && k.log_len < 11)
+      ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
+    if (t->what != ODD_PLAIN_ALERT && t->what != ODD_RENEGOTIATION && talks)
+      ck_assert_int_eq(connection_close(k.c, 1000, SLICE(""), NULL), 0);
+    client_run(&k, NULL);
+    ck_assert_msg(strncmp(k.log, t->log, strlen(t->log)) == 0, "%d: %s",
+                  t->what, k.log);
+    client_end(&k);
+    peer_end(&p);
+    SSL_CTX_free(p.tls);
+  }
+  unlink(path);
+  identity_free(&ca);
+  identity_free(&good);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("tls");
   TCase *tc = tcase_create("tls");
@@ -438,6 +548,7 @@ int main(void) {
   tcase_add_test(tc, resumption);
   tcase_add_test(tc, revocation);
   tcase_add_test(tc, tls_faults);
+  tcase_add_test(tc, servers_that_go_on);
   suite_add_tcase(s, tc);
   return unit_run(s);
 }
