@@ -46,6 +46,8 @@ static int on_judge(void *ud, const struct ip *ip, uint16_t port) {
 
 static void on_opened(void *ud, const struct opened *o) {
   struct client *k = ud;
+  int no_delay = 0;
+  socklen_t len = sizeof no_delay;
   k->ended = true;
   memcpy(k->rest, o->rest.p, o->rest.len);
   k->rest_len = o->rest.len;
@@ -58,6 +60,9 @@ static void on_opened(void *ud, const struct opened *o) {
   }
   k->fd = stream_take_fd(o->stream);
   ck_assert_int_ge(k->fd, 0);
+  ck_assert_int_eq(getsockopt(k->fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &len),
+                   0);
+  ck_assert_int_ne(no_delay, 0);
 }
 
 static void on_failed(void *ud, const struct connection_failure *f) {
