@@ -824,7 +824,11 @@ static int lib_fixed_zone(lua_State *L) {
   struct slice name = arg_slice(L, 1);
   int32_t offset =
       (int32_t)arg_between(L, 2, -OFFSET_MAX_SECONDS, OFFSET_MAX_SECONDS);
-  luaL_argcheck(L, name.len <= ZONE_NAME_MAX, 1, "name is too long");
+  if (name.len > ZONE_NAME_MAX)
+    return fail_nil(L, KIND_INVALID, false,
+                    "time.fixed_zone: the name has %d bytes, expected at most "
+                    "%d",
+                    (int)name.len, (int)ZONE_NAME_MAX);
   push_location(L, LOCATION_FIXED, name, offset);
   return 1;
 }

@@ -304,7 +304,10 @@ static void syntax_error(struct err *e, const char *name, const char *text) {
       break;
     }
   }
-  err_at(e, ERR_SYNTAX, name, line, 0, "%s", text);
+  if (line == 0) /* "C stack overflow": the compiler forgets where it was */
+    err_at(e, ERR_SYNTAX, name, 0, 0, "%s: cannot be compiled: %s", name, text);
+  else
+    err_at(e, ERR_SYNTAX, name, line, 0, "%s", text);
 }
 
 int state_load(struct state *st, const char *name, struct slice text,
