@@ -303,8 +303,11 @@ static void on_child(int sig) {
   (void)sig;
 }
 
-/* The parent blocked every signal, and may have ignored some. */
+/* The parent blocked every signal, and may have ignored some.  What a terminal
+ * or a service manager tells all processes of a group is the host's to answer:
+ * it ends its workers in good order, or goes on. */
 static void reset_signals(void) {
+  static const int of_host[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
   sigset_t mask;
   struct sigaction sa;
   memset(&sa, 0, sizeof sa);
@@ -312,10 +315,8 @@ static void reset_signals(void) {
   for (int sig = 1; sig <= SIGRTMAX; sig++)
     sigaction(sig, &sa, NULL);
   sa.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &sa, NULL);
-  /* Ctrl-C at a terminal comes to all of us: what becomes of scripts then is
-   * the host's to say, and its end is ours */
-  sigaction(SIGINT, &sa, NULL);
+  for (size_t i = 0; i < sizeof of_host / sizeof *of_host; i++)
+    sigaction(of_host[i], &sa, NULL);
   sa.sa_handler = on_child;
   sigaction(SIGCHLD, &sa, NULL);
   sigemptyset(&mask);
