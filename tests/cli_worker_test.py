@@ -2,6 +2,7 @@
 """A worker that is killed, stopped or orphaned costs its own script, no more."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class Worker(unittest.TestCase):
         process = subprocess.Popen(
             [CORDON, "run", "--isolation=process", *options, self.script],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, start_new_session=True)
         self.addCleanup(self.reap, process)
         self.assertEqual(process.stdout.readline(), b"up\n")
         return process
@@ -132,6 +133,27 @@ class Worker(unittest.TestCase):
                  "--isolation=process", f.name],
                 capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual((p.returncode, p.stdout), (0, "up\n"), p.stderr)
+
+    def test_signals_to_the_group_are_the_host_s(self):
+        """As a terminal sends them at Ctrl-C, or systemd to a whole unit."""
+        for text in (WAITS, SPINS):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process = self.start(text)
+                os.killpg(process.pid, signal.SIGHUP)
+                self.assertIn(b"in force", process.stderr.readline())
+                os.killpg(process.pid, number)
+                self.assertEqual(self.finish(process, 128 + number),
+                                 "cordon: stopped by %s\n" % number.name)
+
+    def test_lower_limits_of_the_host(self):
+        for n in 5, 100:
+            out = subprocess.run(
+                [CORDON, "run", "-"], input=b"print 'runs'",
+                capture_output=True, timeout=60,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU,
+                                                      (n, n)))
+            self.assertEqual((out.returncode, out.stdout), (0, b"runs\n"),
+                             out.stderr)
 
     def test_many_descriptors(self):
         """More connections than the system has room for are refused."""

@@ -185,12 +185,22 @@ static int limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
   return setrlimit(resource, &l) == 0 ? 0 : errno;
 }
 
+/* As |limit|; where the host's own limit is lower, that cannot be raised. */
+static int limit_within(__rlimit_resource_t resource, rlim_t soft,
+                        rlim_t hard) {
+  struct rlimit now;
+  if (getrlimit(resource, &now) != 0)
+    return errno;
+  if (now.rlim_max < hard)
+    hard = now.rlim_max;
+  return limit(resource, soft < hard ? soft : hard, hard);
+}
+
 static int take_rlimits(struct confine_options *o) {
   static const __rlimit_resource_t none[] = {
       RLIMIT_NPROC,    RLIMIT_FSIZE, RLIMIT_CORE,   RLIMIT_MEMLOCK,
       RLIMIT_MSGQUEUE, RLIMIT_NICE,  RLIMIT_RTPRIO, RLIMIT_LOCKS};
   struct rlimit now;
-  rlim_t nofile = o->nofile;
   int rv = 0;
   for (size_t i = 0; rv == 0 && i < sizeof none / sizeof *none; i++)
     rv = limit(none[i], 0, 0);
@@ -198,16 +208,13 @@ static int take_rlimits(struct confine_options *o) {
   if (rv == 0 && getrlimit(RLIMIT_SIGPENDING, &now) == 0 &&
       now.rlim_max != RLIM_INFINITY)
     rv = limit(RLIMIT_SIGPENDING, now.rlim_max / 2, now.rlim_max / 2);
-  /* The host's own limit may be lower, and cannot be raised. */
-  if (rv == 0 && getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < nofile)
-    nofile = now.rlim_max;
   if (rv == 0)
-    rv = limit(RLIMIT_NOFILE, nofile, nofile);
+    rv = limit_within(RLIMIT_NOFILE, o->nofile, o->nofile);
   if (rv == 0 && o->cpu_s > 0) /* SIGXCPU, then SIGKILL */
-    rv = limit(RLIMIT_CPU, o->cpu_s, (rlim_t)o->cpu_s + 1);
+    rv = limit_within(RLIMIT_CPU, o->cpu_s, (rlim_t)o->cpu_s + 1);
   /* AddressSanitizer's shadow is 16 TiB of addresses. */
   if (rv == 0 && o->as_bytes > 0 && !CONTROL_SANITIZED)
-    rv = limit(RLIMIT_AS, o->as_bytes, o->as_bytes);
+    rv = limit_within(RLIMIT_AS, o->as_bytes, o->as_bytes);
   return rv;
 }
 
