@@ -20,7 +20,8 @@ struct policy_set {
   size_t cap;
   struct policy_index *index; /* of a finished set */
   size_t nallows;             /* policy_set_add_allow */
-  bool failed; /* some call before found a mistake or no memory */
+  bool failed;  /* some call before found a mistake or no memory */
+  bool telling; /* mistakes are being told: whoever hears them only listens */
   bool finished;
   atomic_size_t references;
 };
@@ -112,13 +113,15 @@ int policy_set_add(struct policy_set *set, const char *name, struct slice text,
   char *kept;
   int rv;
 
-  if (set->finished)
+  if (set->finished || set->telling)
     return ERR_BUSY;
   into =
       (struct parse_into){&set->arena, &set->regexes, &set->named, set->compat};
   kept = arena_strndup(&set->arena, name, strlen(name));
+  set->telling = true;
   rv = kept ? parse_file(kept, text, &set->limits, &into, append, set, fn, ud)
             : ERR_NOMEM;
+  set->telling = false;
   if (rv != 0)
     set->failed = true;
   return rv;
@@ -159,7 +162,7 @@ int policy_set_add_allow(struct policy_set *set, struct slice pattern,
   char id[48];
   int rv, n;
 
-  if (set->finished)
+  if (set->finished || set->telling)
     return err_set(e, ERR_BUSY);
   p = arena_zalloc(a, sizeof *p);
   if (!p || !(p->rules = arena_array(a, 2, sizeof *p->rules)))
@@ -205,9 +208,10 @@ int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud) {
   struct policy **p = set->policies;
   int rv;
 
-  if (set->finished)
+  if (set->finished || set->telling)
     return ERR_BUSY;
   parse_sort(p, set->len);
+  set->telling = true;
   for (size_t i = 1; i < set->len; i++) {
     struct err e;
     if (!clash(p[i - 1], p[i]))
@@ -219,6 +223,7 @@ int policy_set_finish(struct policy_set *set, policy_mistake_fn *fn, void *ud) {
     if (fn)
       fn(ud, &e);
   }
+  set->telling = false;
   if (set->failed)
     return ERR_SYNTAX;
   for (size_t i = 0; i < set->len; i++)

@@ -110,7 +110,8 @@ bool policy_set_is_compat(const struct policy_set *set);
 /* Parses one file's YAML into |set|.  |name| is shown in messages and kept by
  * copy.  0; or ERR_SYNTAX after |fn| (may be NULL) was called for each mistake:
  * more files can then be added to find their mistakes, but policy_set_finish
- * will refuse the set; or ERR_NOMEM; or ERR_BUSY when it is finished. */
+ * will refuse the set; or ERR_NOMEM; or ERR_BUSY when it is finished, or from
+ * inside of a policy_mistake_fn. */
 int policy_set_add(struct policy_set *set, const char *name, struct slice text,
                    policy_mistake_fn *fn, void *ud);
 

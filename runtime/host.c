@@ -34,7 +34,10 @@ int host_new(struct cordon_host **ret, const struct mem *m,
     goto fail;
   }
   if ((rv = resolver_new(&h->resolver, h->loop, m, config->dns_servers)) != 0) {
-    err_setf(e, rv, "the resolver could not be set up: %s", err_text(rv));
+    if (rv == ERR_INVALID)
+      err_setf(e, rv, "bad list of name servers, expected \"ip:port,...\"");
+    else
+      err_setf(e, rv, "the resolver could not be set up: %s", err_text(rv));
     goto fail;
   }
   if ((rv = tls_context_new(&h->tls, m, config->ca_file, e)) != 0 ||
@@ -98,14 +101,17 @@ int host_workers(struct cordon_host *h, struct err *e) {
 }
 
 int host_dispatch(struct cordon_host *h, int wait_ms, struct err *e) {
-  int rv;
+  int rv, number;
   if (atomic_exchange(&h->busy, true)) /* or by another thread */
     return err_setf(e, ERR_BUSY, "called from inside a callback");
   if (atomic_exchange(&h->cancel_asked, false))
     list_foreach (it, &h->sandboxes)
       sandbox_look_at_cancel(list_entry(it, struct cordon_sandbox, node));
   rv = loop_dispatch(h->loop, wait_ms);
+  number = errno;
   h->busy = false;
+  if (rv == ERR_SYSTEM)
+    return err_system(e, number, "the event loop failed");
   if (rv != 0)
     return err_setf(e, rv, "the event loop failed: %s", err_text(rv));
   return 0;

@@ -449,6 +449,28 @@ START_TEST(finds_every_mistake) {
 }
 END_TEST
 
+static void on_mistake_change(void *ud, const struct err *e) {
+  struct err ignored;
+  (void)e;
+  ck_assert_int_eq(policy_set_finish(ud, NULL, NULL), ERR_BUSY);
+  ck_assert_int_eq(policy_set_add(ud, "g.yaml", SLICE(HEAD), NULL, NULL),
+                   ERR_BUSY);
+  ck_assert_int_eq(policy_set_add_allow(ud, SLICE("wss://a"), &ignored),
+                   ERR_BUSY);
+}
+
+/* Who hears of the first mistake cannot finish the set before it has failed. */
+START_TEST(mistakes_are_only_heard) {
+  struct policy_set *set;
+  ck_assert_int_eq(policy_set_new(&set, &mem_libc), 0);
+  ck_assert_int_eq(
+      policy_set_add(set, "f.yaml", SLICE("x: ["), on_mistake_change, set),
+      ERR_SYNTAX);
+  ck_assert_int_eq(policy_set_finish(set, NULL, NULL), ERR_SYNTAX);
+  policy_set_unref(set);
+}
+END_TEST
+
 /* Mistakes inside patterns stand at their byte. */
 START_TEST(places_pattern_mistakes) {
   static const struct {
@@ -911,6 +933,7 @@ int main(void) {
   tcase_add_test(tc, shares_lists_of_actions);
   tcase_add_test(tc, bounds_its_messages);
   tcase_add_test(tc, refuses_long_text);
+  tcase_add_test(tc, mistakes_are_only_heard);
   tcase_add_test(tc, keeps_policies_by_id);
   tcase_add_test(tc, picks_scopes);
   tcase_add_test(tc, scopes_of_an_empty_set);

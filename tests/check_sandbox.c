@@ -1092,6 +1092,10 @@ START_TEST(broken_arguments) {
   hc.preempt_signal = 1000;
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
   hc.preempt_signal = 0;
+  hc.dns_servers = "nonsense";
+  ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
+  ck_assert_ptr_nonnull(strstr(err.message, "name servers"));
+  hc.dns_servers = NULL;
   hc.ca_file = "/nonexistent/ca.pem";
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_SYSTEM);
   ck_assert_ptr_null(other);

@@ -64,12 +64,20 @@
  *            of its sandboxes; the others return CORDON_E_BUSY and do nothing.
  * Versions   A struct with a struct_size may get members at its end, and so may
  *            those that the library hands to callbacks.  The others, and all
- *            functions, stay as they are while the number behind
- * "libcordon.so." does. Process    The library raises no SIGPIPE, uses one
- * signal (which one is the host's choice; none, if the host says so), never
- * calls exit, never forks its host, and writes to no fd it did not open. Worker
- *            processes come from a helper program and are no children of the
- *            host: it gets no SIGCHLD, and wait finds nothing.
+ *            functions, stay as they are while the number in the name
+ *            libcordon.so.0 does.
+ * Process    The library raises no SIGPIPE, uses one signal (which one is the
+ *            host's choice; none, if the host says so), never calls exit, never
+ *            forks its host, and writes to no fd it did not open.  Its fds are
+ *            closed by exec, and get the lowest free numbers: a host that has
+ *            closed 0, 1 or 2 opens /dev/null there first.
+ *            Worker processes come from a helper program and are no children of
+ *            the host: it gets no SIGCHLD, and wait finds nothing.  SIGINT,
+ *            SIGTERM, SIGHUP and SIGQUIT to all of a process group or a service
+ *            they leave to the host, and end with it.
+ * Fork       A child of the host may make hosts of its own.  With the objects
+ *            of its parent it does nothing, and frees them neither: what they
+ *            watch is shared, and the parent would wait in vain.
  */
 #ifndef CORDON_CORDON_H
 #define CORDON_CORDON_H
@@ -150,10 +158,9 @@ typedef struct cordon_error {
 } cordon_error;
 
 /*
- * Copies |text| for people into |out| (|cap_bytes| >= 8, NUL-terminated, cut
- * with
- * "..." to fit): control characters, escape sequences, bidirectional overrides
- * and broken UTF-8 become visible.  Returns the length written.
+ * Copies |text| for people into |out| (|cap_bytes| >= 8, NUL-terminated, cut to
+ * fit with "..."): control characters, escape sequences, bidirectional
+ * overrides and broken UTF-8 become visible.  Returns the length written.
  * [any thread] [in callbacks]
  */
 CORDON_API size_t cordon_escape(char *out, size_t cap_bytes, const char *text,
@@ -278,7 +285,8 @@ CORDON_API int cordon_write_json_string(const char *text, size_t len_bytes,
  * counted. */
 typedef struct cordon_policy cordon_policy;
 
-/* Called once per mistake, in the order of the text; |mistake| is borrowed. */
+/* Called once per mistake, in the order of the text; |mistake| is borrowed.
+ * The set it is about may not be changed meanwhile: CORDON_E_BUSY. */
 typedef void cordon_mistake_fn(void *ud, const cordon_error *mistake);
 
 /* An empty set with one reference; it allows nothing.  |alloc| may be NULL.
@@ -300,7 +308,7 @@ cordon_policy_add(cordon_policy *policy, const cordon_source *source,
 
 /*
  * Adds an allow of websocket.connect, and of websocket.connect.url for one URL
- * pattern ("wss://api.example.com/chat/ *").  Its id is "cli:allow", the next
+ * pattern ("*://api.example.com/chat").  Its id is "cli:allow", the next
  * one "cli:allow-2".  It is in every scope, and no deny is weakened by it.
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (the pattern is wrong),
@@ -715,8 +723,8 @@ cordon_policy_lint(const cordon_policy *policy,
 /*
  * Files of the original runtime: a pattern that goes on inside a host
  * ("wss://host*") is a mistake in an allow; after this call it is read as the
- * nearest whole one ("wss://host/ *") and becomes a finding.  Before the first
- * cordon_policy_add.
+ * nearest whole one (all paths of that host) and becomes a finding.  Before the
+ * first cordon_policy_add.
  */
 CORDON_API CORDON_MUST_CHECK int cordon_policy_compat(cordon_policy *policy,
                                                       cordon_error *reterr);
@@ -774,7 +782,7 @@ CORDON_API void cordon_host_config_init_sized(cordon_host_config *cfg,
 /*
  * |config| may be NULL.
  * Errors: CORDON_E_NOMEM, CORDON_E_SYSTEM (no fd left; the CA file cannot be
- * read), CORDON_E_INVALID (it holds no certificate).
+ * read), CORDON_E_INVALID (it holds no certificate; dns_servers is no list).
  */
 CORDON_API CORDON_MUST_CHECK int
 cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
@@ -791,8 +799,9 @@ CORDON_API void cordon_host_free(cordon_host *host);
  *   cordon_host_timeout_ms  wait no longer than this; ask again each time
  *   cordon_host_dispatch    call it when either says so; early is harmless
  *
- * The fd is the same for the host's whole life and belongs to it: do not read,
- * write, close or reconfigure it.  [in callbacks]
+ * Behind a dispatch cordon_sandbox_result of each sandbox tells who has ended;
+ * it only looks.  The fd is the same for the host's whole life and belongs to
+ * it: do not read, write, close or reconfigure it.  [in callbacks]
  */
 CORDON_API int cordon_host_fd(const cordon_host *host);
 
@@ -1375,9 +1384,10 @@ cordon_sandbox_value(const cordon_sandbox *sandbox,
  *                       and an error; the script lives on
  *   CORDON_E_NOT_FOUND  the script returned no such function
  *   CORDON_E_INVALID    what it returned is no plain data
- *   CORDON_E_LIMIT      the deadline has passed; there are too many tasks, or
- * no memory; or a limit has stopped the script CORDON_E_NOMEM, and what ended
- * the script: CORDON_E_CANCELLED, CORDON_E_WORKER ...
+ *   CORDON_E_LIMIT      the deadline has passed; there are too many tasks; or
+ *                       a limit has stopped the script
+ *   CORDON_E_NOMEM      there is no memory for it
+ *   and what ended the script: CORDON_E_CANCELLED, CORDON_E_WORKER ...
  */
 typedef void cordon_done_fn(void *ud, int result, const cordon_value *value,
                             const cordon_error *error);

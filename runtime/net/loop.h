@@ -22,7 +22,7 @@ int loop_fd(const struct loop *lp); /* the epoll fd: readable when work waits */
 int loop_timeout_ms(const struct loop *lp);
 /* One turn: delivers one batch of readiness, due timers and deferred calls;
  * waits for at most |wait_ms| (0: not at all, -1: until something happens).
- * 0 or ERR_SYSTEM */
+ * 0 or ERR_SYSTEM, with errno */
 int loop_dispatch(struct loop *lp, int wait_ms);
 /* Monotonic time of this turn. */
 uint64_t loop_now_ns(const struct loop *lp);

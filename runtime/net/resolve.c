@@ -157,7 +157,9 @@ int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
   /* The system's files are read when the first name is asked for. */
   if (servers && (rv = open_channel(r, servers)) != ARES_SUCCESS) {
     resolver_free(r);
-    return rv == ARES_ENOMEM ? ERR_NOMEM : ERR_SYSTEM;
+    return rv == ARES_ENOMEM    ? ERR_NOMEM
+           : rv == ARES_EBADSTR ? ERR_INVALID
+                                : ERR_SYSTEM;
   }
   *ret = r;
   return 0;

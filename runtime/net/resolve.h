@@ -18,7 +18,7 @@ typedef void resolve_fn(void *ud, int code, const char *why,
                         const struct ip *addresses, size_t n);
 
 /* |servers|: "ip:port,..." (no spaces) or NULL for the system's.  0, ERR_NOMEM,
- * ERR_SYSTEM */
+ * ERR_INVALID (they are no such list), ERR_SYSTEM */
 int resolver_new(struct resolver **ret, struct loop *lp, const struct mem *m,
                  const char *servers);
 void resolver_free(struct resolver *r); /* queries are cancelled, uncalled */
