@@ -197,14 +197,14 @@ static int take_actor(struct cordon_sandbox *sb,
   sb->method = arena_strndup(&sb->arena, sb->method, strlen(sb->method));
   if (!sb->method)
     return err_set(e, ERR_NOMEM);
-  if (!config->actor_id)
-    return 0;
-  len = strlen(config->actor_id);
-  sb->actor.id.p = arena_strndup(&sb->arena, config->actor_id, len);
-  if (!sb->actor.id.p)
-    return err_set(e, ERR_NOMEM);
-  sb->actor.id.len = len;
-  sb->services.guard.actor = &sb->actor;
+  if (config->actor_id) {
+    len = strlen(config->actor_id);
+    sb->actor.id.p = arena_strndup(&sb->arena, config->actor_id, len);
+    if (!sb->actor.id.p)
+      return err_set(e, ERR_NOMEM);
+    sb->actor.id.len = len;
+    sb->services.guard.actor = &sb->actor;
+  }
   if (!config->actor_meta_json)
     return 0;
   cordon_allocator alloc = {sb->host->mem.fn, sb->host->mem.ud};
@@ -353,6 +353,9 @@ int sandbox_new(struct cordon_sandbox **ret, struct cordon_host *host,
     return err_setf(e, ERR_INVALID, "an unknown mode");
   if (config->scope_len > 0 && !config->scope)
     return err_setf(e, ERR_INVALID, "scope is required with scope_len");
+  for (size_t i = 0; i < sizeof config->limits.reserved / sizeof(uint64_t); i++)
+    if (config->limits.reserved[i] != 0) /* asked for, and not held to */
+      return err_setf(e, ERR_UNSUPPORTED, "a limit of a newer version");
   sb = mem_zalloc(&host->mem, sizeof *sb);
   if (!sb)
     return err_set(e, ERR_NOMEM);

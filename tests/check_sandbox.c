@@ -1078,6 +1078,13 @@ START_TEST(broken_arguments) {
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_E_SYNTAX);
   cfg.actor_meta_json = "[]";
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_E_INVALID);
+  cfg.actor_id = NULL; /* read all the same */
+  ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_E_INVALID);
+  cfg.actor_id = "me";
+  cfg.limits.reserved[6] = 1;
+  ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err),
+                   CORDON_E_UNSUPPORTED);
+  cfg.limits.reserved[6] = 0;
   cfg.actor_meta_json = "{\"a\": [1, null]}";
   cfg.scope = scope;
   cfg.scope_len = 1;

@@ -57,7 +57,8 @@
  * Threads    No global state.  A host and its sandboxes are used by one thread
  *            at a time.  Hosts share nothing but policies.  A policy does not
  *            change after cordon_policy_finish and may be used by many threads.
- *            Functions marked [any thread] need no lock at all.
+ *            Functions marked [any thread] need no lock at all.  Whatever thread
+ *            calls in has at least 128 KiB of stack.
  * Callbacks  Run on the thread that called into the host, before that call
  *            returns.  They must not throw, longjmp or block.  Inside one, only
  *            functions marked [in callbacks] may be given the same host or one
@@ -972,7 +973,7 @@ CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
  * worker may have descriptors), CORDON_E_NOT_FOUND (a scope name),
  * CORDON_E_SYNTAX (actor_meta_json), CORDON_E_ISOLATION (there can be no
  * worker; what only the worker finds out is told by cordon_sandbox_result),
- * CORDON_E_BUSY.
+ * CORDON_E_UNSUPPORTED (a limit of a newer version), CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int
 cordon_sandbox_new(cordon_sandbox **ret_sandbox, cordon_host *host,
