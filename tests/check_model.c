@@ -352,7 +352,7 @@ static const struct {
      "f.yaml:17:43: unknown operator 'resembles', expected 'eq', 'ne', 'lt', "
      "'gt', 'lte', 'gte', 'in', 'nin', 'exists', 'nexists', 'contains', "
      "'ncontains', 'matches' or 'nmatches'\n"
-     "f.yaml:18:19: path with an empty name\n"
+     "f.yaml:18:19: path with an empty name, expected one between two '.'\n"
      "f.yaml:19:19: 'meta' is no attribute, expected meta.NAME\n"
      "f.yaml:20:19: 'action' is a string and has no 'x'\n"
      "f.yaml:21:11: condition without a value, expected 'value' or "

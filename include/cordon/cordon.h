@@ -57,7 +57,7 @@
  * Threads    No global state.  A host and its sandboxes are used by one thread
  *            at a time.  Hosts share nothing but policies.  A policy does not
  *            change after cordon_policy_finish and may be used by many threads.
- *            Functions marked [any thread] need no lock at all.  Whatever thread
+ *            Functions marked [any thread] need no lock at all.  A thread that
  *            calls in has at least 128 KiB of stack.
  * Callbacks  Run on the thread that called into the host, before that call
  *            returns.  They must not throw, longjmp or block.  Inside one, only
