@@ -167,7 +167,7 @@ static char *read_file(const char *name, size_t *ret_len) {
 
 /* As the program cordon does: see the notes of cordon_host_config. */
 static void expect_messages(void) {
-  volatile char *p = malloc((size_t)1 << 20);
+  volatile char *p = malloc((size_t)4 << 20);
   if (!p)
     return;
   *p = 0; /* else a compiler may leave both calls out */

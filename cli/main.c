@@ -88,9 +88,10 @@ static int print_version(void) {
 
 /* glibc gives the end of its heap back to the kernel whenever 128 KiB of it are
  * free, until it has seen a larger block freed (mallopt(3), M_MMAP_THRESHOLD):
- * messages of 64 KiB would cost page faults each time. */
+ * long messages would cost page faults each time.  Twice as much as this is
+ * kept, which is the room for what a script has in hand of those of 1 MiB. */
 static void expect_messages(void) {
-  volatile char *p = malloc((size_t)1 << 20);
+  volatile char *p = malloc((size_t)4 << 20);
   if (!p)
     return;
   *p = 0; /* else a compiler may leave both calls out */

@@ -208,12 +208,12 @@ static int worker_run(int fd) {
 }
 
 /* glibc gives the end of its heap back to the kernel whenever 128 KiB of it are
- * free, and takes it again with a page fault for every 4 KiB: for each message
- * of 64 KiB anew.  Once it has seen a larger block freed it keeps twice as much
- * (mallopt(3), M_MMAP_THRESHOLD).  This is for a program to say, never for a
- * library. */
+ * free, and takes it again with a page fault for every 4 KiB: for each long
+ * message anew.  Once it has seen a larger block freed it keeps twice as much
+ * (mallopt(3), M_MMAP_THRESHOLD): the room for what a script has in hand of
+ * messages of 1 MiB.  This is for a program to say, never for a library. */
 static void expect_messages(void) {
-  volatile char *p = malloc((size_t)1 << 20);
+  volatile char *p = malloc((size_t)4 << 20);
   if (!p)
     return;
   *p = 0; /* else a compiler may leave both calls out */

@@ -150,6 +150,42 @@ START_TEST(large_messages) {
 }
 END_TEST
 
+static void peer_long(struct peer *p) {
+  if (p_handshake(p, ""))
+    p_write(p, p->arg, p->arg_len);
+}
+
+/* But of one who has just sent half as much. */
+START_TEST(announced_length_is_believed_twice) {
+  static char bytes[10 + 200000 + 2 * 14];
+  struct peer p;
+  struct client k;
+  size_t n = 10 + 200000;
+  memcpy(bytes, "\x82\x7f\x00\x00\x00\x00\x00\x03\x0d\x40", 10); /* 200000 */
+  for (size_t i = 0; i < 200000; i++)
+    bytes[10 + i] = (char)(i * 7);
+  for (int twice = 0; twice < 2; twice++) {
+    /* 400000, and 400002: a byte of it comes */
+    memcpy(bytes + n, "\x82\x7f\x00\x00\x00\x00\x00\x06\x1a\x80x", 11);
+    bytes[n + 9] = (char)(twice ? 0x82 : 0x80);
+    peer_start(&p, peer_long);
+    p.arg = bytes;
+    p.arg_len = n + 11;
+    peer_go(&p);
+    client_init(&k, "ws://127.0.0.1:%u/", p.port);
+    ck_assert_int_eq(client_start(&k), 0);
+    client_run(&k, NULL);
+    expect(k.log, "open B200000 closed 1006 unclean");
+    if (twice)
+      ck_assert_uint_lt(k.owner.peak_bytes, 400000);
+    else
+      ck_assert_uint_ge(k.owner.peak_bytes, 400000);
+    client_end(&k);
+    peer_end(&p);
+  }
+}
+END_TEST
+
 START_TEST(announced_length_is_not_believed) {
   struct peer p;
   struct client k;
@@ -551,6 +587,7 @@ int main(void) {
   tcase_add_test(tc, lost_at_each_byte_of_a_frame);
   tcase_add_test(tc, large_messages);
   tcase_add_test(tc, announced_length_is_not_believed);
+  tcase_add_test(tc, announced_length_is_believed_twice);
   tcase_add_test(tc, paused);
   tcase_add_test(tc, paused_while_the_peer_goes);
   tcase_add_test(tc, read_timeout);

@@ -60,6 +60,7 @@ struct connection {
   struct buf leftover; /* read, and not looked at yet */
   size_t read_size;    /* bytes asked for at a time */
   struct message *message;
+  size_t trusted; /* bytes of the last message */
   struct deflate_params deflate;
   struct inflater *inflater;
   struct utf8_stream inflated_text; /* of a compressed message */

@@ -17,8 +17,10 @@
 /* So much in one read, and more is likely to be there already. */
 #define FLOOD_BYTES (8U * 1024)
 
-#define MESSAGE_FIRST_BYTES (16U * 1024)   /* whatever the peer announces */
-#define MESSAGE_TRUSTED_BYTES (64U * 1024) /* when it announces no more */
+#define MESSAGE_FIRST_BYTES (16U * 1024) /* whatever the peer announces */
+/* When it announces no more than this, or twice what its last one had: who has
+ * sent so much may well do so again. */
+#define MESSAGE_TRUSTED_BYTES (64U * 1024)
 /* A payload that has so much to come is read to where it belongs. */
 #define DIRECT_MIN_BYTES (8U * 1024)
 
@@ -27,11 +29,16 @@
 static void deliver(struct connection *c) {
   struct message *m = c->message;
   c->message = NULL;
+  c->trusted = m->len;
   if (m->cap - m->len > m->cap / 4)
     (void)message_resize(&m, &c->mem, m->opcode, m->len);
   if (c->read_timeout_ns && m->opcode < WS_CLOSE)
     c->read_at = conn_after(loop_now_ns(c->loop), c->read_timeout_ns);
   c->h->message(c->ud, m);
+}
+
+static bool is_trusted(const struct connection *c, uint64_t len) {
+  return len <= MESSAGE_TRUSTED_BYTES || len / 2 <= c->trusted;
 }
 
 /* Room as bytes come, twice what is there at most: neither a great length that
@@ -42,8 +49,8 @@ static int make_room(struct connection *c, const struct frames_event *ev) {
       need > MESSAGE_FIRST_BYTES / 2 ? need * 2 : MESSAGE_FIRST_BYTES;
   if (c->message && need <= c->message->cap)
     return 0;
-  if (ev->fin && (ev->announced <= grown - need ||
-                  need + ev->announced <= MESSAGE_TRUSTED_BYTES))
+  if (ev->fin &&
+      (ev->announced <= grown - need || is_trusted(c, need + ev->announced)))
     grown = need + (size_t)ev->announced; /* exactly the whole message */
   else if (!c->message && !ev->fin && need < MESSAGE_FIRST_BYTES / 16)
     grown = MESSAGE_FIRST_BYTES / 16;
