@@ -419,7 +419,7 @@ class Reload(Manifest):
         self.assertEqual(out, "")
 
 
-class Events(Manifest):
+class Told(Manifest):
     def events(self, out):
         import jsonschema
         with open(os.path.join(TOP, "doc", "run.schema.json")) as f:
@@ -430,6 +430,8 @@ class Events(Manifest):
             jsonschema.validate(event, schema)
         return found
 
+
+class Events(Told):
     def test_life(self):
         self.manifest(
             entry("a", lifecycle="{restart: {policy: on-failure, "
@@ -504,6 +506,162 @@ class Events(Manifest):
         self.run_it(2, "--format", "xml")
         self.run_it(2, "--format", "json", "--audit", "-")
         self.run_it(2, "--format", "json", name="a.lua")
+
+
+
+class Rules(Told):
+    """Sentences of cordon-manifest(5), by the events that they promise."""
+
+    def run_events(self, status, *options):
+        out, err = self.run_it(status, "--format", "json", *options)
+        return self.events(out), err
+
+    def read_until(self, p, wanted):
+        found = []
+        while not found or not wanted(found):
+            line = p.stdout.readline()
+            self.assertTrue(line, found)
+            found.append(json.loads(line))
+        return found
+
+    def order(self, found, event):
+        return [e["workload"] for e in found if e["event"] == event]
+
+    def test_order_of_starts_and_stops(self):
+        time = {"modules": "[time]"}
+        self.manifest(
+            entry("c", "x.lua", lifecycle="{depends_on: [b, a]}", **time),
+            entry("b", "x.lua", lifecycle="{depends_on: [a]}", **time),
+            entry("off", "x.lua", lifecycle="{auto_start: false}", **time),
+            entry("a", "x.lua", lifecycle="{auto_start: false}", **time),
+            x=FOREVER)
+        p = self.start("--format", "json")
+        found = self.read_until(
+            p, lambda f: len(self.order(f, "output")) == 3)
+        self.assertEqual(self.order(found, "started"), ["a", "b", "c"])
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=LIMIT_S)
+        found = self.events(out)
+        self.assertEqual(self.order(found, "exited"), ["c", "b", "a"])
+        self.assertTrue(all(e["cancelled"] for e in found
+                            if e["event"] == "exited"))
+
+    def delays(self, found):
+        return [e["delay_ms"] for e in found if e["event"] == "restarting"]
+
+    def test_delays_grow_to_their_bound(self):
+        self.manifest(entry("a", lifecycle="{restart: {policy: on-failure, "
+                            "initial_delay: 1ms, max_delay: 3ms, "
+                            "max_attempts: 4}}"), a="error 'no'")
+        found, _ = self.run_events(1)
+        self.assertEqual(self.delays(found), [1, 2, 3, 3])
+        self.assertEqual(found[-1]["event"], "gave_up")
+        self.assertEqual(found[-1]["failures"], 5)
+
+    def test_a_stable_run_begins_the_row_anew(self):
+        for threshold, stable in (("1ms", True), ("1h", False)):
+            self.manifest(
+                entry("a", modules="[time]",
+                      lifecycle="{restart: {policy: on-failure, "
+                                "initial_delay: 1ms, max_attempts: 1}, "
+                                "stable_threshold: %s}" % threshold),
+                a="require('time').sleep('5ms')\nerror 'no'")
+            if not stable:
+                found, _ = self.run_events(1)
+                self.assertEqual(found[-1]["event"], "gave_up")
+                continue
+            p = self.start("--format", "json")
+            found = self.read_until(
+                p, lambda f: len(self.order(f, "started")) == 5)
+            self.assertEqual(self.delays(found), [1, 1, 1, 1])
+            p.send_signal(signal.SIGTERM)
+            p.communicate(timeout=LIMIT_S)
+
+    def test_no_end_of_attempts(self):
+        self.manifest(entry("a", lifecycle="{restart: {policy: on-failure, "
+                            "initial_delay: 1ms, max_delay: 1ms, "
+                            "max_attempts: 0}}"), a="error 'no'")
+        p = self.start("--format", "json")
+        self.read_until(p, lambda f: len(self.order(f, "started")) == 9)
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 143)
+
+    def test_complain_mode(self):
+        self.manifest(
+            entry("a", modules="[websocket]",
+                  lifecycle="{security: {actor: {id: a}, policies: [other]}}"),
+            Security.POLICY.replace("name: local", "name: other").replace(
+                "ws://localhost:*", "ws://other.example:1/"),
+            a="print(require('websocket').connect('ws://localhost:1/'))")
+        found, err = self.run_events(0, "--mode", "complain")
+        self.assertIn("complain mode: what no policy allows is let through",
+                      err)
+        self.assertRegex(err, "complain mode: [1-9][0-9]* request.* let "
+                              "through that no policy allows")
+        self.assertTrue(all(e["passes"] for e in found
+                            if e["event"] == "denied"))
+        self.assertIn("denied", [e["event"] for e in found])
+
+    def silent_server(self):
+        """Opens WebSockets and never answers a close frame; its port."""
+        import base64
+        import hashlib
+        import socket
+        import threading
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        held = []
+
+        def serve():
+            try:
+                c, _ = listener.accept()
+            except OSError:
+                return
+            held.append(c)
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += c.recv(4096)
+            key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)[1]
+            answer = base64.b64encode(hashlib.sha1(
+                key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            c.sendall(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n"
+                      b"Connection: Upgrade\r\nSec-WebSocket-Accept: " +
+                      answer + b"\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        self.addCleanup(lambda: [c.close() for c in held])
+        return listener.getsockname()[1]
+
+    def talker(self, port):
+        self.manifest(
+            entry("a", modules="[websocket, time]",
+                  lifecycle="{security: {actor: {id: a}, groups: [net]}}"),
+            Security.POLICY.replace("localhost", "127.0.0.1"),
+            a="local c = assert(require('websocket').connect("
+              "'ws://127.0.0.1:%d/'))\n" % port + FOREVER)
+
+    def test_grace(self):
+        """Nobody waits longer for a peer that never says goodbye."""
+        self.talker(self.silent_server())
+        p = self.start("--grace", "1ms")
+        self.until(p, "a: up")
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 130)
+        self.assertTrue(err.endswith("cordon: stopped by SIGINT\n"), err)
+
+    def test_a_second_signal_does_not_wait(self):
+        self.talker(self.silent_server())
+        p = self.start("--format", "json", "--grace", "1h")
+        self.read_until(p, lambda f: f[-1].get("text") == "up")
+        p.send_signal(signal.SIGTERM)
+        self.read_until(p, lambda f: f[-1]["event"] == "stopping")
+        p.send_signal(signal.SIGTERM)
+        _, err = p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 143)
+        self.assertNotIn("stopped by", err)
 
 
 if __name__ == "__main__":
