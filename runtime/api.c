@@ -134,6 +134,8 @@ struct mem api_mem(const cordon_allocator *alloc) {
   return alloc && alloc->fn ? (struct mem){alloc->fn, alloc->ud} : mem_libc;
 }
 
+#define CONFIG_MAX_BYTES 4096
+
 void api_config_init(void *cfg, size_t size) {
   if (size < sizeof size)
     return; /* not even room for its size */
@@ -150,7 +152,8 @@ int api_config_take(void *cfg, size_t size, const void *given,
   if (!given)
     return CORDON_OK;
   memcpy(&given_size, given, sizeof given_size);
-  if (given_size < sizeof given_size)
+  /* garbage of a stack is seldom a size that any version will have */
+  if (given_size < sizeof given_size || given_size > CONFIG_MAX_BYTES)
     return api_invalid(reterr, "the configuration was not initialized");
   for (size_t i = size; i < given_size; i++)
     if (bytes[i] != 0) {

@@ -552,6 +552,9 @@ int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
     return err_setf(e, ERR_BUSY, "called from inside a callback");
   if (nargs > 250)
     return err_setf(e, ERR_INVALID, "a script takes at most 250 arguments");
+  for (size_t i = 0; i < nargs; i++)
+    if (!args[i])
+      return err_setf(e, ERR_INVALID, "an argument of the script is NULL");
   if (sb->loaded)
     return err_setf(e, ERR_INVALID, "a script is loaded already");
   if (sb->remote)

@@ -1094,6 +1094,9 @@ START_TEST(broken_arguments) {
                    CORDON_E_NOT_FOUND);
   ck_assert_ptr_null(sb);
   cordon_host_config_init(&hc);
+  hc.struct_size = SIZE_MAX;
+  ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
+  cordon_host_config_init(&hc);
   hc.preempt_signal = SIGKILL;
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
   hc.preempt_signal = 1000;
