@@ -307,7 +307,7 @@ START_TEST(refusals) {
       {"# only words\n", 1, 1, "empty"},
       {"a: b\n\tc: d\n", 2, 1, "tab"},
       {"a: [b\n", 2, 1, "expected"},
-      {"a: b: c\n", 1, 5, "not allowed"},
+      {"a: b: c\n", 1, 5, "inside of a value"},
       {"a: b\n---\nc: d\n", 2, 1, "second document"},
       {"a: *b\n", 1, 4, "alias"},
       {"a: \x01\n", 1, 4, "control"},

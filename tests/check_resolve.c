@@ -340,7 +340,8 @@ START_TEST(failing_allocations) {
     ck_assert_uint_eq(f.live_bytes, 0);
     ck_assert_uint_lt(n, 20);
   }
-  ck_assert_int_eq(resolver_new(&r, lp, &mem_libc, "no address"), ERR_SYSTEM);
+  ck_assert_int_eq(resolver_new(&r, lp, &mem_libc, "no address"),
+                   ERR_INVALID);
   resolver_free(NULL);
   loop_free(lp);
 }
