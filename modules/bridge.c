@@ -170,12 +170,12 @@ static int call_function(lua_State *L) {
   if (!value_may_cross(&args, &cost))
     return fail_nil(L, KIND_INVALID, false, "%s: the arguments are too large",
                     what);
+  cost += BRIDGE_VALUE_BYTES;
   if (b->ncalls >= BRIDGE_CALLS_MAX ||
       cost > BRIDGE_CALLS_MAX_COST - b->calls_cost)
     return fail_nil(L, KIND_RATE_LIMITED, true,
                     "%s: as many calls as are allowed are waiting for the host",
                     what);
-  cost += BRIDGE_VALUE_BYTES;
   if (!has_room(L, cost + sizeof *p))
     return luaL_error(L, "not enough memory");
   guard_here(L, &where);

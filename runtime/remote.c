@@ -369,6 +369,7 @@ static bool serve_share(struct remote *r) {
     if (r->spent && kind == MSG_OUTPUT) {
       /* behind the limit, like what has not left the script; there can be
        * tens of thousands */
+      r->dropped = true;
       wire_drop(&r->wire, whole);
       continue;
     }
@@ -410,12 +411,16 @@ static bool hear(struct remote *r) {
 /* It has hung up, or the process has ended: what it said last is still in the
  * socket, which holds no more than the kernel lets it. */
 static void hear_the_rest(struct remote *r) {
+  uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
+  struct till *till = loop_till(r->host->loop);
   int rv = 0;
+  till_pass(till, &r->payer);
   watch_stop(&r->watch);
   while (rv == 0 && !r->deaf && r->phase != REMOTE_ENDED) {
     rv = wire_receive(&r->wire, RECEIVE_BYTES, false);
     while (!serve_share(r) && !r->deaf && r->phase != REMOTE_ENDED)
-      ;
+      if (limit != 0 && till_paid_ns(till, &r->payer) >= limit)
+        end_stopped(r, STOP_CPU);
   }
   if (r->gone || (r->phase == REMOTE_ENDED && !r->sb))
     over(r);
@@ -478,6 +483,8 @@ static void on_owes(struct deferred *d, void *ud) {
   struct packet m = {.kind = MSG_CHARGED};
   uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
   (void)d;
+  /* it was scheduled when somebody else had got the thread */
+  till_pass(loop_till(r->host->loop), &r->payer);
   r->payer.alarm_ns = r->payer.cpu_ns + TELL_NS;
   if (r->phase == REMOTE_ENDED || r->given_up)
     return;

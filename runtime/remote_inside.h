@@ -72,6 +72,7 @@ struct remote {
   bool stuck;    /* the system takes no more descriptors: tried again soon */
   bool held;     /* messages wait until it has read answers */
   bool spent;    /* the CPU limit was reached a while ago */
+  bool dropped;  /* output that came after that */
   bool given_up; /* no memory: it is killed, and ends from the loop */
   uint64_t started_ns;
   uint64_t ended_ns;

@@ -787,7 +787,11 @@ static void on_result(struct remote *r, const struct msg_result *m) {
   if (r->phase == REMOTE_ENDED)
     return; /* it was no value */
   sandbox_keep_traceback(r->sb, m->traceback);
-  remote_end(r, m->fault.code, &e);
+  if (r->dropped && r->stop == STOP_NONE) { /* not all of it was written */
+    r->stop = STOP_CPU;
+    err_setf(&e, ERR_LIMIT, "the CPU limit is reached");
+  }
+  remote_end(r, e.code, &e);
 }
 
 static void on_loaded(struct remote *r, const struct msg_result *m) {

@@ -250,7 +250,11 @@ static inline void peer_bytes(struct peer *p) {
     if (i % 16 == 0)
       usleep(100);
   }
-  if (p->arg_int == 2)
+  if (p->arg_int == 3) { /* gone with a reset */
+    struct linger now = {1, 0};
+    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  if (p->arg_int >= 2)
     return; /* gone without a word */
   p_frames(p);
 }

@@ -375,6 +375,11 @@ def main(arguments):
         for label, build in builds
         for name, work in groups(label, build, environment(build))
         if work and (not only or name in only)]
+    # what a caller ignores (as nohup does), programs would ignore too
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM,
+                   signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     begin = time.monotonic()
     passed, failed, _ = run_all(all_groups)
     done = sorted(((r.seconds, group.label, r.name)

@@ -296,7 +296,8 @@ static int read_some(struct connection *c, struct slice *ret,
       c->read_size *= 2;
     c->flooded = n >= FLOOD_BYTES;
     *ret = (struct slice){p, n};
-    *ret_drained = c->stream->drained;
+    /* after a hang-up nobody tells what comes next: ask */
+    *ret_drained = c->stream->drained && !c->hung_up;
     return 0;
   }
   if (rv != ERR_AGAIN)

@@ -300,8 +300,10 @@ static size_t query_take(struct resolve_query *q, struct ares_addrinfo *res) {
 static void on_answer(void *ud, int status, int timeouts,
                       struct ares_addrinfo *res) {
   struct resolve_query *q = ud;
+  struct till *till = loop_till(q->resolver->loop);
+  /* who has the thread may be asking for something else just now */
+  uint64_t before = till_pass_id(till, q->payer);
   (void)timeouts;
-  till_pass_id(loop_till(q->resolver->loop), q->payer);
   if (query_wants(q)) {
     if (status == ARES_SUCCESS && res) {
       q->naddresses = 0; /* those are sorted (RFC 6724) */
@@ -314,6 +316,7 @@ static void on_answer(void *ud, int status, int timeouts,
   }
   if (res)
     ares_freeaddrinfo(res);
+  till_pass_id(till, before);
 }
 
 /* Of one family: the other has a moment more. */
@@ -321,8 +324,9 @@ static void on_part(void *ud, int status, int timeouts,
                     struct ares_addrinfo *res) {
   struct resolve_query *q = ud;
   bool first = q->naddresses == 0;
+  struct till *till = loop_till(q->resolver->loop);
+  uint64_t before = till_pass_id(till, q->payer);
   (void)timeouts;
-  till_pass_id(loop_till(q->resolver->loop), q->payer);
   if (query_wants(q)) {
     if (status == ARES_SUCCESS && res && query_take(q, res) > 0) {
       if (!first || timer_start_after(&q->timer, RESOLVE_DELAY_NS) != 0)
@@ -336,6 +340,7 @@ static void on_part(void *ud, int status, int timeouts,
   }
   if (res)
     ares_freeaddrinfo(res);
+  till_pass_id(till, before);
 }
 
 static void ask(struct resolve_query *q, int family,

@@ -30,9 +30,6 @@
 /* No handler of the program runs for that long: the mask of the thread was
  * changed by a callback, and tells nothing. */
 #define MASK_TRUSTED_NS UINT64_C(1000000000)
-/* To ask for the mask costs a small message as much as its way through Lua: so
- * often only.  What changed meanwhile delays an abandonment, no more. */
-#define MASK_KEPT_NS UINT64_C(5000000)
 
 struct preempt {
   struct mem mem;
@@ -50,8 +47,10 @@ struct preempt {
   volatile uint64_t over_cpu_ns; /* CPU time of the thread then */
   uint64_t test_ns;              /* see preempt_abandon_after */
   const struct state *test_state;
-  sigset_t mask;    /* of the thread, outside of all handlers, */
-  uint64_t mask_ns; /* when it was asked for */
+  /* Of the thread, outside of all handlers.  Asked for once in a process that
+   * is there for one script: nobody else changes it. */
+  sigset_t mask;
+  bool has_mask;
 };
 
 /* The one host whose script runs on this thread now.  Initial-exec: a handler
@@ -216,7 +215,7 @@ static int make_timer(struct preempt *p) {
     timer_delete(p->timer); /* the host has moved to another thread */
   p->has_timer = false;
   p->due_ns = 0;
-  p->mask_ns = 0;
+  p->has_mask = false;
   tid = (pid_t)syscall(SYS_gettid);
   memset(&ev, 0, sizeof ev);
   ev.sigev_notify = SIGEV_THREAD_ID;
@@ -316,9 +315,9 @@ int preempt_enter(struct preempt *p, struct state *st) {
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
   p->slice_end_ns = now_ns + SLICE_NS;
-  if (p->signal != -1 && now_ns - p->mask_ns >= MASK_KEPT_NS) {
+  if (p->signal != -1 && (!p->has_mask || !loop_till(st->loop)->always)) {
     (void)pthread_sigmask(SIG_BLOCK, NULL, &p->mask); /* cannot fail */
-    p->mask_ns = now_ns;
+    p->has_mask = true;
   }
   if (p->signal != -1 && is_test(p))
     arm(p, now_ns, p->test_ns);
