@@ -242,9 +242,10 @@ static inline void peer_bytes(struct peer *p) {
   n = p_answer(p, out, sizeof out, "");
   memcpy(out + n, p->arg, p->arg_len);
   n += p->arg_len;
-  if (p->arg_int == 0)
+  /* a reset drops what waits for an answer to what was sent before it */
+  if (p->arg_int == 0 || p->arg_int == 3)
     p_write(p, out, n);
-  for (size_t i = 0; p->arg_int != 0 && i < n; i++) {
+  for (size_t i = 0; p->arg_int != 0 && p->arg_int != 3 && i < n; i++) {
     if (!p_write(p, out + i, 1))
       break;
     if (i % 16 == 0)

@@ -19,6 +19,7 @@ but text is written to standard error, and no sanitizer complains.
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ import threading
 import hostile_server
 
 LIMIT_S = 60
+KEPT_BYTES = 1 << 18  # of what is printed, at its beginning and at its end
 LEVELS = ("inprocess", "process")
 HEAD = re.compile(
     r"^(?:--|#) (status|stderr|stdout|args|words|server|levels|lua-bug): (.*)$",
@@ -117,8 +119,14 @@ def execute(command, env):
     said = {}
 
     def read(name):
+        first, last = b"", b""
         with getattr(process, name) as stream:
-            said[name] = stream.read()
+            while piece := stream.read1(1 << 16):
+                if len(first) < KEPT_BYTES:
+                    first += piece
+                else:
+                    last = (last + piece)[-KEPT_BYTES:]
+        said[name] = first + last
 
     readers = [threading.Thread(target=read, args=(name,))
                for name in ("stdout", "stderr")]
@@ -162,7 +170,9 @@ def judge(head, level, sanitized, result):
     if cpu_s > head.cpu_s + slack_s:
         wrong.append("%.2f s of CPU time, %.2f s were given" % (
             cpu_s, head.cpu_s))
-    most = max(96 << 20, head.memory_bytes * 3 // 2 + (48 << 20))
+    # a process begins as a copy of this one, and with the most that it ever had
+    most = max(96 << 20, head.memory_bytes * 3 // 2 + (48 << 20),
+               resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10)
     if not sanitized and usage.ru_maxrss << 10 > most:
         wrong.append("%d MiB of memory, %d MiB were given" % (
             usage.ru_maxrss >> 10, head.memory_bytes >> 20))
