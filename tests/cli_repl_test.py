@@ -267,9 +267,9 @@ class Terminal(unittest.TestCase):
         p = self.start()
         self.type("x = 1\n")
         self.until("> ")
-        for text in ("print 'go' x = x + 1 while true do end\n",
-                     "print 'go' x = x + 1 require('time').sleep('1h')\n",
-                     "print 'go' x = x + 1 pcall(function() "
+        for text in ("x = x + 1 print 'go' while true do end\n",
+                     "x = x + 1 print 'go' require('time').sleep('1h')\n",
+                     "x = x + 1 print 'go' pcall(function() "
                      "while true do end end)\n"):
             self.type(text)
             self.until("\r\ngo\r\n")
