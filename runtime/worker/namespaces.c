@@ -27,7 +27,7 @@ static const struct {
 
 /* An empty read-only file system becomes the root. */
 FOREIGN_STACK static bool empty_root(void) {
-  return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+  return mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
          mount("none", "/proc", "tmpfs",
                MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                "size=4k,nr_inodes=2,mode=555") == 0 &&
