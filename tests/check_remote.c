@@ -698,7 +698,6 @@ static Suite *suite(void) {
   tcase_add_test(tc, loading_holds_nobody_up);
   tcase_add_loop_test(tc, lies_are_worker_errors, 0, 5);
   tcase_add_loop_test(tc, words_that_are_broken, 0, 20);
-  tcase_add_test(tc, descriptors_of_workers);
   tcase_add_test(tc, usage_of_the_killed);
   tcase_add_test(tc, last_words_are_few);
   tcase_set_tags(own, UNIT_FORK);
@@ -706,6 +705,7 @@ static Suite *suite(void) {
   suite_add_tcase(s, tc);
   /* a broker that is slower than the worker sees another fault first */
   tcase_set_tags(slow, UNIT_SLOW);
+  tcase_add_test(slow, descriptors_of_workers);
   tcase_set_timeout(slow, 300);
   tcase_add_test(slow, our_time_is_limited);
   suite_add_tcase(s, own);
