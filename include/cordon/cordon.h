@@ -812,7 +812,8 @@ CORDON_API int cordon_host_timeout_ms(const cordon_host *host);
 
 /*
  * Does what is ready and returns; never waits.  A sandbox that has much to do
- * gets a slice of about a millisecond, then the next one.
+ * gets a slice of about a millisecond, then the next one; of up to four where it
+ * is the host's only one.
  * Errors: CORDON_E_SYSTEM, CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int cordon_host_dispatch(cordon_host *host,

@@ -52,6 +52,7 @@ int payer_add(struct till *t, struct payer *p) {
   p->id = (uint64_t)place->times << 32 | t->free_place;
   t->free_place = place->next_free;
   place->payer = p;
+  t->npayers++;
   return 0;
 }
 
@@ -67,6 +68,7 @@ void payer_remove(struct till *t, struct payer *p) {
     till_pass(t, NULL);
   place = &t->places[n - 1];
   place->payer = NULL;
+  t->npayers--;
   place->times++;
   place->next_free = t->free_place;
   t->free_place = n;

@@ -43,6 +43,7 @@ struct till {
   uint64_t ended_mono_ns;
   struct till_place *places;
   uint32_t nplaces;
+  uint32_t npayers;
   uint32_t free_place; /* 1 and more; 0: none */
 };
 

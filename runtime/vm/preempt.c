@@ -41,7 +41,8 @@ struct preempt {
   volatile uint64_t due_ns; /* when the last shot of the timer is due */
   struct state *volatile running;
   struct preempt *outer; /* whose script called the host that runs this one */
-  uint64_t slice_end_ns;
+  volatile uint64_t slice_end_ns;
+  bool stretched; /* the slice is longer than SLICE_NS */
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
   volatile unsigned over_shots;  /* of the timer since then */
   volatile uint64_t over_cpu_ns; /* CPU time of the thread then */
@@ -165,7 +166,9 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
      * than a slice must still get on. */
     if (L && now_ns >= p->slice_end_ns && lua_gethook(L) != sched_hook)
       lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
-    arm(p, now_ns, SLICE_NS);
+    arm(p, now_ns,
+        now_ns + SLICE_NS < p->slice_end_ns ? p->slice_end_ns - now_ns
+                                            : SLICE_NS);
     /* Functions of the host's own modules cannot tell when not to be left. */
     if (st && !st->host_code && is_overdue(p, st, now_ns)) {
       const ucontext_t *interrupted = context;
@@ -300,7 +303,7 @@ void preempt_free(struct preempt *p) {
   mem_free(&m, p, sizeof *p);
 }
 
-int preempt_enter(struct preempt *p, struct state *st) {
+int preempt_enter(struct preempt *p, struct state *st, uint64_t slice_ns) {
   uint64_t now_ns;
   if (p->signal != -1 && make_timer(p) != 0)
     return ERR_SYSTEM;
@@ -314,16 +317,32 @@ int preempt_enter(struct preempt *p, struct state *st) {
     active = p;
   atomic_signal_fence(memory_order_seq_cst);
   now_ns = clock_mono_ns();
-  p->slice_end_ns = now_ns + SLICE_NS;
+  p->slice_end_ns = now_ns + slice_ns;
+  p->stretched = slice_ns > SLICE_NS;
   if (p->signal != -1 && (!p->has_mask || !loop_till(st->loop)->always)) {
     (void)pthread_sigmask(SIG_BLOCK, NULL, &p->mask); /* cannot fail */
     p->has_mask = true;
   }
   if (p->signal != -1 && is_test(p))
     arm(p, now_ns, p->test_ns);
-  else if (p->signal != -1 && now_ns >= p->due_ns)
-    arm(p, now_ns, SLICE_NS);
+  else if (p->signal != -1 &&
+           (now_ns >= p->due_ns || p->due_ns > p->slice_end_ns ||
+            p->stretched)) /* a shot costs more than this call */
+    arm(p, now_ns, slice_ns);
   return 0;
+}
+
+void preempt_shorten(struct preempt *p) {
+  uint64_t now_ns;
+  if (!p->stretched)
+    return;
+  p->stretched = false;
+  now_ns = clock_mono_ns();
+  if (now_ns + SLICE_NS >= p->slice_end_ns)
+    return;
+  p->slice_end_ns = now_ns + SLICE_NS;
+  if (p->signal != -1 && p->due_ns > p->slice_end_ns)
+    arm(p, now_ns, SLICE_NS);
 }
 
 void preempt_leave(struct preempt *p) {
@@ -331,6 +350,7 @@ void preempt_leave(struct preempt *p) {
   active = outer;
   p->running = NULL;
   p->outer = NULL;
+  p->stretched = false;
   atomic_signal_fence(memory_order_seq_cst);
   if (outer) { /* its shot may have come meanwhile */
     uint64_t now_ns = clock_mono_ns();

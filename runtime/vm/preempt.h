@@ -10,6 +10,8 @@
 #include "runtime/vm/state.h"
 
 #define SLICE_NS UINT64_C(1000000)
+/* Of the only task there is: nobody waits for its end. */
+#define SLICE_ALONE_NS UINT64_C(4000000)
 /* How long a script that must stop may take to do so politely. */
 #define GRACE_NS UINT64_C(3000000)
 
@@ -23,10 +25,13 @@ void preempt_free(struct preempt *p);
 
 /* Around every stretch of script code of |st| on this thread, which in turn is
  * what gate_run(p, ...) calls.  Not nested for one host; a callback of a script
- * may run another host.
+ * may run another host.  The slice ends after |slice_ns|, SLICE_NS or more.
  * 0 or ERR_SYSTEM */
-int preempt_enter(struct preempt *p, struct state *st);
+int preempt_enter(struct preempt *p, struct state *st, uint64_t slice_ns);
 void preempt_leave(struct preempt *p);
+/* Somebody else wants to run now: the slice ends SLICE_NS from now at the
+ * latest.  With the gate closed. */
+void preempt_shorten(struct preempt *p);
 /* Has the slice that began with preempt_enter ended? */
 bool preempt_slice_over(const struct preempt *p);
 

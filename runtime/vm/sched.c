@@ -85,6 +85,7 @@ static void make_ready(struct task *t) {
   gate_enter();
   list_add_tail(&st->ready, &t->queue);
   deferred_schedule(st->loop, &st->run);
+  preempt_shorten(st->preempt);
   gate_leave();
 }
 
@@ -710,6 +711,23 @@ static void end_deadlocked(struct state *st) {
   sched_end(st, ERR_SCRIPT, &e);
 }
 
+/* One that wants to run and has nobody beside it runs on for longer, though not
+ * past a limit: the end of a slice costs a signal, a hook and a look at the
+ * poller. */
+static uint64_t slice_ns(const struct state *st) {
+  uint64_t left_ns = SLICE_ALONE_NS;
+  int timeout_ms;
+  if (st->park != PARK_PREEMPT || loop_till(st->loop)->npayers > 1 ||
+      st->turn.prev != st->turn.next)
+    return SLICE_NS;
+  timeout_ms = loop_timeout_ms(st->loop);
+  if (timeout_ms >= 0 && (uint64_t)timeout_ms * NS_PER_MS < left_ns)
+    left_ns = (uint64_t)timeout_ms * NS_PER_MS;
+  if (st->limits.cpu_ns - st->payer.cpu_ns < left_ns)
+    left_ns = st->limits.cpu_ns - st->payer.cpu_ns;
+  return left_ns < SLICE_NS ? SLICE_NS : left_ns;
+}
+
 void sched_run(struct deferred *d, void *ud) {
   struct state *st = ud;
   bool asleep = false;
@@ -723,15 +741,15 @@ void sched_run(struct deferred *d, void *ud) {
     state_drop(st);
     return;
   }
-  if (preempt_enter(st->preempt, st) != 0) {
+  /* the tasks that are ready now; those they wake come in the next turn */
+  list_splice_tail(&st->turn, &st->ready);
+  if (preempt_enter(st->preempt, st, slice_ns(st)) != 0) {
     struct err e;
     err_setf(&e, ERR_SYSTEM, "no timer could be made to bound the script");
     sched_end(st, ERR_SYSTEM, &e);
     state_drop(st);
     return;
   }
-  /* the tasks that are ready now; those they wake come in the next turn */
-  list_splice_tail(&st->turn, &st->ready);
   while (!st->ended && !list_empty(&st->turn)) {
     task_run(list_entry(list_pop(&st->turn), struct task, queue));
     if (preempt_slice_over(st->preempt))

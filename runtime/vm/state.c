@@ -329,7 +329,7 @@ int state_load(struct state *st, const char *name, struct slice text,
     return err_setf(e, ERR_INVALID, "a script is loaded already");
   if (!L)
     return err_setf(e, ERR_LIMIT, "the script has ended");
-  if (preempt_enter(st->preempt, st) != 0)
+  if (preempt_enter(st->preempt, st, SLICE_NS) != 0)
     return err_setf(e, ERR_SYSTEM,
                     "no timer could be made to bound the script");
   st->started_ns = clock_mono_ns();
