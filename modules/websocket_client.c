@@ -165,6 +165,8 @@ void client_on_message(void *ud, struct message *m) {
   }
   c->sv->received++;
   channel_host_put(c->ch, it);
+  if (channel_host_len(c->ch) == 0) /* somebody waited for it */
+    connection_leave_rest(c->conn);
   if (!c->close_called && !c->paused && channel_host_room(c->ch) == 0) {
     c->paused = true;
     connection_pause(c->conn, true);

@@ -67,11 +67,13 @@ struct connection {
   size_t inflated; /* bytes that came of compressed ones in this turn */
   bool control_messages;
   bool paused;
-  bool flooded;  /* the last read brought much, */
-  bool took;     /* and the owner took messages out of it by itself */
-  bool more;     /* something may be there that the poller does not tell */
-  bool read_end; /* EOF or an error: nothing more comes */
-  bool hung_up;  /* reported while nothing was to be read: not watched */
+  bool flooded;       /* the last read brought much, */
+  bool took;          /* and the owner took messages out of it by itself */
+  bool takes;         /* it has done so before */
+  bool left_to_owner; /* connection_leave_rest */
+  bool more;          /* something may be there that the poller does not tell */
+  bool read_end;      /* EOF or an error: nothing more comes */
+  bool hung_up;       /* reported while nothing was to be read: not watched */
 
   /* sending */
   struct buf out;

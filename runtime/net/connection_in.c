@@ -236,6 +236,15 @@ static int next_event(struct connection *c, struct slice *read,
   return rv;
 }
 
+static bool rest_is_peekable(const struct connection *c, struct slice read) {
+  uint8_t opcode;
+  struct slice data;
+  return !c->freed && c->state == CONN_OPEN &&
+         frames_peek(&c->frames,
+                     c->leftover.len > 0 ? buf_slice(&c->leftover) : read,
+                     &opcode, &data);
+}
+
 /* Works at |*read| until it is used up, or nobody may receive any more in this
  * turn. */
 static void work(struct connection *c, struct slice *read, unsigned *events) {
@@ -253,6 +262,13 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
       if (conn_parting(c) && (!c->h || ev.kind != FRAMES_DATA || !ev.end))
         c->goodbye_frames++;
       on_event(c, &ev);
+      if (c->left_to_owner) {
+        c->left_to_owner = false;
+        if (rest_is_peekable(c, *read)) {
+          c->more = true; /* should it not */
+          return;
+        }
+      }
     } else if (rv == ERR_AGAIN) {
       if (read->len == 0)
         return;
@@ -340,10 +356,15 @@ bool connection_peek(struct connection *c, uint8_t *ret_opcode,
          frames_peek(&c->frames, buf_slice(&c->leftover), ret_opcode, ret_data);
 }
 
+void connection_leave_rest(struct connection *c) {
+  c->left_to_owner = c->takes;
+}
+
 void connection_took(struct connection *c, struct slice data) {
   size_t end = (size_t)(data.p + data.len - (char *)buf_bytes(&c->leftover));
   buf_consume(&c->leftover, end);
   c->took = true;
+  c->takes = true;
   if (c->read_timeout_ns)
     c->read_at = conn_after(loop_now_ns(c->loop), c->read_timeout_ns);
 }
