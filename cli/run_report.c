@@ -107,6 +107,8 @@ static uint64_t or_default(uint64_t limit, uint64_t preset) {
 /* Which limit it was, and how much was used. */
 static int say_limit(const struct run_report *r, const cordon_error *err) {
   char limit[32], used[32];
+  uint64_t memory_bytes =
+      or_default(r->limits->memory_bytes, MEMORY_DEFAULT_BYTES);
   cordon_usage u;
   cordon_sandbox_usage(r->sandbox, &u);
   switch (u.stop) {
@@ -117,10 +119,12 @@ static int say_limit(const struct run_report *r, const cordon_error *err) {
     return STATUS_CPU;
   case CORDON_STOP_MEMORY:
     run_say(r->who,
-            "stopped: memory limit of %s reached, %s used at the highest",
-            show_bytes(limit, or_default(r->limits->memory_bytes,
-                                         MEMORY_DEFAULT_BYTES)),
-            show_bytes(used, u.memory_peak_bytes));
+            "stopped: memory limit of %s reached, %s used at the highest%s",
+            show_bytes(limit, memory_bytes),
+            show_bytes(used, u.memory_peak_bytes),
+            u.memory_peak_bytes < memory_bytes / 8 * 7
+                ? ", and more than the rest asked for at once"
+                : "");
     return STATUS_MEMORY;
   case CORDON_STOP_DEADLINE:
     run_say(r->who, "stopped: deadline of %s passed, after %s",
