@@ -18,8 +18,10 @@
 #define TIMER_SIGNAL (SIGRTMAX - 3)
 
 /* Uses functions of the C library that nothing has called before, so that they
- * are bound while it runs. */
+ * are bound while it runs.  It is stepped through from its first line on: what
+ * a turn of the loop does before that differs, and is not the script's. */
 static const char script[] =
+    "print()\n"
     "local _ = 5.5 % 2, 2 ^ 0.5, 'x' < 'y', tostring(1.5), tonumber('1e3')\n"
     "_ = math.sin(1), math.exp(1), math.log(3, 2), math.log(8, 10)\n"
     "_ = math.tan(1), math.acos(0.5), math.atan(1, 2), math.sqrt(2)\n"
@@ -40,7 +42,8 @@ enum { IN_LINKER, IN_HANDLER, ANYWHERE };
 static struct {
   int where;             /* at which instructions the signal arrives */
   long at;               /* ANYWHERE: at this one, counted from 1 */
-  volatile long at_open; /* instructions with an open gate */
+  volatile long steps;   /* instructions */
+  volatile long at_open; /* of them, with an open gate */
   volatile long shots;
   uint64_t until_ns;
   uintptr_t begin, end; /* of the linker's code */
@@ -74,6 +77,7 @@ static void on_step(int sig, siginfo_t *info, void *context) {
   uintptr_t code = (uintptr_t)at->uc_mcontext.gregs[REG_RIP];
   (void)sig;
   (void)info;
+  plan.steps++;
   if (gate_closed())
     return;
   plan.at_open++;
@@ -99,13 +103,32 @@ static void on_step(int sig, siginfo_t *info, void *context) {
   }
 }
 
+/* Below the red zone, which a compiler may use. */
+#define WITH_FLAGS(change)                                                     \
+  __asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\t" change              \
+                   ", (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp" ::           \
+                       : "cc", "memory")
+
 static void set_stepping(bool on) {
   if (on)
-    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq" ::
-                         : "cc", "memory");
+    WITH_FLAGS("orq $0x100");
   else
-    __asm__ volatile("pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::
-                         : "cc", "memory");
+    WITH_FLAGS("andq $~0x100");
+}
+
+/* False: under a tool that makes its own code of this (valgrind). */
+static bool can_step(void) {
+  plan.steps = 0;
+  set_stepping(true);
+  set_stepping(false);
+  return plan.steps > 0;
+}
+
+static void on_output(void *ud, const char *data, size_t len) {
+  (void)ud;
+  (void)data;
+  (void)len;
+  set_stepping(true);
 }
 
 /* How the script ends when |plan| is followed. */
@@ -118,13 +141,12 @@ static int run_stepped(cordon_host *host) {
   cordon_sandbox_config_init(&cfg);
   cfg.isolation = CORDON_ISOLATION_INPROCESS;
   cfg.limits.cpu_ms = CORDON_UNLIMITED; /* steps are slow */
+  cfg.output = on_output;
   ck_assert_int_eq(cordon_sandbox_new(&sb, host, &cfg, &err), CORDON_OK);
   ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
-  ck_assert_int_eq(cordon_host_dispatch(host, &err), CORDON_OK); /* compiles */
   preempt_abandon_after(host->preempt, NULL, SLICE_NS - 1);
   plan.at_open = plan.shots = 0;
   for (int i = 0; i < 1000 && rv == CORDON_AGAIN; i++) {
-    set_stepping(true);
     rv = cordon_host_dispatch(host, NULL);
     set_stepping(false);
     ck_assert_int_eq(rv, CORDON_OK);
@@ -163,6 +185,7 @@ START_TEST(never_in_the_linker) {
   cordon_host *host = begin(&fm);
   plan.where = IN_LINKER;
   ck_assert_int_eq(run_stepped(host), CORDON_OK);
+  ck_assert(!can_step() || plan.at_open > 0);
   end(host, &fm);
 }
 END_TEST
@@ -172,7 +195,7 @@ START_TEST(never_in_handlers_of_the_program) {
   cordon_host *host = begin(&fm);
   plan.where = IN_HANDLER;
   ck_assert_int_eq(run_stepped(host), CORDON_OK);
-  ck_assert(plan.at_open < 64 || plan.shots > 0);
+  ck_assert(!can_step() || plan.shots > 0);
   end(host, &fm);
 }
 END_TEST
@@ -185,7 +208,8 @@ START_TEST(anywhere_else) {
   plan.where = ANYWHERE;
   plan.at = 0;
   ck_assert_int_eq(run_stepped(host), CORDON_OK);
-  all = plan.at_open; /* 0: under a tool that cannot step */
+  all = plan.at_open;
+  ck_assert(can_step() ? all > 0 : all == 0);
   for (plan.at = 1; plan.at < all; plan.at += all / 20 + 1) {
     int rv = run_stepped(host);
     /* the first run took more steps: it also bound functions */
