@@ -348,6 +348,23 @@ void remote_flush(struct remote *r) {
   settle(r);
 }
 
+/* What we did for it since it was last told. */
+static void tell_charged(struct remote *r) {
+  struct packet m = {.kind = MSG_CHARGED};
+  m.as.charged = (struct msg_charged){remote_bill(r), r->efforts < UINT32_MAX
+                                                          ? (uint32_t)r->efforts
+                                                          : UINT32_MAX};
+  r->efforts = 0;
+  remote_tell(r, &m, -1);
+}
+
+/* It may say no more than a little before it knows. */
+static void dealt_with(struct remote *r, enum packet_kind kind, size_t len) {
+  r->efforts += packet_efforts(kind, len);
+  if (r->efforts >= PROTOCOL_EFFORTS_TOLD && r->phase == REMOTE_RUNNING)
+    tell_charged(r);
+}
+
 /* Everything whole that has come, a turn's share at most, as long as there is
  * room for answers.  False: more is left. */
 static bool serve_share(struct remote *r) {
@@ -371,6 +388,7 @@ static bool serve_share(struct remote *r) {
        * tens of thousands */
       r->dropped = true;
       wire_drop(&r->wire, whole);
+      dealt_with(r, kind, whole.len);
       continue;
     }
     if (!remote_has_room(r) && watch_active(&r->watch)) {
@@ -390,6 +408,7 @@ static bool serve_share(struct remote *r) {
       remote_violated(r, "a message that cannot be read");
     arena_deinit(&a);
     wire_drop(&r->wire, whole);
+    dealt_with(r, kind, whole.len);
     if (r->phase == REMOTE_ENDED || clock_mono_ns() >= stop_ns)
       return false;
   }
@@ -480,7 +499,6 @@ static void look_whether_spent(struct remote *r) {
  * its script in good order, where we could only kill it, and that later. */
 static void on_owes(struct deferred *d, void *ud) {
   struct remote *r = ud;
-  struct packet m = {.kind = MSG_CHARGED};
   uint64_t limit = after(r->limits.cpu_ns, KILL_AFTER_NS);
   (void)d;
   /* it was scheduled when somebody else had got the thread */
@@ -495,9 +513,7 @@ static void on_owes(struct deferred *d, void *ud) {
   look_whether_spent(r);
   if (r->phase != REMOTE_RUNNING || r->payer.cpu_ns - r->told_ns < TELL_NS)
     return;
-  m.as.charged_ns = r->payer.cpu_ns - r->told_ns;
-  r->told_ns = r->payer.cpu_ns;
-  remote_tell(r, &m, -1);
+  tell_charged(r);
   settle(r);
 }
 

@@ -81,6 +81,7 @@ struct remote {
   uint64_t lost_ns; /* the first of |opens| whose end is to be told; 0: none */
   struct payer payer; /* CPU time of ours */
   uint64_t told_ns;   /* of that: the worker knows */
+  size_t efforts;     /* dealt with, and it does not know */
   struct deferred owes;
   uint64_t output_bytes;
   size_t goodbye_bytes; /* heard after |result| was set */
@@ -129,6 +130,9 @@ extern const struct script_ops script_there;
 
 /* remote_serve.c */
 
+/* CPU time that the worker is to count from now on, too: it stops its script in
+ * good order, where we could only kill it. */
+uint64_t remote_bill(struct remote *r);
 struct guard_place place_of(const struct msg_place *m);
 struct msg_refusal refusal_to(const struct refusal *r);
 

@@ -29,9 +29,7 @@ struct msg_refusal refusal_to(const struct refusal *r) {
                               .why = by_policy ? r->policy : r->reason};
 }
 
-/* What the worker is to count from now on, too: it stops its script in good
- * order, where we could only kill it. */
-static uint64_t bill(struct remote *r) {
+uint64_t remote_bill(struct remote *r) {
   uint64_t paid_ns = till_paid_ns(loop_till(r->host->loop), &r->payer);
   uint64_t ns = paid_ns - r->told_ns;
   r->told_ns = paid_ns;
@@ -471,7 +469,7 @@ static void on_question(struct remote *r, const struct packet *m, bool last) {
     on_require(r, m->as.text, reply);
     break;
   }
-  reply->charged_ns = bill(r);
+  reply->charged_ns = remote_bill(r);
   remote_tell(r, &answer, -1);
   arena_deinit(&a);
 }
@@ -492,7 +490,7 @@ static void tell_dialed(struct remote *r, uint32_t id,
   struct msg_dialed *d = &m.as.dialed;
   d->id = id;
   d->end = (uint8_t)a->end;
-  d->charged_ns = bill(r);
+  d->charged_ns = remote_bill(r);
   d->message = slice_of(a->message);
   if (a->end == DIAL_REFUSED)
     d->refusal = refusal_to(&a->refusal);
@@ -605,7 +603,7 @@ static void on_opened(void *ud, const struct opened *op) {
       .id = o->id,
       .end = DIAL_OPEN,
       .number = open->number,
-      .charged_ns = bill(r),
+      .charged_ns = remote_bill(r),
       .protocol = op->protocol,
       .rest = {rest, op->rest.len},
       .deflate = {op->deflate.on, op->deflate.in_takeover,

@@ -87,11 +87,96 @@ void worker_link_flush(struct worker_link *k, bool wait) {
     (void)watch_change(&k->watch, POLLER_READ | (rv ? POLLER_WRITE : 0));
 }
 
-void worker_link_tell(struct worker_link *k, const struct packet *m) {
-  if (wire_put(&k->wire, m, -1) != 0)
+/* Not the message that is waited for: later. */
+static void stash(struct worker_link *k, enum packet_kind kind,
+                  struct slice whole) {
+  struct stashed *s = mem_alloc(&k->mem, sizeof *s + whole.len);
+  if (!s)
     give_up();
-  if (wire_unsent(&k->wire) > FLUSH_BYTES)
+  s->len = whole.len;
+  memcpy(s->bytes, whole.p, whole.len);
+  list_add_tail(&k->stashed, &s->node);
+  if (kind == MSG_CANCEL && k->st) /* and at once, if a script is running */
+    atomic_store(&k->st->cancel, 1);
+  if (k->loop)
+    deferred_schedule(k->loop, &k->later);
+}
+
+/* At once, whatever came before it: it may be what is waited for. */
+static void hear_charged(struct worker_link *k, struct slice whole) {
+  struct packet m;
+  struct arena none;
+  const struct msg_charged *c = &m.as.charged;
+  arena_init(&none, &k->mem, 0);
+  if (packet_read(&m, whole, &none) != 0)
+    give_up();
+  k->efforts -= c->efforts < k->efforts ? c->efforts : k->efforts;
+  payer_charge(&k->st->payer, c->ns);
+  /* its own time counts when it gives up the thread, but it may be over now */
+  if (state_cpu_left_ns(k->st) == 0)
+    state_stop(k->st, STOP_CPU);
+}
+
+/* Waits until a message of |want| has come. */
+static struct slice wait_for_kind(struct worker_link *k,
+                                  enum packet_kind want) {
+  enum packet_kind kind;
+  struct slice whole;
+  int rv;
+  worker_link_flush(k, true);
+  for (;;) {
+    while ((rv = wire_next(&k->wire, &kind, &whole)) == ERR_AGAIN) {
+      wait_for(k, POLLIN);
+      receive(k);
+    }
+    if (rv != 0)
+      give_up();
+    if (kind == want)
+      return whole;
+    if (kind == MSG_CHARGED)
+      hear_charged(k, whole);
+    else
+      stash(k, kind, whole);
+    wire_drop(&k->wire, whole);
+  }
+}
+
+/* A script's limit would be reached here while much of what it has caused is
+ * still to be done there. */
+static void wait_for_broker(struct worker_link *k) {
+  while (k->efforts > PROTOCOL_EFFORTS_MAX) {
+    struct slice whole = wait_for_kind(k, MSG_CHARGED);
+    hear_charged(k, whole);
+    wire_drop(&k->wire, whole);
+  }
+  look_later(k);
+}
+
+/* The message |m| stands in the queue, |len| bytes long. */
+static void told(struct worker_link *k, const struct packet *m, size_t len) {
+  if (m->kind == MSG_RESULT) /* the last that anybody looks at */
+    k->silent = true;
+  if (!k->silent)
+    k->efforts += packet_efforts(m->kind, len);
+  if (k->handling)
+    return;
+  if (k->efforts > PROTOCOL_EFFORTS_MAX)
+    wait_for_broker(k);
+  else if (wire_unsent(&k->wire) > FLUSH_BYTES)
     worker_link_flush(k, wire_unsent(&k->wire) > QUEUE_BYTES);
+}
+
+static int put(struct worker_link *k, const struct packet *m) {
+  size_t before = wire_unsent(&k->wire);
+  int rv = wire_put(&k->wire, m, -1);
+  if (rv == 0)
+    told(k, m, wire_unsent(&k->wire) - before);
+  return rv;
+}
+
+void worker_link_tell(struct worker_link *k, const struct packet *m) {
+  if (put(k, m) != 0)
+    give_up();
 }
 
 struct msg_usage worker_link_used(const struct worker_link *k) {
@@ -188,6 +273,7 @@ static void handle(struct worker_link *k, struct slice whole) {
   arena_init(&a, &k->mem, SIZE_MAX / 2);
   if (packet_read(&m, whole, &a) != 0)
     give_up();
+  k->handling = true;
   switch (m.kind) {
   case MSG_CANCEL:
     state_stop(k->st, STOP_CANCEL);
@@ -196,12 +282,13 @@ static void handle(struct worker_link *k, struct slice whole) {
     on_dialed(k, &m.as.dialed);
     break;
   case MSG_CHARGED:
-    payer_charge(&k->st->payer, m.as.charged_ns);
+    hear_charged(k, whole);
     break;
   default:
     if (!worker_bridge_handle(k->services.bridge, &m))
       give_up();
   }
+  k->handling = false;
   arena_deinit(&a);
 }
 
@@ -253,39 +340,9 @@ int worker_link_watch(struct worker_link *k, struct loop *lp) {
   return rv;
 }
 
-/* Not the message that is waited for: later. */
-static void stash(struct worker_link *k, enum packet_kind kind,
-                  struct slice whole) {
-  struct stashed *s = mem_alloc(&k->mem, sizeof *s + whole.len);
-  if (!s)
-    give_up();
-  s->len = whole.len;
-  memcpy(s->bytes, whole.p, whole.len);
-  list_add_tail(&k->stashed, &s->node);
-  if (kind == MSG_CANCEL && k->st) /* and at once, if a script is running */
-    atomic_store(&k->st->cancel, 1);
-  if (k->loop)
-    deferred_schedule(k->loop, &k->later);
-}
-
 void worker_link_expect(struct worker_link *k, enum packet_kind want,
                         struct packet *ret) {
-  enum packet_kind kind;
-  struct slice whole;
-  int rv;
-  worker_link_flush(k, true);
-  for (;;) {
-    while ((rv = wire_next(&k->wire, &kind, &whole)) == ERR_AGAIN) {
-      wait_for(k, POLLIN);
-      receive(k);
-    }
-    if (rv != 0)
-      give_up();
-    if (kind == want)
-      break;
-    stash(k, kind, whole);
-    wire_drop(&k->wire, whole);
-  }
+  struct slice whole = wait_for_kind(k, want);
   buf_clear(&k->reply_text);
   arena_deinit(&k->reply_arena);
   arena_init(&k->reply_arena, &k->mem, SIZE_MAX / 2);
@@ -602,7 +659,7 @@ static int dial_there(struct services *sv, struct slice url,
       .nheaders = (uint32_t)opts->nheaders,
       .protocols = (struct slice *)(uintptr_t)opts->protocols,
       .nprotocols = (uint32_t)opts->nprotocols};
-  if (wire_put(&k->wire, &m, -1) != 0)
+  if (put(k, &m) != 0)
     return ERR_NOMEM;
   d->id = k->last_dial;
   list_add_tail(&k->dials, &d->node);

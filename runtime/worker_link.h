@@ -38,6 +38,10 @@ struct worker_link {
   char *module; /* text of the last required one */
   size_t module_len;
   bool requires;
+  /* told, and the broker has not said that it dealt with it */
+  size_t efforts;
+  bool silent;           /* it does not, any more */
+  bool handling;         /* a message: what it is in must stay in place */
   struct msg_usage told; /* the last usage */
   uint64_t told_ns;
 };
@@ -58,7 +62,8 @@ void worker_link_serve(struct worker_link *k, const struct msg_setup *s);
 /* From now on messages are delivered by |lp|.  0, ERR_NOMEM, ERR_SYSTEM */
 int worker_link_watch(struct worker_link *k, struct loop *lp);
 
-/* Puts |m| into the queue, sending what is there already when it is long. */
+/* Puts |m| into the queue, sending what is there already when it is long, and
+ * waits where the broker has much to do for it.  |m| is copied before. */
 void worker_link_tell(struct worker_link *k, const struct packet *m);
 /* Sends what the socket takes; |wait|: all of it. */
 void worker_link_flush(struct worker_link *k, bool wait);

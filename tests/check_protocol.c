@@ -148,7 +148,7 @@ static size_t samples(struct packet *out, struct arena *a) {
   m->kind = MSG_SHUT;
   m++->as.number = 3;
   m->kind = MSG_CHARGED;
-  m++->as.charged_ns = 1500000;
+  m++->as.charged = (struct msg_charged){1500000, 256};
   m->kind = MSG_CALL;
   m++->as.call = (struct msg_call){4, 1, {SLICE("a.lua"), 3}, &meta};
   m->kind = MSG_FORGET;

@@ -537,7 +537,8 @@ static void fields(struct codec *c, struct packet *m) {
     required(c, &m->as.item.value);
     break;
   case MSG_CHARGED:
-    u64(c, &m->as.charged_ns);
+    u64(c, &m->as.charged.ns);
+    u32(c, &m->as.charged.efforts);
     break;
   case MSG_ROOM:
     u32(c, &m->as.room.channel);
@@ -574,6 +575,26 @@ int packet_write(struct buf *to, const struct packet *m) {
   for (int i = 0; i < 4; i++)
     at[i] = (uint8_t)((len - 4) >> (8 * i));
   return 0;
+}
+
+size_t packet_efforts(enum packet_kind k, size_t len) {
+  switch (k) {
+  case MSG_OUTPUT: /* a call of the host's, and copies */
+    return 1 + len / 2048;
+  case MSG_CONNECT: /* three decisions, and sockets */
+    return 32 + len / 256;
+  case MSG_CLOSED:
+  case MSG_DROP:
+  case MSG_CALL:
+  case MSG_FORGET:
+  case MSG_RETURNED:
+  case MSG_SENT:
+  case MSG_TAKEN:
+  case MSG_CLOSING:
+    return 2 + len / 256;
+  default: /* an answer says what it was, or there are few */
+    return 0;
+  }
 }
 
 int packet_peek(struct slice in, size_t max, enum packet_kind *ret_kind,

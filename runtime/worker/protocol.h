@@ -22,7 +22,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 5
+#define PROTOCOL_VERSION 6
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -79,6 +79,15 @@ enum packet_kind {
   MSG_TAKEN,
   MSG_CLOSING
 };
+
+/* The most a worker may have under way to a broker that has not dealt with it:
+ * what its script has caused there, and nobody has counted yet.  About a
+ * microsecond each.  CHARGED tells how many were dealt with, when they are
+ * enough of them. */
+#define PROTOCOL_EFFORTS_MAX 1024u
+#define PROTOCOL_EFFORTS_TOLD 256u
+/* Of a message of |len| bytes. */
+size_t packet_efforts(enum packet_kind k, size_t len);
 
 /* The worker waits for a REPLY to it. */
 static inline bool packet_is_question(enum packet_kind k) {
@@ -317,6 +326,12 @@ struct msg_result {
   bool goodbyes; /* closing handshakes go on: the worker ends by itself */
 };
 
+/* CPU time of the broker's, for the script. */
+struct msg_charged {
+  uint64_t ns;
+  uint32_t efforts;
+};
+
 struct packet {
   enum packet_kind kind;
   union {
@@ -341,7 +356,7 @@ struct packet {
     struct msg_returned returned;
     struct msg_item item; /* FEED, SENT */
     struct msg_room room;
-    uint64_t charged_ns; /* CHARGED: CPU time of the broker's, for the script */
+    struct msg_charged charged;
     struct msg_usage usage;
   } as;
 };
