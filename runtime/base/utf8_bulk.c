@@ -122,6 +122,7 @@ SSSE3 static inline bool is_zero(__m128i v) {
 SSSE3 static size_t steps(const unsigned char *p, size_t len) {
   struct tables t;
   __m128i before = _mm_setzero_si128();
+  bool was_ascii = true;
   size_t i = 0;
   t.first_high = load(first_high);
   t.first_low = load(first_low);
@@ -132,9 +133,13 @@ SSSE3 static size_t steps(const unsigned char *p, size_t len) {
     __m128i bad;
     if (_mm_movemask_epi8(
             _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) == 0) {
-      /* ASCII: only the end of what came before can be wrong. */
+      if (was_ascii)
+        continue; /* |before| is ASCII, and any will do */
+      /* Only the end of what came before can be wrong. */
+      was_ascii = true;
       bad = wrong(&t, a, before);
     } else {
+      was_ascii = false;
       bad = _mm_or_si128(_mm_or_si128(wrong(&t, a, before), wrong(&t, b, a)),
                          _mm_or_si128(wrong(&t, c, b), wrong(&t, d, c)));
     }
