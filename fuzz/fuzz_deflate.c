@@ -15,8 +15,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MESSAGES_MAX 8
-#define LIMIT 20000        /* of a message, as read_limit is */
-#define MEMORY (64U << 10) /* of one half: deflate.h says less */
+#define LIMIT 20000                  /* of a message, as read_limit is */
+#define MEMORY (80U << 10)           /* of one half: deflate.h says less */
+#define PAST_MAX (256 + (32U << 10)) /* of one that sleeps */
 
 static void need(bool ok) {
   if (!ok)
@@ -88,7 +89,7 @@ static int receive(struct inflater *z, struct slice m, size_t step, size_t room,
 }
 
 static void receive_all(const struct input *in, size_t step, size_t room,
-                        struct end *end) {
+                        bool sleeps, struct end *end) {
   struct account account;
   struct inflater *z;
   struct mem m;
@@ -104,6 +105,10 @@ static void receive_all(const struct input *in, size_t step, size_t room,
     if (end->code == 0) {
       end->len += len;
       end->whole++;
+      if (sleeps) {
+        inflater_sleep(z);
+        need(!inflater_awake(z) && account.used <= PAST_MAX);
+      }
     } else {
       /* how far it came depends on the pieces: not how it ended */
       need(end->code == ERR_PROTOCOL || end->code == ERR_LIMIT);
@@ -143,9 +148,9 @@ static void ask_zlib(const struct input *in, const struct end *end) {
 static void try_receiving(const struct input *in) {
   static struct end whole, pieces;
   const size_t ways[][2] = {{in->step, in->room}, {1, 1}, {SIZE_MAX, 1}};
-  receive_all(in, SIZE_MAX, SIZE_MAX, &whole);
+  receive_all(in, SIZE_MAX, SIZE_MAX, false, &whole);
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-    receive_all(in, ways[i][0], ways[i][1], &pieces);
+    receive_all(in, ways[i][0], ways[i][1], i != 1, &pieces);
     need(whole.whole == pieces.whole && whole.code == pieces.code &&
          whole.len == pieces.len &&
          memcmp(whole.out, pieces.out, whole.len) == 0);
@@ -191,6 +196,7 @@ static void try_sending(const struct input *in) {
   account_init(&account, &mem_libc, MEMORY);
   m = account_mem(&account);
   need(deflater_new(&z, &m, &in->params) == 0);
+  need(deflater_wake(z) == 0);
   need(inflater_new(&back, &mem_libc, &theirs) == 0);
   for (size_t i = 0; i < in->n; i++) {
     struct slice message = in->messages[i], rest;
@@ -203,6 +209,11 @@ static void try_sending(const struct input *in) {
     rest = (struct slice){(const char *)packed, len};
     need(inflater_run(back, &rest, true, text, sizeof text, &n) == 0);
     need(n == message.len && (n == 0 || memcmp(text, message.p, n) == 0));
+    if (in->step % 2) {
+      deflater_sleep(z);
+      need(!deflater_awake(z) && account.used <= PAST_MAX);
+      need(deflater_wake(z) == 0);
+    }
   }
   need(account.refused == 0);
   deflater_free(z);

@@ -307,6 +307,7 @@ START_TEST(through_both) {
     failing_mem_init(&fm, FAIL_NEVER);
     ck_assert_int_eq(inflater_new(&in, &fm.mem, p), 0);
     ck_assert_int_eq(deflater_new(&out, &fm.mem, p), 0);
+    ck_assert_int_eq(deflater_wake(out), 0);
     unit_each(size, sizes) for (unsigned kind = 0; kind < 3; kind++) {
       size_t len, n;
       if (*size > 5000 && *step < 4096)
@@ -340,6 +341,7 @@ START_TEST(takeover) {
     struct deflater *z;
     size_t first, second;
     ck_assert_int_eq(deflater_new(&z, &mem_libc, &p), 0);
+    ck_assert_int_eq(deflater_wake(z), 0);
     first = deflate_all(z, text, sizeof text, SIZE_MAX, 3000, wire, 3000);
     second = deflate_all(z, text, sizeof text, SIZE_MAX, 3000, again, 3000);
     ck_assert_uint_ge(first, sizeof text);
@@ -354,6 +356,120 @@ START_TEST(takeover) {
 }
 END_TEST
 
+/* Between messages both forget all but what later ones may look back to. */
+START_TEST(sleeping) {
+  static const size_t sizes[] = {1, 100, 100, 3000, 40000, 7, 40000};
+  static char text[40000], got[40001];
+  static uint8_t wire[50000];
+  static const struct deflate_params params[] = {
+      {true, true, true, 15, 15},
+      {true, false, false, 15, 15},
+      {true, true, false, 10, 15},
+      {true, true, true, 15, 9},
+  };
+  unit_each(p, params) for (unsigned kind = 0; kind < 3; kind++) {
+    struct failing_mem in_mem, out_mem;
+    struct inflater *in;
+    struct deflater *out;
+    size_t total = 0, n, len;
+    failing_mem_init(&in_mem, FAIL_NEVER);
+    failing_mem_init(&out_mem, FAIL_NEVER);
+    ck_assert_int_eq(inflater_new(&in, &in_mem.mem, p), 0);
+    ck_assert_int_eq(deflater_new(&out, &out_mem.mem, p), 0);
+    ck_assert(!inflater_awake(in) && !deflater_awake(out));
+    srand(5);
+    fill_text(text, sizeof text, kind);
+    unit_each(size, sizes) {
+      size_t in_past = (size_t)1 << p->in_bits;
+      ck_assert_int_eq(deflater_wake(out), 0);
+      len = deflate_all(out, text, *size, SIZE_MAX, 1000, wire, sizeof wire);
+      ck_assert_int_eq(
+          inflate_all(in, wire, len, SIZE_MAX, sizeof got, got, sizeof got, &n),
+          0);
+      ck_assert(n == *size && memcmp(got, text, n) == 0);
+      if (p->out_takeover && size == &sizes[2]) /* the same again */
+        ck_assert_uint_lt(len, 20);
+      total += n;
+      inflater_sleep(in);
+      deflater_sleep(out);
+      ck_assert(!inflater_awake(in) && !deflater_awake(out));
+      if (in_past > total)
+        in_past = total;
+      ck_assert_uint_le(in_mem.live_bytes,
+                        256 + (p->in_takeover ? in_past : 0));
+      ck_assert_uint_le(out_mem.live_bytes, 256 + (p->out_takeover ? 2048 : 0));
+    }
+    inflater_free(in);
+    deflater_free(out);
+    ck_assert_uint_eq(in_mem.live_bytes + out_mem.live_bytes, 0);
+  }
+}
+END_TEST
+
+/* In the middle of a message there is no sleep, and without memory none. */
+START_TEST(sleepless) {
+  static const struct deflate_params p = {BOTH, 15, 15};
+  struct failing_mem fm;
+  struct inflater *in;
+  struct deflater *out;
+  struct slice part = {"\xf2\x48\xcd", 3};
+  char got[16];
+  uint8_t wire[100];
+  size_t n;
+  failing_mem_init(&fm, FAIL_NEVER);
+  ck_assert_int_eq(inflater_new(&in, &fm.mem, &p), 0);
+  ck_assert_int_eq(inflater_run(in, &part, false, got, sizeof got, &n), 0);
+  inflater_sleep(in);
+  ck_assert(inflater_awake(in));
+  part = (struct slice){"\xc9\xc9\x07\x00", 4};
+  ck_assert_int_eq(inflater_run(in, &part, true, got + n, sizeof got - n, &n),
+                   0);
+  ck_assert_int_eq(memcmp(got, "Hello", 5), 0);
+  fm.fail_at = fm.count;
+  inflater_sleep(in); /* refused: it goes on as it is */
+  ck_assert(inflater_awake(in));
+  ck_assert_int_eq(
+      inflate_all(in, "\xf2\x00\x11\x00\x00", 5, 1, 9, got, sizeof got, &n), 0);
+  ck_assert(n == 5 && memcmp(got, "Hello", 5) == 0);
+  inflater_sleep(in);
+  ck_assert(!inflater_awake(in));
+  for (size_t i = 0; i < 2; i++) { /* what it takes to wake */
+    fm.fail_at = fm.count + i;
+    ck_assert_int_eq(
+        inflate_all(in, "\xf2\x00\x11\x00\x00", 5, 9, 9, got, sizeof got, &n),
+        ERR_NOMEM);
+    ck_assert(!inflater_awake(in));
+  }
+  fm.fail_at = FAIL_NEVER;
+  ck_assert_int_eq(
+      inflate_all(in, "\xf2\x00\x11\x00\x00", 5, 9, 9, got, sizeof got, &n), 0);
+  ck_assert(n == 5 && memcmp(got, "Hello", 5) == 0);
+  inflater_sleep(in);
+  inflater_free(in);
+
+  ck_assert_int_eq(deflater_new(&out, &fm.mem, &p), 0);
+  for (size_t i = 0; i < 5; i++) {
+    fm.fail_at = fm.count + i;
+    ck_assert_int_eq(deflater_wake(out), ERR_NOMEM);
+  }
+  fm.fail_at = FAIL_NEVER;
+  ck_assert_int_eq(deflater_wake(out), 0);
+  part = (struct slice){"Hello", 5};
+  ck_assert_int_eq(deflater_run(out, &part, false, wire, sizeof wire, &n), 0);
+  deflater_sleep(out);
+  ck_assert(deflater_awake(out));
+  part = (struct slice){"Hello", 5};
+  ck_assert_int_eq(deflater_run(out, &part, true, wire, sizeof wire, &n), 0);
+  fm.fail_at = fm.count;
+  deflater_sleep(out);
+  ck_assert(deflater_awake(out));
+  deflater_sleep(out);
+  ck_assert(!deflater_awake(out));
+  deflater_free(out);
+  ck_assert_uint_eq(fm.live_bytes, 0);
+}
+END_TEST
+
 START_TEST(failing_allocations) {
   static const struct deflate_params p = {BOTH, 15, 15};
   int rv = ERR_NOMEM;
@@ -365,6 +481,8 @@ START_TEST(failing_allocations) {
     struct deflater *z = NULL;
     failing_mem_init(&fm, n);
     rv = deflater_new(&z, &fm.mem, &p);
+    if (rv == 0)
+      rv = deflater_wake(z);
     if (rv == 0)
       rv = inflater_new(&in, &fm.mem, &p);
     if (rv == 0)
@@ -389,6 +507,8 @@ int main(void) {
   tcase_add_test(tc, window_bits);
   tcase_add_test(slow, through_both);
   tcase_add_test(tc, takeover);
+  tcase_add_test(tc, sleeping);
+  tcase_add_test(tc, sleepless);
   tcase_add_test(tc, failing_allocations);
   tcase_set_timeout(slow, 120);
   tcase_set_tags(slow, UNIT_SLOW);

@@ -35,6 +35,38 @@ bool close_code_sendable(uint16_t code) {
 
 /* -------------------------------------------------------------- parts --- */
 
+void conn_free_compressors(struct connection *c) {
+  inflater_free(c->inflater);
+  c->inflater = NULL;
+  deflater_free(c->deflater);
+  c->deflater = NULL;
+  list_remove(&c->awake);
+}
+
+/* One in the middle of a message stays as it is, and comes back when it has
+ * gone on with it. */
+static void compressors_sleep(struct connection *c) {
+  list_remove(&c->awake);
+  if (c->inflater)
+    inflater_sleep(c->inflater);
+  if (c->deflater)
+    deflater_sleep(c->deflater);
+}
+
+void conn_count_awake(struct connection *c) {
+  struct list *all = loop_awake(c->loop);
+  size_t n = 0;
+  if (!(c->inflater && inflater_awake(c->inflater)) &&
+      !(c->deflater && deflater_awake(c->deflater)))
+    return;
+  list_remove(&c->awake);
+  list_add_tail(all, &c->awake);
+  list_foreach (it, all)
+    n++;
+  if (n > AWAKE_MAX)
+    compressors_sleep(list_entry(all->next, struct connection, awake));
+}
+
 void conn_disconnect(struct connection *c) {
   c->state = CONN_DEAD;
   timer_stop(&c->timer);
@@ -44,10 +76,7 @@ void conn_disconnect(struct connection *c) {
   c->opening = NULL;
   stream_free(c->stream);
   c->stream = NULL;
-  inflater_free(c->inflater);
-  c->inflater = NULL;
-  deflater_free(c->deflater);
-  c->deflater = NULL;
+  conn_free_compressors(c);
   buf_deinit(&c->leftover);
   buf_deinit(&c->out);
   message_free(c->message);
@@ -365,6 +394,7 @@ struct connection *conn_create(struct loop *lp, const struct session_options *o,
   c->deflate_threshold = o->deflate_threshold;
   c->control_messages = o->control_messages;
   list_init(&c->released);
+  list_init(&c->awake);
   list_init(&c->data);
   list_init(&c->control);
   list_init(&c->flushing);
@@ -468,10 +498,7 @@ static int leave_owner(struct connection *c) {
   conn_drop_requests(c);
   message_free(c->message);
   c->message = NULL;
-  inflater_free(c->inflater);
-  c->inflater = NULL;
-  deflater_free(c->deflater);
-  c->deflater = NULL;
+  conn_free_compressors(c);
   mem_free(&c->mem, c->subprotocol, c->subprotocol_len + 1);
   c->subprotocol = NULL;
   c->subprotocol_len = 0;

@@ -23,6 +23,11 @@
 #define GOODBYE_BYTES (1024U * 1024)
 #define GOODBYE_FRAMES (16U * 1024)
 
+/* Of the connections of a loop so many may have zlib's memory at hand while no
+ * message is under way.  To wake a compressor costs about as much as a message
+ * of 1 KiB. */
+#define AWAKE_MAX 8
+
 enum connection_state {
   CONN_OPENING,
   CONN_OPEN,
@@ -37,6 +42,7 @@ struct connection {
   const struct connection_handler *h; /* NULL: nobody is told any more */
   void *ud;
   struct list released;
+  struct list awake; /* where it stands in loop_awake */
   enum connection_state state;
   unsigned depth; /* of calls from the loop that are using |this| */
   bool freed;     /* the last of them frees the memory */
@@ -154,6 +160,11 @@ static inline bool conn_goodbye_over(const struct connection *c) {
     most += c->read_limit;
   return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES;
 }
+
+/* If its compressors are awake others have to sleep, sooner or later. */
+void conn_count_awake(struct connection *c);
+/* They go, with all they know. */
+void conn_free_compressors(struct connection *c);
 
 /* Between calls that may free it: the last one out does. */
 void conn_enter(struct connection *c);

@@ -376,6 +376,7 @@ static void slim(struct connection *c) {
     inflater_free(c->inflater);
     c->inflater = NULL;
   }
+  conn_count_awake(c);
 }
 
 void conn_receive(struct connection *c) {

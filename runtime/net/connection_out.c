@@ -134,7 +134,8 @@ static bool choose_deflate(struct connection *c, const struct send_request *r) {
   c->part_sent = false;
   c->deflating =
       worth_deflating(c, r) &&
-      (c->deflater || deflater_new(&c->deflater, &c->mem, &c->deflate) == 0);
+      (c->deflater || deflater_new(&c->deflater, &c->mem, &c->deflate) == 0) &&
+      deflater_wake(c->deflater) == 0;
   return c->deflating;
 }
 
@@ -276,6 +277,7 @@ void conn_pump(struct connection *c) {
     deflater_free(c->deflater);
     c->deflater = NULL;
   }
+  conn_count_awake(c);
   complete(c);
   if (c->freed)
     return;

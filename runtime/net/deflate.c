@@ -8,8 +8,9 @@
 #include "runtime/base/gate.h"
 
 /* 22 KiB instead of zlib's 268: together with a window of 32 KiB for what the
- * server sends, a connection stays below 64 KiB.  What is lost is a few per
- * cent of a message's size: those are short, and look back not far. */
+ * server sends, a connection stays below 64 KiB also while both are awake. What
+ * is lost is a few per cent of a message's size: those are short, and look back
+ * not far. */
 #define DEFLATE_BITS 11
 #define DEFLATE_MEM_LEVEL 4
 #define DEFLATE_LEVEL 3
@@ -158,11 +159,29 @@ static uInt piece(size_t len) {
   return len > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uInt)len;
 }
 
+/* What one that sleeps remembers: the end of what went through it. */
+struct past {
+  uint8_t *p;
+  uInt len;
+};
+
+static void past_free(struct past *past, const struct mem *m) {
+  mem_free(m, past->p, past->len);
+  *past = (struct past){NULL, 0};
+}
+
+static void stream_init(z_stream *z, struct mem *m) {
+  *z = (z_stream){.zalloc = zlib_alloc, .zfree = zlib_free, .opaque = m};
+}
+
 /* ---------------------------------------------------------- receiving --- */
 
 struct inflater {
   struct mem mem;
   z_stream z;
+  struct past past; /* while it sleeps */
+  uint8_t bits;
+  bool awake;
   bool takeover;
   bool in_message;
   uint8_t tail_at; /* so many bytes of |tail| were given to zlib */
@@ -176,13 +195,7 @@ int inflater_new(struct inflater **ret, const struct mem *m,
     return ERR_NOMEM;
   z->mem = *m;
   z->takeover = p->in_takeover;
-  z->z.zalloc = zlib_alloc;
-  z->z.zfree = zlib_free;
-  z->z.opaque = &z->mem;
-  if (inflateInit2(&z->z, -(int)p->in_bits) != Z_OK) {
-    mem_free(m, z, sizeof *z);
-    return ERR_NOMEM;
-  }
+  z->bits = p->in_bits;
   *ret = z;
   return 0;
 }
@@ -192,9 +205,49 @@ void inflater_free(struct inflater *z) {
   gate_check();
   if (!z)
     return;
-  inflateEnd(&z->z);
   m = z->mem;
+  if (z->awake)
+    inflateEnd(&z->z);
+  past_free(&z->past, &m);
   mem_free(&m, z, sizeof *z);
+}
+
+/* 0 or ERR_NOMEM */
+static int inflater_wake(struct inflater *z) {
+  if (z->awake)
+    return 0;
+  stream_init(&z->z, &z->mem);
+  if (inflateInit2(&z->z, -(int)z->bits) != Z_OK)
+    return ERR_NOMEM;
+  if (z->past.len > 0 &&
+      inflateSetDictionary(&z->z, z->past.p, z->past.len) != Z_OK) {
+    inflateEnd(&z->z);
+    return ERR_NOMEM;
+  }
+  past_free(&z->past, &z->mem);
+  z->awake = true;
+  return 0;
+}
+
+void inflater_sleep(struct inflater *z) {
+  struct past past = {NULL, 0};
+  gate_check();
+  if (!z->awake || z->in_message)
+    return;
+  if (z->takeover && inflateGetDictionary(&z->z, NULL, &past.len) != Z_OK)
+    return;
+  if (past.len > 0) {
+    if (!(past.p = mem_alloc(&z->mem, past.len)))
+      return;
+    (void)inflateGetDictionary(&z->z, past.p, &past.len);
+  }
+  inflateEnd(&z->z);
+  z->past = past;
+  z->awake = false;
+}
+
+bool inflater_awake(const struct inflater *z) {
+  return z->awake;
 }
 
 /* After a block that says it is the last (section 7.2.3.4 lets a message
@@ -236,6 +289,9 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
   size_t used;
   int rv = 0;
   gate_check();
+  *ret_n = 0;
+  if (inflater_wake(z) != 0)
+    return ERR_NOMEM;
   if (!z->in_message && !z->takeover)
     (void)inflateReset(&z->z);
   z->in_message = true;
@@ -269,6 +325,9 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
 struct deflater {
   struct mem mem;
   z_stream z;
+  struct past past; /* while it sleeps */
+  uint8_t bits;
+  bool awake;
   bool takeover;
   bool in_message;
   uint8_t held_len; /* the last bytes, which may be the tail */
@@ -282,20 +341,12 @@ bool deflater_possible(const struct deflate_params *p) {
 int deflater_new(struct deflater **ret, const struct mem *m,
                  const struct deflate_params *p) {
   struct deflater *z = mem_zalloc(m, sizeof *z);
-  int bits = p->out_bits < DEFLATE_BITS ? p->out_bits : DEFLATE_BITS;
   gate_check();
   if (!z)
     return ERR_NOMEM;
   z->mem = *m;
   z->takeover = p->out_takeover;
-  z->z.zalloc = zlib_alloc;
-  z->z.zfree = zlib_free;
-  z->z.opaque = &z->mem;
-  if (deflateInit2(&z->z, DEFLATE_LEVEL, Z_DEFLATED, -bits, DEFLATE_MEM_LEVEL,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
-    mem_free(m, z, sizeof *z);
-    return ERR_NOMEM;
-  }
+  z->bits = p->out_bits < DEFLATE_BITS ? p->out_bits : DEFLATE_BITS;
   *ret = z;
   return 0;
 }
@@ -305,9 +356,48 @@ void deflater_free(struct deflater *z) {
   gate_check();
   if (!z)
     return;
-  (void)deflateEnd(&z->z);
   m = z->mem;
+  if (z->awake)
+    (void)deflateEnd(&z->z);
+  past_free(&z->past, &m);
   mem_free(&m, z, sizeof *z);
+}
+
+int deflater_wake(struct deflater *z) {
+  gate_check();
+  if (z->awake)
+    return 0;
+  stream_init(&z->z, &z->mem);
+  if (deflateInit2(&z->z, DEFLATE_LEVEL, Z_DEFLATED, -(int)z->bits,
+                   DEFLATE_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+    return ERR_NOMEM;
+  /* Without it messages would be longer, and no less right. */
+  if (z->past.len > 0)
+    (void)deflateSetDictionary(&z->z, z->past.p, z->past.len);
+  past_free(&z->past, &z->mem);
+  z->awake = true;
+  return 0;
+}
+
+void deflater_sleep(struct deflater *z) {
+  struct past past = {NULL, 0};
+  gate_check();
+  if (!z->awake || z->in_message)
+    return;
+  if (z->takeover && deflateGetDictionary(&z->z, NULL, &past.len) != Z_OK)
+    return;
+  if (past.len > 0) {
+    if (!(past.p = mem_alloc(&z->mem, past.len)))
+      return;
+    (void)deflateGetDictionary(&z->z, past.p, &past.len);
+  }
+  (void)deflateEnd(&z->z);
+  z->past = past;
+  z->awake = false;
+}
+
+bool deflater_awake(const struct deflater *z) {
+  return z->awake;
 }
 
 int deflater_run(struct deflater *z, struct slice *in, bool last, void *out,

@@ -41,11 +41,17 @@ int deflate_answer(struct slice value, enum deflate_mode mode,
 
 struct inflater;
 
-/* About 7 KiB and the window, which is allocated with the first bytes.
- * 0 or ERR_NOMEM */
+/* It is made asleep: the first bytes wake it, which takes about 7 KiB and the
+ * window.  0 or ERR_NOMEM */
 int inflater_new(struct inflater **ret, const struct mem *m,
                  const struct deflate_params *p);
 void inflater_free(struct inflater *z); /* NULL is harmless */
+
+/* Between messages it may sleep: it then holds no more than what later ones may
+ * look back to.  In the middle of a message, or where there is no memory for
+ * that, it stays awake. */
+void inflater_sleep(struct inflater *z);
+bool inflater_awake(const struct inflater *z);
 
 /* Goes on with a message: takes from |*in|, writes at most |cap| > 0 bytes to
  * |out|.  |last|: with |*in| the message ends.  0: |*in| is used up, and
@@ -62,11 +68,17 @@ struct deflater;
 /* May |p| be used to send compressed at all?  (zlib has no windows of 256
  * bytes.) */
 bool deflater_possible(const struct deflate_params *p);
-/* About 22 KiB: the window is 2 KiB, or what the server wishes when that is
- * less.  0 or ERR_NOMEM */
+/* Made asleep; awake it takes about 22 KiB: the window is 2 KiB, or what the
+ * server wishes when that is less.  0 or ERR_NOMEM */
 int deflater_new(struct deflater **ret, const struct mem *m,
                  const struct deflate_params *p);
 void deflater_free(struct deflater *z); /* NULL is harmless */
+
+/* As inflater_sleep.  Only awake it can run: 0 or ERR_NOMEM, and it sleeps on.
+ */
+void deflater_sleep(struct deflater *z);
+int deflater_wake(struct deflater *z);
+bool deflater_awake(const struct deflater *z);
 
 /* Goes on with a message, which is not empty (zlib would have nothing to end
  * it with): takes from |*in|, writes at most |cap| >= 16 bytes to |out|.  0:

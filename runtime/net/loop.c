@@ -22,6 +22,7 @@ struct loop {
   struct heap timers;
   struct list deferred;
   struct list released;
+  struct list awake;
   uint8_t *scratch;
 };
 
@@ -44,6 +45,7 @@ int loop_new(struct loop **ret, const struct mem *m) {
   heap_init(&lp->timers, m);
   list_init(&lp->deferred);
   list_init(&lp->released);
+  list_init(&lp->awake);
   watch_init(&lp->wake, on_wake, lp);
   if ((rv = poller_init(&lp->poller, &lp->till)) != 0)
     goto fail;
@@ -88,6 +90,10 @@ struct poller *loop_poller(struct loop *lp) {
 
 struct list *loop_released(struct loop *lp) {
   return &lp->released;
+}
+
+struct list *loop_awake(struct loop *lp) {
+  return &lp->awake;
 }
 
 uint8_t *loop_scratch(struct loop *lp) {

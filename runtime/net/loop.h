@@ -35,6 +35,8 @@ struct poller;
 struct poller *loop_poller(struct loop *lp);
 /* Connections that were released and still say goodbye; connection.c's own. */
 struct list *loop_released(struct loop *lp);
+/* Those whose compressors are awake, the last one used last; likewise. */
+struct list *loop_awake(struct loop *lp);
 /* Room that all share, for bytes between a read and the look at them: whoever
  * takes it must be done with it when another function of the loop runs.  NULL:
  * no memory; once it was there it stays. */
