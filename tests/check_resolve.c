@@ -1,6 +1,8 @@
 /* check_resolve.c - against a name server of the test's own, on loopback. */
 #include "runtime/net/resolve.h"
 
+#include <signal.h>
+
 #include "runtime/base/clock.h"
 #include "tests/names.h"
 #include "tests/unit.h"
@@ -200,6 +202,26 @@ START_TEST(truncated) {
 }
 END_TEST
 
+/* A server over TCP that is gone before it is asked: no signal comes of it. */
+START_TEST(gone) {
+  struct answer a = {0};
+  struct resolve_query *q;
+  int seen = 0;
+  signal(SIGPIPE, SIG_DFL);
+  ck_assert_int_eq(resolve_start(&q, rs, SLICE("reset.test"), on_answer, &a),
+                   0);
+  while (!a.come) {
+    ck_assert_int_eq(loop_dispatch(loop, 100), 0);
+    /* it is written to in the next turn */
+    for (int i = 0; i < 100 && dns.resets == seen; i++)
+      usleep(1000);
+    seen = dns.resets;
+  }
+  ck_assert_int_gt(seen, 0);
+  ck_assert_int_lt(a.code, 0);
+}
+END_TEST
+
 /* Exactly the name: no search list, whatever the environment says. */
 START_TEST(the_very_name) {
   struct answer a = ask("none");
@@ -361,6 +383,7 @@ int main(void) {
   tcase_add_test(tc, forged);
   tcase_add_test(tc, aliases);
   tcase_add_test(tc, truncated);
+  tcase_add_test(tc, gone);
   tcase_add_test(tc, the_very_name);
   tcase_add_test(tc, localhost_asks_nobody);
   tcase_add_test(tc, hosts_file_first);

@@ -22,6 +22,7 @@ struct dns {
   atomic_int questions;
   char asked[1024]; /* names and types in the order they came */
   atomic_bool release;
+  atomic_int resets; /* connections over TCP that were thrown away */
   /* the answers that wait for it */
   atomic_size_t nheld;
   struct held {
@@ -125,7 +126,7 @@ static inline size_t dns_answer(struct dns *d, uint8_t *p, size_t len,
                     p + n, 28,
                     (uint8_t[16]){0x20, 1, 13, (uint8_t)(i >> 8), (uint8_t)i},
                     16);
-  else if (strncmp(name, "cut", 3) == 0)
+  else if (strncmp(name, "cut", 3) == 0 || strncmp(name, "reset", 5) == 0)
     truncated = 2; /* over TCP as well */
   else if (strncmp(name, "loop", 4) == 0) {
     n += put_owned(p + n, NULL, 5, "\1a", 3), answers++;
@@ -177,7 +178,11 @@ static inline void dns_forge(const struct dns *d, const uint8_t *p, size_t n,
   f[13] ^= 1; /* for another name */
   sendto(d->fd, f, n, 0, sa, sizeof *to);
   f[13] ^= 1;
+  f[2] &= 0x7f; /* a question */
+  sendto(d->fd, f, n, 0, sa, sizeof *to);
+  f[2] |= 0x80;
   sendto(d->fd, f, 7, 0, sa, sizeof *to); /* half a header */
+  sendto(d->fd, f, 0, 0, sa, sizeof *to); /* none */
 }
 
 static inline bool recv_all(int fd, uint8_t *p, size_t len) {
@@ -210,6 +215,16 @@ static inline bool dns_tcp(struct dns *d) {
     at += (size_t)sent;
   }
   return strstr(d->asked, "huge") != NULL;
+}
+
+/* Says that nothing comes, and takes nothing: what is written is an EPIPE. */
+static inline void dns_reset(struct dns *d) {
+  struct linger now = {1, 0};
+  shutdown(d->tcp, SHUT_WR);
+  setsockopt(d->tcp, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close(d->tcp);
+  d->tcp = -1;
+  d->resets++;
 }
 
 static inline void dns_hold(struct dns *d, const uint8_t *p, size_t n,
@@ -269,6 +284,8 @@ static inline void *dns_main(void *ud) {
       if (d->tcp >= 0)
         close(d->tcp);
       d->tcp = accept(d->listener, NULL, NULL);
+      if (strstr(d->asked, "reset"))
+        dns_reset(d);
     }
   }
   if (d->tcp >= 0)

@@ -18,6 +18,7 @@
 #include "runtime/base/gate.h"
 #include "runtime/base/list.h"
 #include "runtime/net/poller.h"
+#include "runtime/net/resolve_socket.h"
 
 /* c-ares keeps one UDP and one TCP socket a server open. */
 #define RESOLVE_MAX_SOCKETS 32
@@ -139,6 +140,7 @@ static int open_channel(struct resolver *r, const char *servers) {
   if (rv != ARES_SUCCESS)
     return rv;
   r->channel_open = true;
+  resolve_sockets(r->channel);
   return servers ? ares_set_servers_ports_csv(r->channel, servers) : rv;
 }
 
