@@ -128,6 +128,60 @@ class Parts(unittest.TestCase):
         status, said = self.cordon(*question)
         self.assertEqual(status, 0, said)
 
+    def shared(self, *names):
+        """A folder like /tmp, and the program in it or below it."""
+        shared = os.path.join(self.folder, "shared")
+        program = os.path.join(shared, *names)
+        os.makedirs(os.path.dirname(program))
+        shutil.copy(os.path.join(BUILD, "cordon"), program)
+        self.program = program
+        os.chmod(shared, 0o1777)
+        return shared
+
+    def test_put_there_by_others(self):
+        """A copy of the program where others can write loads nothing of
+        theirs."""
+        bindir, pkglibdir = folders()
+        if os.path.exists(pkglibdir):
+            self.skipTest("it would load what is installed")
+        beside = os.path.relpath(pkglibdir, os.path.dirname(bindir))
+        for names, parts in ((("program",), ".libs"),
+                             (("mine", "program"), beside)):
+            with self.subTest(parts=parts):
+                shared = self.shared(*names)
+                below = os.path.join(shared, parts)
+                os.makedirs(below)
+                for part in ("tls", "regex"):
+                    shutil.copy(os.path.join(LIBS, "cordon-%s.so" % part),
+                                below)
+                status, said = self.cordon("check", self.policy)
+                self.assertEqual(status, 3, said)
+                self.assertIn("RE2 cannot be loaded here", said)
+                # and it is that alone: the same is taken where they cannot
+                os.chmod(shared, 0o755)
+                status, said = self.cordon("check", self.policy)
+                self.assertNotIn("RE2", said)
+                shutil.rmtree(shared)
+
+    def test_helper_put_there_by_others(self):
+        for names in (("program",), ("mine", "program")):
+            with self.subTest(names=names):
+                shared = self.shared(*names)
+                marker = os.path.join(self.folder, "marker")
+                helper = os.path.join(shared, "libexec/cordon/cordon-worker")
+                os.makedirs(os.path.dirname(helper))
+                with open(helper, "w") as f:
+                    f.write("#!/bin/sh\n>%s\n" % marker)
+                os.chmod(helper, 0o755)
+                script = self.write("hello.lua", "print 'hello'\n")
+                self.cordon("run", script)
+                self.assertFalse(os.path.exists(marker))
+                os.chmod(shared, 0o755)
+                self.cordon("run", script)
+                self.assertTrue(os.path.exists(marker))
+                os.unlink(marker)
+                shutil.rmtree(shared)
+
     def test_of_something_else(self):
         for part in ("tls", "regex"):
             shutil.copy(os.path.join(LIBS, "libcordon.so.0"),

@@ -2,7 +2,7 @@
 # includes.sh - who may include whom: a folder includes itself and what lies
 # below it, never what lies above.  Low to high: base; policy and net, which
 # never meet; vm; modules; sandbox and api; cli, examples and bench, which see
-# the public header only.
+# the public header only (but cli/helper, which has to judge a place).
 set -eu
 cd "${top_srcdir:-.}"
 
@@ -20,6 +20,7 @@ runtime/worker/namespaces runtime/base/ runtime/worker/                       | 
 runtime/worker/spawn    runtime/base/ runtime/worker/                         | -
 runtime/worker/template runtime/base/ runtime/worker/                         | -
 runtime/       runtime/ policy/ modules/ cordon/ include/cordon/                  | lua lauxlib lualib
+cli/helper     cordon/ cli/ runtime/base/place.h                                  | -
 cli/           cordon/ cli/                                                       | -
 examples/      cordon/                                                            | wslay/ openssl/ lua
 bench/         cordon/                                                            | lua lauxlib
