@@ -311,6 +311,17 @@ static const struct {
      "coroutine.spawn(function() local r, e = require 'host'.forever(s) "
      "c:send(e) end) end local e = c:receive() print(e:kind())",
      "RateLimited\n", CORDON_OK},
+    /* Each call is counted with what it takes beside its arguments, also the
+     * last one that fits: behind it there is no room, and not all of it. */
+    {"local f, sleep = require 'host'.forever, require 'time'.sleep "
+     "local long, n, refused = ('x'):rep(4000000), 776500, 0 "
+     "local function try(n) local s, e = long:sub(1, n) coroutine.spawn("
+     "function() e = select(2, f(s)) end) for i = 1, 50 do if e then break "
+     "end sleep(0) end return e end "
+     "for i = 1, 4 do assert(not try(4000000)) end "
+     "while try(n) do n = n - 100 refused = refused + 1 end "
+     "print(refused > 0, try(4000000):kind(), try(1000):kind())",
+     "true\tRateLimited\tRateLimited\n", CORDON_OK},
     {"require 'host'.fail2()", "", CORDON_E_SCRIPT},
 };
 

@@ -223,6 +223,27 @@ START_TEST(anywhere_else) {
 }
 END_TEST
 
+/* What the thread blocks between two runs is no handler's doing. */
+START_TEST(whatever_the_thread_blocks_meanwhile) {
+  struct failing_mem fm;
+  cordon_host *host = begin(&fm);
+  sigset_t some;
+  plan.where = ANYWHERE;
+  plan.at = 0;
+  ck_assert_int_eq(run_stepped(host), CORDON_OK);
+  sigemptyset(&some);
+  sigaddset(&some, SIGUSR1);
+  ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &some, NULL), 0);
+  plan.at = plan.at_open / 8; /* that run also bound functions */
+  if (plan.at > 0) {
+    ck_assert_int_eq(run_stepped(host), CORDON_E_LIMIT);
+    ck_assert_int_eq(plan.shots, 1);
+  }
+  ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &some, NULL), 0);
+  end(host, &fm);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("preempt");
   TCase *tc = tcase_create("instructions");
@@ -230,6 +251,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, never_in_the_linker);
   tcase_add_test(tc, never_in_handlers_of_the_program);
   tcase_add_test(tc, anywhere_else);
+  tcase_add_test(tc, whatever_the_thread_blocks_meanwhile);
   suite_add_tcase(s, tc);
   return s;
 }

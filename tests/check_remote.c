@@ -3,16 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "cordon/cordon.h"
 #include "runtime/net/upgrade.h"
-#include "tests/unit.h"
+#include "tests/hostile.h"
 
 #if !CORDON_HAVE_WORKER
 
@@ -31,12 +28,6 @@ static Suite *suite(void) {
 #else
 
 #define ROUNDS 150 /* unless REMOTE_ROUNDS says how many */
-
-static uint64_t now_ms(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* -------------------------------------------------------------- server --- */
 
@@ -257,29 +248,6 @@ static cordon_policy *policy_new(int port) {
   return policy;
 }
 
-static cordon_host *host_new_with(struct failing_mem *fm) {
-  static char path[4096];
-  const char *top = getenv("top_builddir");
-  char relative[4096];
-  cordon_host_config cfg;
-  cordon_host *host = NULL;
-  cordon_error err;
-  snprintf(relative, sizeof relative, "%s/tests/hostile_worker",
-           top ? top : ".");
-  ck_assert_ptr_nonnull(realpath(relative, path));
-  cordon_host_config_init(&cfg);
-  cfg.worker_path = path;
-  if (fm)
-    cfg.alloc = (cordon_allocator){failing_mem_fn, fm};
-  if (cordon_host_new(&host, &cfg, &err) != CORDON_OK)
-    ck_abort_msg("%s", err.message);
-  return host;
-}
-
-static cordon_host *host_new(void) {
-  return host_new_with(NULL);
-}
-
 static void on_output(void *ud, const char *data, size_t len) {
   struct seen *seen = ud;
   size_t room = sizeof seen->text - 1 - strlen(seen->text);
@@ -320,23 +288,6 @@ static cordon_sandbox *sandbox_new(cordon_host *host, cordon_policy *policy,
   return sb;
 }
 
-static int load(cordon_sandbox *sb, const char *what, int port, unsigned seed,
-                cordon_error *err) {
-  char text[256];
-  cordon_source src = {"x", text, 0};
-  snprintf(text, sizeof text, "%s ws://127.0.0.1:%d/ %u", what, port, seed);
-  src.len_bytes = strlen(text);
-  return cordon_sandbox_load(sb, &src, NULL, 0, err);
-}
-
-static void turn(cordon_host *host, int most_ms) {
-  struct pollfd p = {cordon_host_fd(host), POLLIN, 0};
-  int wait = cordon_host_timeout_ms(host);
-  cordon_error err;
-  poll(&p, 1, wait < 0 || wait > most_ms ? most_ms : wait);
-  ck_assert_int_eq(cordon_host_dispatch(host, &err), CORDON_OK);
-}
-
 /* ------------------------------------------------------- made-up words --- */
 
 /* Sandboxes that come and go, whose workers say what they like. */
@@ -352,7 +303,7 @@ static void storm(const char *what, unsigned seed) {
   cordon_error err;
   server_start(&server);
   policy = policy_new(server.port);
-  host = host_new();
+  host = hostile_host();
   srand(seed);
   for (unsigned i = 0; i < rounds; i++) {
     unsigned k = (unsigned)rand() % 4;
@@ -408,7 +359,7 @@ START_TEST(what_is_not_taken_counts) {
   uint64_t moved_ms;
   server_start(&server);
   policy = policy_new(server.port);
-  host = host_new();
+  host = hostile_host();
   sb = sandbox_new(host, policy, &seen);
   ck_assert_int_eq(load(sb, "hoard", server.port, 1, &err), CORDON_OK);
   before = open_fds();
@@ -468,7 +419,7 @@ static void fn_null(void *ud, cordon_call *call) {
 /* Calls that the script has forgotten are still the host's, and not without
  * end. */
 START_TEST(forgotten_calls_are_bounded) {
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox *sb = caller_new(host, fn_null);
   cordon_error err;
   calls_kept = 0;
@@ -495,7 +446,7 @@ START_TEST(answers_wait_for_the_worker) {
   failing_mem_init(&fm, FAIL_NEVER);
   ck_assert_int_eq(
       cordon_value_from_json(&large, text, sizeof text, NULL, NULL), CORDON_OK);
-  host = host_new_with(&fm);
+  host = hostile_host_with(&fm);
   sb = caller_new(host, fn_large);
   ck_assert_int_eq(load(sb, "gorge", 1, 900, &err), CORDON_OK);
   until_ms = now_ms() + 300;
@@ -516,7 +467,7 @@ END_TEST
 /* Reading what it sends is paid for by its script. */
 START_TEST(our_time_is_limited) {
   struct seen seen = {.opened = 0};
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   cordon_error err;
   int rv;
@@ -533,7 +484,7 @@ END_TEST
  * given up. */
 START_TEST(loading_holds_nobody_up) {
   static const char *const hangs[] = {"silent", "halt"};
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   unit_each(what, hangs) {
     struct seen seen = {.opened = 0};
     cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
@@ -554,7 +505,7 @@ END_TEST
 
 START_TEST(lies_are_worker_errors) {
   struct seen seen = {.opened = 0};
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   cordon_error err;
   ck_assert_int_eq(load(sb, "lie", 1, (unsigned)_i, &err), CORDON_OK);
@@ -568,7 +519,7 @@ END_TEST
 /* Each of these is readable, and no honest worker sends it. */
 START_TEST(words_that_are_broken) {
   cordon_policy *policy = policy_new(1);
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   struct seen seen = {.opened = 0};
   cordon_sandbox *sb = sandbox_new(host, policy, &seen);
   cordon_error err;
@@ -595,7 +546,7 @@ START_TEST(descriptors_of_workers) {
   ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
   server_start(&server);
   policy = policy_new(server.port);
-  host = host_new();
+  host = hostile_host();
   unit_each(n, counts) {
     struct seen seen = {.opened = 0};
     cordon_sandbox *sb;
@@ -623,7 +574,7 @@ END_TEST
 
 /* More than the system gives a worker: told at once. */
 START_TEST(more_connections_than_descriptors) {
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox_config cfg;
   cordon_sandbox *sb = NULL;
   cordon_error err;
@@ -642,7 +593,7 @@ END_TEST
 /* One that is killed at a limit has used what it has used, whatever it said. */
 START_TEST(usage_of_the_killed) {
   struct seen seen = {.opened = 0};
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   cordon_usage usage;
   cordon_error err;
@@ -668,7 +619,7 @@ END_TEST
 /* What it says after its result is not listened to for long. */
 START_TEST(last_words_are_few) {
   struct seen seen = {.opened = 0};
-  cordon_host *host = host_new();
+  cordon_host *host = hostile_host();
   cordon_sandbox *sb = sandbox_new(host, NULL, &seen);
   struct timespec begin, end;
   cordon_error err;

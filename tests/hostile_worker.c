@@ -584,6 +584,35 @@ static int boast(void) {
   return 0;
 }
 
+/* ---------------------------------------------------------------- output ---
+ */
+
+static void put_lines(uint32_t n) {
+  struct packet m = {.kind = MSG_OUTPUT};
+  m.as.text = slice_of("x");
+  while (n-- > 0)
+    put(&m);
+}
+
+/* Leaves as many lines behind as the socket holds. */
+static int scrawl(uint32_t n) {
+  loaded();
+  put_lines(n);
+  (void)wire_flush(&wire);
+  return 0;
+}
+
+/* Prints them all, whatever that has cost, and ends as if nothing was. */
+static int print_all(uint32_t n) {
+  struct packet m = {.kind = MSG_RESULT};
+  loaded();
+  put_lines(n);
+  put(&m);
+  flush(false);
+  wait_ms(600000);
+  return 0;
+}
+
 /* ---------------------------------------------------------------- calls --- */
 
 static void call(uint32_t id, uint32_t function) {
@@ -712,6 +741,10 @@ static int act(const char *what, const char *url) {
       strcmp(what, "sits") == 0 || strcmp(what, "pours") == 0 ||
       strcmp(what, "twice") == 0)
     return relay(what, url);
+  if (strcmp(what, "scrawl") == 0)
+    return scrawl((uint32_t)state);
+  if (strcmp(what, "print-all") == 0)
+    return print_all((uint32_t)state);
   if (strcmp(what, "nag") == 0)
     return nag((uint32_t)state);
   if (strcmp(what, "gorge") == 0)

@@ -1,0 +1,198 @@
+/* check_spent.c - what the broker does for a script is paid by that script, and
+ * ends where its CPU time ends: what a worker leaves behind, output that comes
+ * too late, and the accounts themselves. */
+#define guard unit_guard /* the modules have one of the same name */
+#include "tests/hostile.h"
+#undef guard
+
+#if !CORDON_HAVE_WORKER
+
+int main(void) {
+  return 77;
+}
+
+#else
+
+#include "runtime/remote_inside.h"
+
+#define CPU_MS 60
+
+struct spender {
+  cordon_sandbox *sb;
+  size_t lines;
+  size_t done;
+  uint64_t payer; /* of the call that told it */
+};
+
+static cordon_sandbox *sandbox_new_for(cordon_host *host, struct spender *s,
+                                       cordon_output_fn *output) {
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  memset(s, 0, sizeof *s);
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = CORDON_ISOLATION_PROCESS;
+  cfg.output = output;
+  cfg.ud = s;
+  cfg.keep = 1;
+  cfg.limits.cpu_ms = CPU_MS;
+  if (cordon_sandbox_new(&s->sb, host, &cfg, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  return s->sb;
+}
+
+static uint64_t thread_cpu_ns(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* A host whose output is dear: a line is a millisecond of CPU time. */
+static void on_dear_output(void *ud, const char *data, size_t len) {
+  struct spender *s = ud;
+  uint64_t end_ns = thread_cpu_ns() + 1000000;
+  (void)data;
+  s->lines += len;
+  while (thread_cpu_ns() < end_ns)
+    continue;
+}
+
+static void ends_by_cpu(struct spender *s) {
+  cordon_usage usage;
+  cordon_error err;
+  int rv = cordon_sandbox_run(s->sb, 0, &err);
+  ck_assert_msg(rv == CORDON_E_LIMIT, "%d: %s", rv, err.message);
+  ck_assert_str_eq(err.message, "the CPU limit is reached");
+  cordon_sandbox_usage(s->sb, &usage);
+  ck_assert_int_eq(usage.stop, CORDON_STOP_CPU);
+}
+
+/* ---------------------------------------------- what a worker leaves behind
+ * ---
+ */
+
+/* Nothing of it is read before the process is gone, and then all in one turn:
+ * some ten thousand lines, as far as it is paid. */
+static void on_last_lines(void *ud, const char *data, size_t len) {
+  struct spender *s = ud;
+  struct pollfd p = {worker_pidfd(s->sb->remote->worker), POLLIN, 0};
+  if (s->lines == 0 && p.fd >= 0)
+    ck_assert_int_eq(poll(&p, 1, 60000), 1);
+  on_dear_output(ud, data, len);
+}
+
+START_TEST(what_is_left_behind_is_paid) {
+  cordon_host *host = hostile_host();
+  struct spender s;
+  cordon_error err;
+  sandbox_new_for(host, &s, on_last_lines);
+  ck_assert_int_eq(load(s.sb, "scrawl", 1, 20000, &err), CORDON_OK);
+  ends_by_cpu(&s);
+  /* its limit, what it may be late, and a line */
+  ck_assert_uint_le(s.lines, CPU_MS + 300 + 1);
+  cordon_sandbox_free(s.sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+/* ------------------------------------------------- output that is dropped ---
+ */
+
+/* A worker that says all went well has not printed what was behind the limit:
+ * so it has not gone well. */
+START_TEST(dropped_output_is_told) {
+  cordon_host *host = hostile_host();
+  struct spender s;
+  cordon_error err;
+  sandbox_new_for(host, &s, on_dear_output);
+  ck_assert_int_eq(load(s.sb, "print-all", 1, 3000, &err), CORDON_OK);
+  ends_by_cpu(&s);
+  ck_assert_uint_gt(s.lines, 0);
+  ck_assert_uint_lt(s.lines, 3000);
+  cordon_sandbox_free(s.sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+/* And one that could print it all was not stopped. */
+START_TEST(what_is_paid_is_printed) {
+  cordon_host *host = hostile_host();
+  struct spender s;
+  cordon_error err;
+  int rv;
+  sandbox_new_for(host, &s, on_dear_output);
+  ck_assert_int_eq(load(s.sb, "print-all", 1, 10, &err), CORDON_OK);
+  rv = cordon_sandbox_run(s.sb, 0, &err);
+  ck_assert_msg(rv == CORDON_OK, "%d: %s", rv, err.message);
+  ck_assert_uint_eq(s.lines, 10);
+  cordon_sandbox_free(s.sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+/* ------------------------------------------------------------ the accounts ---
+ */
+
+static void on_done(void *ud, int result, const cordon_value *v,
+                    const cordon_error *e) {
+  struct spender *s = ud;
+  (void)result;
+  (void)v;
+  (void)e;
+  s->done++;
+  s->payer = s->sb->exchange.run.payer;
+}
+
+/* That one owes is noticed when the thread has gone on to another, who must not
+ * pay for the reckoning, nor for what comes of it. */
+START_TEST(reckoning_is_paid_by_the_debtor) {
+  cordon_host *host = hostile_host();
+  struct till *till = loop_till(host->loop);
+  struct spender debtor, other;
+  struct remote *r, *q;
+  cordon_error err;
+  sandbox_new_for(host, &debtor, NULL);
+  sandbox_new_for(host, &other, NULL);
+  ck_assert_int_eq(load(debtor.sb, "silent", 1, 1, &err), CORDON_OK);
+  ck_assert_int_eq(load(other.sb, "silent", 1, 1, &err), CORDON_OK);
+  ck_assert_int_eq(
+      cordon_sandbox_call(debtor.sb, "f", NULL, 0, on_done, &debtor, &err),
+      CORDON_OK);
+  r = debtor.sb->remote;
+  q = other.sb->remote;
+  till_turn_begin(till);
+  till_pass(till, &r->payer);
+  r->payer.cpu_ns += UINT64_C(1000000) * (CPU_MS + 300);
+  till_pass(till, &q->payer);
+  till_turn_end(till);
+  while (debtor.done == 0)
+    turn(host, 100);
+  ck_assert_int_eq(cordon_sandbox_result(debtor.sb, NULL), CORDON_E_LIMIT);
+  ck_assert_uint_eq(debtor.payer, r->payer.id);
+  ck_assert_int_eq(cordon_sandbox_result(other.sb, NULL), CORDON_AGAIN);
+  cordon_sandbox_free(debtor.sb);
+  cordon_sandbox_free(other.sb);
+  cordon_host_free(host);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("spent");
+  TCase *tc = tcase_create("spent"), *slow = tcase_create("slow");
+  tcase_set_timeout(tc, 120);
+  tcase_set_timeout(slow, 120);
+  tcase_add_test(tc, what_is_left_behind_is_paid);
+  tcase_add_test(tc, dropped_output_is_told);
+  tcase_add_test(tc, reckoning_is_paid_by_the_debtor);
+  suite_add_tcase(s, tc);
+  /* the broker itself is over so small a limit there */
+  tcase_set_tags(slow, UNIT_SLOW);
+  tcase_add_test(slow, what_is_paid_is_printed);
+  suite_add_tcase(s, slow);
+  return s;
+}
+
+int main(void) {
+  return unit_run(suite());
+}
+
+#endif
