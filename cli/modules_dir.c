@@ -178,7 +178,7 @@ int modules_dir_find(struct modules_dir *m, const char *name,
 }
 
 void modules_dir_watch(const struct modules_dir *m, const char *name,
-                       struct watch *w) {
+                       struct watch *w, const void *whose) {
   static const char *const ends[] = {".lua", "/init.lua"};
   char base[NAME_MAX_BYTES + 1];
   if (!w || m->fd < 0 || !plain_name(name))
@@ -186,7 +186,7 @@ void modules_dir_watch(const struct modules_dir *m, const char *name,
   base_of(name, base);
   for (size_t i = 0; i < 2; i++) {
     char *path = must_format("%s%s%s", m->prefix, base, ends[i]);
-    watch_file(w, path);
+    watch_module(w, whose, path);
     free(path);
   }
 }

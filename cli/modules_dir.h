@@ -39,8 +39,9 @@ const char *modules_dir_why(int error);
 int modules_dir_find(struct modules_dir *m, const char *name,
                      cordon_source *ret_source);
 
-/* Puts the files that |name| may be found in into |w|, which may be NULL. */
+/* Puts the files that |name| may be found in into |w|, which may be NULL, as
+ * |whose|: see watch_module. */
 void modules_dir_watch(const struct modules_dir *m, const char *name,
-                       struct watch *w);
+                       struct watch *w, const void *whose);
 
 #endif

@@ -42,7 +42,7 @@ int modules_seen_find(struct modules_seen *s, struct modules_dir *m,
   bool new = s->len < MODULES_SEEN_MAX && !has(s, name);
   int rv;
   if (new)
-    modules_dir_watch(m, name, w);
+    modules_dir_watch(m, name, w, s);
   rv = modules_dir_find(m, name, ret_source);
   if (new)
     add(s, name, rv == CORDON_OK ? ret_source : NULL);
@@ -57,7 +57,7 @@ bool modules_seen_same(const struct modules_seen *s, struct modules_dir *m,
     const struct module_seen *was = &s->items[i];
     cordon_source now;
     bool found;
-    modules_dir_watch(m, was->name, w);
+    modules_dir_watch(m, was->name, w, s);
     found = modules_dir_find(m, was->name, &now) == CORDON_OK;
     same &= found == was->found &&
             (!found || (now.len_bytes == was->len &&

@@ -1,7 +1,8 @@
 /* watch.h - notices that one of some files has changed, has come or is gone.
  * Owns the inotify descriptor.  What the kernel is asked about is the folder a
  * file lies in, so that an editor that writes another file and renames it is
- * seen; its events only say when to look at the files again. */
+ * seen, and those above, of which one may be replaced with all that is in it;
+ * its events only say when to look at the files again. */
 #ifndef CLI_WATCH_H
 #define CLI_WATCH_H
 
@@ -19,6 +20,10 @@ void watch_reset(struct watch *w);
 /* A file is to be named before it is read: what happens in between is a change
  * then.  It need not exist.  |w| NULL: nothing is done. */
 void watch_file(struct watch *w, const char *path);
+
+/* The same for a file that a script asks for, by which it gets no room of
+ * others: |whose| tells scripts from each other until watch_reset. */
+void watch_module(struct watch *w, const void *whose, const char *path);
 
 /* The same for a policy file, or every *.yaml and *.yml below a folder. */
 void watch_policies(struct watch *w, const char *path);

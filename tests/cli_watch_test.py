@@ -132,6 +132,52 @@ class Script(Watch):
         self.until(p, "three\n")
         self.stop(p)
 
+    def test_a_folder_above_is_replaced(self):
+        self.write("a/b/c/x.lua", "print(require 'lib.m')\n" + WAITS % "one")
+        self.write("a/b/c/lib/m.lua", "return 'm'")
+        p = self.start("a/b/c/x.lua")
+        self.until(p, "m\n", "one\n")
+        os.rename(self.path("a"), self.path("old"))
+        self.until(p, "x.lua: No such file", "waiting for a change")
+        self.write("a/b/other", "")
+        self.write("a/b/c/lib/m.lua", "return 'n'")
+        self.write("a/b/c/x.lua", "print(require 'lib.m')\n" + WAITS % "two")
+        self.until(p, "n\n", "two\n")
+        # at once, as a new version is put in place of the old one
+        shutil.copytree(self.path("a"), self.path("next"))
+        self.replace("next/b/c/lib/m.lua", "return 'o'")
+        os.rename(self.path("a"), self.path("older"))
+        os.rename(self.path("next"), self.path("a"))
+        self.until(p, "o\n", "two\n")
+        self.replace("a/b/c/lib/m.lua", "return 'p'")
+        self.until(p, "p\n", "two\n")
+        self.stop(p)
+
+    def test_a_link_on_the_way_is_turned(self):
+        for name in ("one", "two"):
+            self.write("%s/src/x.lua" % name, WAITS % name)
+        os.symlink("one", self.path("now"))
+        p = self.start(self.path("now/src/x.lua"))
+        self.until(p, "one\n")
+        os.symlink("two", self.path("then"))
+        os.rename(self.path("then"), self.path("now"))
+        self.until(p, "two\n")
+        self.stop(p)
+
+    def test_a_script_that_requires_for_ever(self):
+        """What it has in excess is not watched, which is told once; it is."""
+        os.makedirs(self.path("d"))
+        for i in range(400):
+            self.write("d/d%d/m.txt" % i, "")
+        self.write("x.lua", "for i = 1, 400 do pcall(require, 'd.d' .. i .. "
+                   "'.m') end\n" + WAITS % "one")
+        p = self.start("x.lua")
+        said = self.until(p, "one\n")
+        self.assertEqual(said.count("too many folders"), 1, said)
+        self.write("x.lua", WAITS % "two")
+        self.until(p, "two\n")
+        self.stop(p)
+
     def test_what_has_ended_and_mistakes(self):
         self.write("x.lua", "print 'one'")
         p = self.start("x.lua")
@@ -322,6 +368,26 @@ class Workloads(Watch):
         self.until(p, "0 started, 1 stopped, 0 restarted, 1 go on")
         self.write("lib/a.lua", "return 4")
         self.until(p, "b: 4\n")
+        self.stop(p)
+
+    def test_one_takes_no_room_from_others(self):
+        names = ["d%d.x" % i for i in range(900)]
+        for i in range(900):
+            os.makedirs(self.path("d%d/x" % i))
+        self.write("m.yaml", HEAD + "- name: a\n  kind: process.lua\n"
+                   "  source: file://a.lua\n  modules: [time, %s]\n" %
+                   ", ".join(names) + self.entry("b"))
+        self.write("a.lua", "for i = 0, 899 do\n"
+                   "pcall(require, 'd' .. i .. '.x') end\n" + WAITS % "up")
+        self.write("b.lua", WAITS % "up")
+        self.write("lib/a.lua", "return 1")
+        p = self.start("m.yaml")
+        self.until(p, "a: up\n", "b: up\n")
+        # what is read anew now comes behind what the other one has
+        self.write("b.lua", "print(require 'lib.a')\n" + WAITS % "b")
+        self.until(p, "b: 1\n", "1 restarted, 1 go on")
+        self.write("lib/a.lua", "return 2")
+        self.until(p, "b: 2\n")
         self.stop(p)
 
     def test_mistakes(self):
