@@ -611,6 +611,10 @@ const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox) {
   return sandbox ? sandbox->escaped_traceback : "";
 }
 
+const char *cordon_sandbox_error_kind(const cordon_sandbox *sandbox) {
+  return sandbox && sandbox_ended(sandbox) ? sandbox_result(sandbox)->kind : "";
+}
+
 /* Connections that still say goodbye, here or in a worker. */
 static bool goodbyes(const cordon_sandbox *sandbox) {
   cordon_host *host = sandbox->host;

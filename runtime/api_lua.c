@@ -149,6 +149,7 @@ void cordon_wait_end(cordon_wait *wait) {
 
 #define CHECK_SOURCE_BYTES (1024u * 1024)
 #define CHECK_MEMORY_BYTES (64u * 1024 * 1024)
+#define CHECK_CPU_NS UINT64_C(2000000000)
 
 int cordon_script_check(const cordon_source *source,
                         const cordon_allocator *alloc, cordon_error *reterr) {
@@ -167,6 +168,6 @@ int cordon_script_check(const cordon_source *source,
     rv = state_compiles(
         name,
         (struct slice){source->text ? source->text : "", source->len_bytes},
-        CHECK_MEMORY_BYTES, &m, &e);
+        CHECK_MEMORY_BYTES, CHECK_CPU_NS, &m, &e);
   return rv == 0 ? CORDON_OK : api_error(reterr, &e);
 }

@@ -789,6 +789,8 @@ static void on_result(struct remote *r, const struct msg_result *m) {
     r->stop = STOP_CPU;
     err_setf(&e, ERR_LIMIT, "the CPU limit is reached");
   }
+  if (e.code == ERR_SCRIPT)
+    str_escape(r->result.kind, sizeof r->result.kind, m->kind);
   remote_end(r, e.code, &e);
 }
 

@@ -41,6 +41,7 @@ static void tell_result(struct script *s, enum packet_kind kind,
   if (s->st) {
     r->stop = (uint8_t)s->st->stop;
     r->traceback = buf_slice(&s->st->traceback);
+    r->kind = slice_of(s->st->result.kind);
     r->usage = worker_link_used(&s->link);
     r->goodbyes = connections_released(s->loop) > 0;
   }

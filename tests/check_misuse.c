@@ -264,6 +264,7 @@ START_TEST(sandboxes_of_nothing) {
   cordon_sandbox_usage(NULL, &usage);
   cordon_sandbox_usage_sized(NULL, NULL, 0);
   ck_assert_str_eq(cordon_sandbox_traceback(NULL), "");
+  ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");
   invalid(cordon_sandbox_set_policy(NULL, NULL, &err));
   invalid(cordon_sandbox_add_module(NULL, NULL, NULL, NULL, &err));
   invalid(cordon_sandbox_add_function(NULL, "a", "b", no_function, NULL, &err));
@@ -376,6 +377,7 @@ static void misuse(void *ud) {
   ck_assert(cordon_host_fd(in->host) >= 0);
   (void)cordon_host_timeout_ms(in->host);
   ck_assert_ptr_nonnull(cordon_sandbox_traceback(in->sb));
+  ck_assert_ptr_nonnull(cordon_sandbox_error_kind(in->sb));
   cordon_channel_resume(in->out);
   (void)!cordon_channel_send(in->in, NULL, NULL);
   if (in->kept) {

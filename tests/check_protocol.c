@@ -82,8 +82,10 @@ static size_t samples(struct packet *out, struct arena *a) {
                                        .protocol = SLICE("chat"),
                                        .rest = SLICE("\x81\x01x")};
   m->kind = MSG_LOADED;
-  m++->as.result = (struct msg_result){
-      .fault = fault, .traceback = SLICE(""), .usage = usage};
+  m++->as.result = (struct msg_result){.fault = fault,
+                                       .traceback = SLICE(""),
+                                       .kind = SLICE(""),
+                                       .usage = usage};
   m->kind = MSG_OUTPUT;
   m++->as.text = SLICE("hello\n");
   m->kind = MSG_ASK;
@@ -126,8 +128,8 @@ static size_t samples(struct packet *out, struct arena *a) {
   m->kind = MSG_USAGE;
   m++->as.usage = usage;
   m->kind = MSG_RESULT;
-  m++->as.result =
-      (struct msg_result){fault, 2, SLICE("stack"), usage, &meta, fault, true};
+  m++->as.result = (struct msg_result){
+      fault, 2, SLICE("stack"), SLICE("Kind"), usage, &meta, fault, true};
   m->kind = MSG_ANSWER;
   m++->as.answer = (struct msg_answer){.id = 7, .ok = true, .value = &meta};
   m->kind = MSG_ANSWER;

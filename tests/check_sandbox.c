@@ -244,6 +244,27 @@ START_TEST(not_compiled_at_any_price) {
 }
 END_TEST
 
+/* The compiler goes through the list of all branches at each of them. */
+START_TEST(not_compiled_for_ever) {
+  static char text[1024 * 1024];
+  static const char begin[] = "if x then ", more[] = "elseif x then ";
+  cordon_source src = {"long.lua", text, 0};
+  cordon_error err;
+  memcpy(text, begin, sizeof begin - 1);
+  src.len_bytes = sizeof begin - 1;
+  while (src.len_bytes + sizeof more + 3 < sizeof text) {
+    memcpy(text + src.len_bytes, more, sizeof more - 1);
+    src.len_bytes += sizeof more - 1;
+  }
+  memcpy(text + src.len_bytes, "end", 3);
+  src.len_bytes += 3;
+  ck_assert_int_eq(cordon_script_check(&src, NULL, &err), CORDON_E_LIMIT);
+  ck_assert_str_eq(err.message,
+                   "the text takes more than 2 s of CPU time to compile");
+  ck_assert_str_eq(err.source, "long.lua");
+}
+END_TEST
+
 START_TEST(load_once_with_arguments) {
   struct output o;
   cordon_sandbox_config cfg;
@@ -309,6 +330,67 @@ START_TEST(tracebacks) {
     cordon_sandbox_free(sb);
     cordon_host_free(host);
   }
+}
+END_TEST
+
+START_TEST(error_kinds) {
+  static const struct {
+    const char *text, *kind;
+  } cases[] = {
+      {"", ""},
+      {"error 'x'", ""},
+      {"error({kind = 'Timeout'})", ""},
+      {"error(require('errors').new('x'))", ""},
+      {"return nil, require('errors').new{message = 'x', kind = 'Mine'}",
+       "Mine"},
+      {"require('time').sleep('1ms')\n"
+       "error(require('errors').new{message = 'x', kind = 'a\\27[1m\\nb'})",
+       "a\\x1b[1m\\nb"},
+      {"coroutine.spawn(function()\n"
+       "  error(require('errors').new{message = 'x', kind = 'Timeout'})\n"
+       "end)\nrequire('time').sleep('1h')",
+       "Timeout"},
+      {"local e = require('errors').new{message = 'x', kind = 'Timeout'}\n"
+       "pcall(error, e) error(e:message())",
+       ""},
+      {"local e = require('errors').new{message = 'x', kind = 'Timeout'}\n"
+       "pcall(error, e) while true do end",
+       ""},
+      {"error(require('errors').new{message = 'x', kind = ''})", ""},
+  };
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  config_init(&cfg, NULL);
+  cfg.limits.cpu_ms = 20;
+  ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");
+  unit_each(c, cases) {
+    cordon_host *host = host_with(0);
+    cordon_sandbox *sb = sandbox_with(host, &cfg);
+    int rv;
+    load(sb, c->text);
+    ck_assert_str_eq(cordon_sandbox_error_kind(sb), "");
+    rv = cordon_sandbox_run(sb, 0, &err);
+    (void)rv; /* the kind tells of it, or does not */
+    ck_assert_str_eq(cordon_sandbox_error_kind(sb), c->kind);
+    cordon_sandbox_free(sb);
+    cordon_host_free(host);
+  }
+}
+END_TEST
+
+/* of any length, and cut to fit */
+START_TEST(long_error_kind) {
+  cordon_sandbox_config cfg;
+  cordon_error err;
+  config_init(&cfg, NULL);
+  cordon_host *host = host_with(0);
+  cordon_sandbox *sb = sandbox_with(host, &cfg);
+  load(sb,
+       "error(require('errors').new{message = 'x', kind = ('k'):rep(1e6)})");
+  ck_assert_int_eq(cordon_sandbox_run(sb, 0, &err), CORDON_E_SCRIPT);
+  ck_assert_uint_eq(strlen(cordon_sandbox_error_kind(sb)), 63);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
 }
 END_TEST
 
@@ -1343,8 +1425,11 @@ static Suite *suite(void) {
   tcase_add_test(tc, what_does_not_load);
   tcase_add_test(tc, what_does_not_compile);
   tcase_add_test(tc, not_compiled_at_any_price);
+  tcase_add_test(tc, not_compiled_for_ever);
   tcase_add_test(tc, load_once_with_arguments);
   tcase_add_test(tc, tracebacks);
+  tcase_add_test(tc, error_kinds);
+  tcase_add_test(tc, long_error_kind);
   tcase_add_test(tc, limits_hold);
   tcase_add_test(tc, deadlines);
   tcase_add_test(tc, small_limits);

@@ -303,6 +303,7 @@ static int babble(const char *url, bool spoil) {
     m.as.result.stop = (uint8_t)any(8);
     m.as.result.goodbyes = any(2);
     m.as.result.traceback = words();
+    m.as.result.kind = words();
     put(&m);
     flush(false);
     wait_ms((int)any(30));

@@ -1339,7 +1339,8 @@ cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
 /*
  * Does |source| compile?  Nothing of it runs, and nothing is kept.  A text of
  * more than 1 MiB is a mistake, as for a sandbox.  |alloc| may be NULL.
- * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with the line).
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with the line), CORDON_E_LIMIT (it is
+ * made to hold the compiler up: after about 2 s of CPU time it is left).
  * [any thread] [in callbacks]
  */
 CORDON_API CORDON_MUST_CHECK int
@@ -1364,6 +1365,14 @@ cordon_sandbox_result(const cordon_sandbox *sandbox, cordon_error *reterr);
  * "" when there is nothing to say.  Belongs to the sandbox.  [in callbacks]
  */
 CORDON_API const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox);
+
+/*
+ * The kind of the error object that a script has failed with, CORDON_E_SCRIPT:
+ * "Timeout", "PermissionDenied" ... or one of its own, escaped, cut to 63 bytes;
+ * "" if it has none, for other error values and for any other end.  Belongs to
+ * the sandbox.  [in callbacks]
+ */
+CORDON_API const char *cordon_sandbox_error_kind(const cordon_sandbox *sandbox);
 
 /*
  * What the main of a script that has ended as it should returned, the first of

@@ -319,6 +319,8 @@ void sched_end(struct state *st, int code, const struct err *e) {
   if (e)
     st->result.error = *e;
   st->result.error.code = code;
+  if (code != ERR_SCRIPT)
+    st->result.kind[0] = '\0';
   timer_stop(&st->deadline);
   deferred_cancel(&st->run);
   sched_cancel_all(st);
@@ -373,7 +375,11 @@ void sched_describe(lua_State *L, int idx, struct err *e) {
 
 /* Runs in protected mode on the main thread: argument 1 is the error value. */
 static int describe_error(lua_State *L) {
-  sched_describe(L, 1, &state_of(L)->result.error);
+  struct state *st = state_of(L);
+  struct script_result *r = &st->result;
+  const char *kind = st->host.error_kind(L, 1);
+  str_escape(r->kind, sizeof r->kind, slice_of(kind ? kind : ""));
+  sched_describe(L, 1, &r->error);
   return 0;
 }
 

@@ -373,46 +373,81 @@ int state_load(struct state *st, const char *name, struct slice text,
   return rv;
 }
 
+/* The compiler asks for the text in pieces: between two of them, and where it
+ * wants memory, it can be ended without a timer, on any thread.  What one token
+ * costs has a bound: as often as not it goes through a list of all before. */
+#define CHECK_PIECE_BYTES 32
+
 struct check {
   const char *name;
-  struct slice text;
+  struct slice text; /* what is left of it */
+  struct mem mem;
+  uint64_t begun_ns, begun_cpu_ns, cpu_ns;
+  bool over;
 };
 
+static bool check_over(struct check *c) {
+  /* the cheap clock first */
+  if (!c->over && clock_mono_ns() - c->begun_ns > c->cpu_ns)
+    c->over = clock_thread_cpu_ns() - c->begun_cpu_ns > c->cpu_ns;
+  return c->over;
+}
+
+static const char *check_read(lua_State *L, void *ud, size_t *ret_len) {
+  struct check *c = ud;
+  const char *p = c->text.p;
+  if (check_over(c))
+    luaL_error(L, "it takes too long");
+  *ret_len = c->text.len < CHECK_PIECE_BYTES ? c->text.len : CHECK_PIECE_BYTES;
+  c->text.p += *ret_len;
+  c->text.len -= *ret_len;
+  return *ret_len > 0 ? p : NULL;
+}
+
 static int check_protected(lua_State *L) {
-  const struct check *c = lua_touserdata(L, 1);
+  struct check *c = lua_touserdata(L, 1);
   const char *chunkname = lua_pushfstring(L, "@%s", c->name);
-  if (luaL_loadbufferx(L, c->text.p, c->text.len, chunkname, "t") != LUA_OK)
+  if (lua_load(L, check_read, c, chunkname, "t") != LUA_OK)
     return lua_error(L);
   return 0;
 }
 
 static void *check_alloc(void *ud, void *p, size_t old_n, size_t new_n) {
-  const struct mem *m = ud;
+  struct check *c = ud;
   if (!p)
     old_n = 0; /* it is a type then */
+  if (new_n > old_n && check_over(c))
+    return NULL;
   if (new_n > 0)
-    return mem_realloc(m, p, old_n, new_n);
+    return mem_realloc(&c->mem, p, old_n, new_n);
   if (p)
-    mem_free(m, p, old_n);
+    mem_free(&c->mem, p, old_n);
   return NULL;
 }
 
 int state_compiles(const char *name, struct slice text, size_t memory_bytes,
-                   const struct mem *base, struct err *e) {
-  struct check c = {name, without_head(text)};
+                   uint64_t cpu_ns, const struct mem *base, struct err *e) {
+  struct check c = {.name = name,
+                    .text = without_head(text),
+                    .begun_ns = clock_mono_ns(),
+                    .begun_cpu_ns = clock_thread_cpu_ns(),
+                    .cpu_ns = cpu_ns};
   struct account account;
-  struct mem m;
   lua_State *L;
   int rv = 0, status;
   account_init(&account, base, memory_bytes);
-  m = account_mem(&account);
-  L = lua_newstate(check_alloc, &m);
+  c.mem = account_mem(&account);
+  L = lua_newstate(check_alloc, &c);
   if (!L)
     return err_set(e, ERR_NOMEM);
   lua_pushcfunction(L, check_protected);
   lua_pushlightuserdata(L, &c);
   status = lua_pcall(L, 1, 0, 0);
-  if (status == LUA_ERRMEM) {
+  if (status != LUA_OK && c.over) {
+    rv = err_at(e, ERR_LIMIT, name, 0, 0,
+                "the text takes more than %g s of CPU time to compile",
+                (double)cpu_ns / 1e9);
+  } else if (status == LUA_ERRMEM) {
     rv = err_set(e, ERR_NOMEM);
   } else if (status != LUA_OK) {
     const char *why = lua_tostring(L, -1);

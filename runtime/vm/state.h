@@ -76,10 +76,14 @@ struct state_host {
   struct state_modules modules; /* borrowed for the state's life */
 };
 
+#define SCRIPT_KIND_BYTES 64
+
 /* How it ended. */
 struct script_result {
   int code;         /* 0, ERR_SCRIPT, ERR_LIMIT, ERR_CANCELED, ERR_NOMEM */
   struct err error; /* message and, where known, position */
+  char kind[SCRIPT_KIND_BYTES]; /* of the error object that it failed with, safe
+                                   to print, cut to fit; or "" */
 };
 
 #define GLOBAL_MODULES_MAX 4
@@ -207,9 +211,10 @@ int state_load(struct state *st, const char *name, struct slice text,
                struct err *e);
 
 /* Would |text| compile?  Nothing is kept, and nothing of it runs.  0, ERR_NOMEM
- * (also: it takes more than |memory_bytes|), ERR_SYNTAX. */
+ * (also: it takes more than |memory_bytes|), ERR_SYNTAX, ERR_LIMIT: it takes
+ * more than |cpu_ns| of the thread, which is looked at between tokens. */
 int state_compiles(const char *name, struct slice text, size_t memory_bytes,
-                   const struct mem *base, struct err *e);
+                   uint64_t cpu_ns, const struct mem *base, struct err *e);
 
 /* Ends the script from outside, at once if it is not running, else at its next
  * instruction. */

@@ -423,6 +423,7 @@ static void result(struct codec *c, struct msg_result *r) {
   fault(c, &r->fault);
   u8(c, &r->stop, UINT8_MAX);
   text(c, &r->traceback, PROTOCOL_TRACEBACK_MAX);
+  text(c, &r->kind, PROTOCOL_KIND_MAX);
   usage(c, &r->usage);
   crossing(c, &r->value);
   fault(c, &r->no_value);

@@ -36,6 +36,7 @@
 #define PROTOCOL_OUTPUT_MAX (64u << 10) /* of one OUTPUT */
 #define PROTOCOL_URL_MAX 4096           /* a longer one is no URL */
 #define PROTOCOL_MODULE_MAX 255         /* a longer name is no module's */
+#define PROTOCOL_KIND_MAX 64            /* of an error, made safe to print */
 #define PROTOCOL_HEADERS_MAX 64
 #define PROTOCOL_PROTOCOLS_MAX 64
 #define PROTOCOL_MATCH_MAX (64u << 10) /* of a text that is matched */
@@ -320,6 +321,7 @@ struct msg_result {
   struct msg_fault fault;
   uint8_t stop; /* enum stop_reason */
   struct slice traceback;
+  struct slice kind; /* of the error object; or empty */
   struct msg_usage usage;
   const struct value *value; /* what main returned; NULL: null */
   struct msg_fault no_value; /* why it is none; code 0: it is one */
