@@ -10,9 +10,9 @@
 
 /* Takes |files| over.  Runs them until all have ended, or a signal has stopped
  * them.  With |w|, which has all that was read of them, it reads again what has
- * changed there, and goes on until a signal.  STATUS_OK if the last run of each ended well; 128 and the number after
- * a signal; else the status of the first in the manifest's order whose last run
- * did not. */
+ * changed there, and goes on until a signal.  STATUS_OK if the last run of each
+ * ended well; 128 and the number after a signal; else the status of the first
+ * in the manifest's order whose last run did not. */
 int crew_run(struct run_setup *setup, struct manifest_files *files,
              struct watch *w);
 

@@ -102,16 +102,20 @@ void crew_event_started(struct crew_events *ev, const char *workload,
   end(ev, &t);
 }
 
-void crew_event_exited(struct crew_events *ev, const char *workload, int result,
-                       int status, const cordon_error *err,
-                       const cordon_usage *u) {
+void crew_event_exited(struct crew_events *ev, const char *workload,
+                       const struct crew_exit *how) {
+  const cordon_usage *u = how->usage;
+  const cordon_error *err = how->err;
+  bool cancelled = how->result == CORDON_E_CANCELLED;
   struct text t = {0};
   if (!begin(ev, &t, "exited", workload))
     return;
-  add_number(&t, "status", (uint64_t)status);
-  add_flag(&t, "cancelled", result == CORDON_E_CANCELLED);
-  if (result != CORDON_OK && result != CORDON_E_CANCELLED) {
+  add_number(&t, "status", (uint64_t)how->status);
+  add_flag(&t, "cancelled", cancelled);
+  if (how->result != CORDON_OK && (!cancelled || how->cut)) {
     add_text(&t, "message", err->message);
+    if (how->kind[0])
+      add_text(&t, "kind", how->kind);
     if (err->source[0])
       add_text(&t, "source", err->source);
     if (err->line)

@@ -25,9 +25,17 @@ void crew_event_line(struct crew_events *ev, const char *workload,
  * about all of them. */
 void crew_event_started(struct crew_events *ev, const char *workload,
                         uint64_t run);
-void crew_event_exited(struct crew_events *ev, const char *workload, int result,
-                       int status, const cordon_error *err,
-                       const cordon_usage *usage);
+/* How a run has ended. */
+struct crew_exit {
+  int result;
+  int status;
+  bool cut;         /* it was not waited for any longer */
+  const char *kind; /* of the error, else "" */
+  const cordon_error *err;
+  const cordon_usage *usage;
+};
+void crew_event_exited(struct crew_events *ev, const char *workload,
+                       const struct crew_exit *how);
 void crew_event_restarting(struct crew_events *ev, const char *workload,
                            uint64_t delay_ms, uint64_t failures);
 void crew_event_gave_up(struct crew_events *ev, const char *workload,

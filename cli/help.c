@@ -173,7 +173,10 @@ const char help_repl[] =
     "chunk to the next, locals do not.  All chunks run in one sandbox, under "
     "the\n"
     "policies and limits of the options, which count for all of them together.\n"
-    "When a limit stops it, a new sandbox begins: what was defined is gone.\n"
+    "When a limit stops it on a terminal, a new sandbox begins: what was "
+    "defined\n"
+    "is gone.  Elsewhere nothing is run behind that, nor behind a chunk of more\n"
+    "than 2000 lines or 1 MiB: what follows could mean anything.\n"
     "\n"
     "policy:\n" SUBJECT_HELP "\n" LIMITS_HELP OTHERS_HELP
     "  -q, --quiet           do not tell refusals\n"
@@ -187,11 +190,11 @@ const char help_repl[] =
     "  cordon repl -p policy.yaml\n"
     "  echo '1 + 1' | cordon repl\n"
     "\n"
-    "status: 0; 1 a chunk failed, and standard input is no terminal; 2 usage, "
-    "or a\n"
-    "file that cannot be read; 3 a policy does not load; 20 isolation; 130 "
-    "SIGINT;\n"
-    "143 SIGTERM\n";
+    "status: 0 done; 2 usage, or a file that cannot be read; 3 a policy does "
+    "not\n"
+    "load; 20 isolation; 143 SIGTERM.  Where standard input is no terminal also:\n"
+    "1 a chunk failed; 3 a chunk is too long; 10 CPU limit; 11 memory limit;\n"
+    "12 deadline; 13 another limit; 21 worker; 130 SIGINT\n";
 
 const char help_check[] =
     "usage: cordon check [OPTION...] PATH...\n"

@@ -2,6 +2,7 @@
  * policy. */
 #include "cli/cli.h"
 
+#include "cli/lua_nesting.h"
 #include "cli/modules_dir.h"
 #include "cli/options.h"
 #include "cli/print.h"
@@ -10,21 +11,24 @@
 #include "cli/run.h"
 #include "cli/run_report.h"
 #include "cli/script_output.h"
+#include "cli/signals.h"
 
 #include <cordon/cordon.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INPUT_MAX_BYTES (1024u * 1024) /* of one chunk */
-#define LINES_MAX 2000 /* of one: with each it is compiled again */
+#define LINES_MAX 2000                 /* of one */
+#define CHEAP_BYTES 4096    /* to compile it with each line is nothing yet */
+#define COMPILE_MAX_MS 2000 /* of one, all attempts together */
 #define READ_BYTES 65536
 #define LINGER_MS 1000
 
@@ -47,48 +51,22 @@ struct repl {
   bool eof;
   struct text chunk; /* the lines of one that is not complete */
   size_t lines;
+  struct lua_nesting nesting; /* of the chunk */
+  size_t pause, retry; /* while it is open: lines between attempts, and at how
+                          many the next one is due */
+  bool statement;      /* what it has so far begins no expression */
+  uint64_t compiled_ns;
   bool skipping; /* it was too long: to the end of what is there */
+  bool refused;  /* and nothing behind it is read */
   bool prompted;
 
   uint64_t n;       /* of the chunk */
-  char module[32];  /* that it is required as */
+  char module[32];  /* that it is required as: nobody can guess it */
   char name[32];    /* as messages call it */
   struct text code; /* as it is compiled */
   bool evaluating;
   bool failed; /* one of them has */
 };
-
-/* -------------------------------------------------------------- signals --- */
-
-static volatile sig_atomic_t interrupts, signal_got;
-static int wake_pipe[2] = {-1, -1};
-
-static void on_signal(int number) {
-  int saved = errno;
-  if (number == SIGINT && interrupts < 100)
-    interrupts++;
-  else if (signal_got)
-    _exit(STATUS_SIGNAL + number);
-  else
-    signal_got = number;
-  if (write(wake_pipe[1], "", 1) < 0)
-    errno = 0; /* full: the loop will wake */
-  errno = saved;
-}
-
-static bool catch_signals(void) {
-  struct sigaction sa = {.sa_handler = on_signal}, old;
-  const int numbers[] = {SIGINT, SIGTERM};
-  sigemptyset(&sa.sa_mask);
-  sigaddset(&sa.sa_mask, SIGINT);
-  sigaddset(&sa.sa_mask, SIGTERM);
-  if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-    return false;
-  for (size_t i = 0; i < 2; i++)
-    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-      sigaction(numbers[i], &sa, NULL);
-  return true;
-}
 
 /* ------------------------------------------------------------ callbacks --- */
 
@@ -201,8 +179,10 @@ static int sandbox_ended(struct repl *r, int rv, const cordon_error *err) {
   r->sandbox = NULL;
   r->evaluating = false;
   r->failed = true;
-  if (status == STATUS_ISOLATION)
-    return status;
+  /* what comes next was written for what is gone, and limits would begin
+   * anew: on a terminal somebody sees it */
+  if (status == STATUS_ISOLATION || !r->terminal)
+    return status == STATUS_OK ? STATUS_NEGATIVE : status;
   say("what was defined is gone: the next line begins in a new sandbox");
   return STATUS_OK;
 }
@@ -218,12 +198,56 @@ static void compose(struct text *t, const char *head, const struct text *chunk,
   text_write(t, tail, strlen(tail));
 }
 
-static bool compiles(struct repl *r, const char *head, cordon_error *reterr) {
+static uint64_t cpu_ns(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static bool compiles(struct repl *r, const char *head, const char *tail,
+                     cordon_error *reterr) {
   cordon_source source = {.name = r->name};
-  compose(&r->code, head, &r->chunk, "");
+  uint64_t begun_ns = cpu_ns();
+  int rv;
+  compose(&r->code, head, &r->chunk, tail);
   source.text = r->code.p;
   source.len_bytes = r->code.len;
-  return cordon_script_check(&source, NULL, reterr) == CORDON_OK;
+  rv = cordon_script_check(&source, NULL, reterr);
+  r->compiled_ns += cpu_ns() - begun_ns;
+  return rv == CORDON_OK;
+}
+
+static void chunk_clear(struct repl *r) {
+  r->chunk.len = r->lines = 0;
+  r->nesting = (struct lua_nesting){0};
+  r->pause = r->retry = 0;
+  r->statement = false;
+  r->compiled_ns = 0;
+}
+
+/* What is left of a chunk that was not taken would be run as the next ones: on
+ * a terminal somebody sees it. */
+static void refuse(struct repl *r, const char *why) {
+  chunk_clear(r);
+  r->failed = true;
+  if (r->terminal) {
+    say("a chunk %s, and is passed over", why);
+  } else {
+    say("a chunk %s: it is not run, and nothing behind it is", why);
+    r->refused = true;
+  }
+}
+
+/* Can it be complete?  What is inside of something cannot; it is looked at now
+ * and then for mistakes, which are told as soon as they are cheap to find. */
+static bool worth_a_try(struct repl *r) {
+  if (r->chunk.len <= CHEAP_BYTES || !lua_nesting_open(&r->nesting))
+    return true;
+  if (r->lines < r->retry)
+    return false;
+  r->pause = r->pause ? 2 * r->pause : 1;
+  r->retry = r->lines + r->pause;
+  return true;
 }
 
 /* More lines can make it whole. */
@@ -237,11 +261,26 @@ static bool incomplete(const cordon_error *err) {
 static void tell_syntax(struct repl *r, const cordon_error *err) {
   struct out o;
   r->failed = true;
-  say("%s:%" PRIu32 ": %s", r->name, err->line, err->message);
+  if (err->line > 0)
+    say("%s:%" PRIu32 ": %s", r->name, err->line, err->message);
+  else
+    say("%s", err->message);
   out_init(&o, STDERR_FILENO);
   out_source_line(&o, r->chunk.p, r->chunk.len, err->line,
                   run_report_near(r->chunk.p, r->chunk.len, err));
   out_flush(&o);
+}
+
+/* A script may require the names of chunks to come, which are found in files
+ * then. */
+static bool name_module(struct repl *r) {
+  uint64_t secret;
+  if (getrandom(&secret, sizeof secret, 0) != (ssize_t)sizeof secret) {
+    say("%s", strerror(errno));
+    return false;
+  }
+  snprintf(r->module, sizeof r->module, "repl.%016" PRIx64, secret);
+  return true;
 }
 
 static int evaluate(struct repl *r, bool expression) {
@@ -251,10 +290,17 @@ static int evaluate(struct repl *r, bool expression) {
   int status = r->sandbox ? STATUS_OK : sandbox_open(r), rv;
   if (status != STATUS_OK)
     return status;
-  /* a whole chunk stays one inside of a function, and lines stay lines */
-  compose(&r->code,
-          expression ? "return function(...) return " : "return function(...) ",
-          &r->chunk, "\nend");
+  if (!name_module(r))
+    return STATUS_NEGATIVE;
+  /* a whole chunk stays one inside of a function, and lines stay lines; but
+   * for the deepest of all */
+  if (!compiles(r,
+                expression ? "return function(...) return "
+                           : "return function(...) ",
+                "\nend", &err)) {
+    tell_syntax(r, &err);
+    return STATUS_OK;
+  }
   json = must_format("[\"%s\"]", r->module);
   rv = cordon_value_from_json(&args, json, strlen(json), NULL, &err);
   if (rv == CORDON_OK)
@@ -277,25 +323,35 @@ static int chunk_turn(struct repl *r, bool last) {
   while (blank < r->chunk.len && strchr(" \t\r\n", r->chunk.p[blank]))
     blank++;
   if (blank == r->chunk.len) {
-    r->chunk.len = r->lines = 0;
+    chunk_clear(r);
     return STATUS_OK;
   }
+  if (!last && r->lines < LINES_MAX && !worth_a_try(r))
+    return STATUS_OK;
   snprintf(r->name, sizeof r->name, "input%" PRIu64, r->n + 1);
-  snprintf(r->module, sizeof r->module, "repl.%" PRIu64, r->n + 1);
-  if (compiles(r, "return ", &as_expression)) {
+  if (!r->statement && compiles(r, "return ", "", &as_expression)) {
     r->n++;
     status = evaluate(r, true);
-  } else if (compiles(r, " ", &err)) { /* "#!" is for files */
+  } else if (compiles(r, " ", "", &err)) { /* "#!" is for files */
     r->n++;
     status = evaluate(r, false);
   } else {
-    bool more = incomplete(&as_expression);
-    if (!last && (more || incomplete(&err)) && r->lines < LINES_MAX)
+    bool more = !r->statement && incomplete(&as_expression);
+    if (!more) /* nor will it with more lines */
+      r->statement = true;
+    if (r->compiled_ns > COMPILE_MAX_MS * UINT64_C(1000000)) {
+      refuse(r, "takes too long to compile");
       return STATUS_OK;
+    }
+    if (!last && (more || incomplete(&err))) {
+      if (r->lines >= LINES_MAX)
+        refuse(r, "has more than 2000 lines");
+      return STATUS_OK;
+    }
     r->n++;
     tell_syntax(r, more ? &as_expression : &err);
   }
-  r->chunk.len = r->lines = 0;
+  chunk_clear(r);
   return status;
 }
 
@@ -306,14 +362,14 @@ static bool next_line(struct repl *r) {
   if (!end && (!r->eof || len == 0))
     return false;
   if (r->chunk.len + len > INPUT_MAX_BYTES && !r->skipping) {
-    say("a chunk is longer than 1 MiB, and passed over");
-    r->failed = r->skipping = true;
+    refuse(r, "is longer than 1 MiB");
+    r->skipping = true;
   }
-  if (r->skipping)
-    r->chunk.len = r->lines = 0;
-  else
+  if (!r->skipping) {
     text_write(&r->chunk, r->input, len);
-  r->lines++;
+    lua_nesting_add(&r->nesting, r->input, len);
+    r->lines++;
+  }
   if (end)
     r->skipping = false;
   r->input_len -= len;
@@ -325,9 +381,9 @@ static void read_input(struct repl *r) {
   ssize_t n;
   if (r->input_len > INPUT_MAX_BYTES) { /* a line without an end */
     if (!r->skipping)
-      say("a chunk is longer than 1 MiB, and passed over");
-    r->failed = r->skipping = true;
-    r->chunk.len = r->input_len = 0;
+      refuse(r, "is longer than 1 MiB");
+    r->skipping = true;
+    r->input_len = 0;
   }
   if (r->input_cap - r->input_len < READ_BYTES) {
     r->input_cap = r->input_len + 2 * READ_BYTES;
@@ -363,21 +419,20 @@ static void interrupted(struct repl *r) {
   else if (r->evaluating && times > 1)
     cordon_sandbox_cancel(r->sandbox);
   words_text("\n");
-  r->chunk.len = r->lines = r->input_len = 0;
+  chunk_clear(r);
+  r->input_len = 0;
   r->prompted = false;
 }
 
 static void turn_wait(struct repl *r) {
   struct pollfd p[4] = {
       {.fd = r->host ? cordon_host_fd(r->host) : -1, .events = POLLIN},
-      {.fd = wake_pipe[0], .events = POLLIN},
+      {.fd = signals_fd(), .events = POLLIN},
       {.fd = r->evaluating || r->eof ? -1 : STDIN_FILENO, .events = POLLIN},
       {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
        .events = POLLOUT}};
-  char drained[64];
   poll(p, 4, cordon_host_timeout_ms(r->host));
-  while (read(wake_pipe[0], drained, sizeof drained) > 0)
-    ;
+  signals_drain();
   if (script_output_waits(&r->output))
     script_output_flush(&r->output);
   if (p[2].revents && !interrupts)
@@ -390,15 +445,22 @@ static int repl_loop(struct repl *r) {
   while (status == STATUS_OK && !signal_got && r->output.error == 0) {
     if (interrupts)
       interrupted(r);
-    while (status == STATUS_OK && !r->evaluating && next_line(r)) {
+    while (status == STATUS_OK && !r->evaluating && !r->refused &&
+           next_line(r)) {
       r->prompted = false;
       status = chunk_turn(r, r->eof && r->input_len == 0);
     }
+    if (r->refused)
+      status = STATUS_LOAD;
     if (status != STATUS_OK)
       break;
     prompt(r);
-    if (r->eof && !r->evaluating && r->input_len == 0)
-      break;
+    if (r->eof && !r->evaluating && r->input_len == 0) {
+      if (r->chunk.len == 0)
+        break;
+      status = chunk_turn(r, true); /* its end is missing */
+      continue;
+    }
     turn_wait(r);
     if (cordon_host_dispatch(r->host, &err) != CORDON_OK) {
       say("%s", err.message);
@@ -417,7 +479,7 @@ static int repl_loop(struct repl *r) {
 static void drain(struct repl *r) {
   while (script_output_waits(&r->output) && !signal_got && !interrupts) {
     struct pollfd p[2] = {{.fd = r->output.fd, .events = POLLOUT},
-                          {.fd = wake_pipe[0], .events = POLLIN}};
+                          {.fd = signals_fd(), .events = POLLIN}};
     poll(p, 2, -1);
     script_output_flush(&r->output);
   }
@@ -445,10 +507,8 @@ static int repl(struct repl *r) {
     (void)again;
   }
   drain(r);
-  if (signal_got) {
-    say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
-    return STATUS_SIGNAL + signal_got;
-  }
+  if (signal_got)
+    return signals_stopped();
   if (r->output.error) {
     say("standard output: %s", strerror(r->output.error));
     return STATUS_NEGATIVE;
@@ -491,8 +551,8 @@ int command_repl(int argc, char **argv) {
   script_output_init(&r->output, STDOUT_FILENO);
   r->output.stop = &signal_got;
   status = repl_arguments(r, argc, argv);
-  if (status < 0 &&
-      (modules_dir_init(&r->modules, "") != 0 || !catch_signals())) {
+  if (status < 0 && (modules_dir_init(&r->modules, "") != 0 ||
+                     !signals_catch(SIGNALS_INTERRUPTS, NULL))) {
     say("%s", strerror(errno));
     status = STATUS_NEGATIVE;
   }

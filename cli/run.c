@@ -10,15 +10,14 @@
 #include "cli/run.h"
 #include "cli/run_report.h"
 #include "cli/script_output.h"
+#include "cli/signals.h"
 #include "cli/watch.h"
 
 #include <cordon/cordon.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,54 +66,19 @@ struct run {
 /* All that the handler knows.  The sandbox is there from its birth until just
  * before it is freed. */
 static _Atomic(cordon_sandbox *) running;
-static volatile sig_atomic_t signal_got;
-/* SIGHUP: the policies are to be read again.  The pipe wakes the loop. */
-static volatile sig_atomic_t reload_asked;
-static int reload_pipe[2] = {-1, -1};
 
-/* The first one stops the script in good order, the second one does not wait
- * for that. */
-static void on_signal(int number) {
-  int saved = errno;
+/* The script is stopped in good order. */
+static void on_first_signal(void) {
   cordon_sandbox *sb = atomic_load(&running);
-  if (signal_got)
-    _exit(STATUS_SIGNAL + number);
-  signal_got = number;
   if (sb)
     cordon_sandbox_cancel(sb);
-  errno = saved;
 }
 
-static void on_hangup(int number) {
-  int saved = errno;
-  (void)number;
-  reload_asked = 1;
-  if (write(reload_pipe[1], "", 1) < 0)
-    errno = 0; /* full: the loop will wake */
-  errno = saved;
-}
-
-static void catch_hangup(void) {
-  struct sigaction sa = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
-  struct sigaction old;
-  sigemptyset(&sa.sa_mask);
-  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN &&
-      pipe2(reload_pipe, O_CLOEXEC | O_NONBLOCK) == 0)
-    sigaction(SIGHUP, &sa, NULL);
-}
-
-static void catch_signals(void) {
-  struct sigaction sa = {.sa_handler = on_signal};
-  struct sigaction old;
-  const int numbers[] = {SIGINT, SIGTERM};
-  sigemptyset(&sa.sa_mask);
-  sigaddset(&sa.sa_mask, SIGINT);
-  sigaddset(&sa.sa_mask, SIGTERM);
-  for (size_t i = 0; i < 2; i++)
-    /* nohup and shells that start us in the background ignore them for us */
-    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-      sigaction(numbers[i], &sa, NULL);
-  catch_hangup();
+static bool catch_signals(void) {
+  if (signals_catch(SIGNALS_HANGUP, on_first_signal))
+    return true;
+  say("%s", strerror(errno));
+  return false;
 }
 
 /* -------------------------------------------------------------- options --- */
@@ -320,10 +284,7 @@ static int run_load(struct run *r) {
 /* A broken file leaves the old policies in force. */
 static void reload(struct run *r) {
   cordon_error err;
-  char drained[64];
   reload_asked = 0;
-  while (read(reload_pipe[0], drained, sizeof drained) > 0)
-    ;
   if (subject_reload(&r->setup.subject) != STATUS_OK)
     say("reload: the old policies stay in force");
   else if (cordon_sandbox_set_policy(r->sandbox, r->setup.subject.policies.set,
@@ -356,7 +317,7 @@ static int run_loop(struct run *r, cordon_error *reterr) {
   while ((rv = cordon_sandbox_result(r->sandbox, reterr)) == CORDON_AGAIN) {
     struct pollfd p[4] = {
         {.fd = cordon_host_fd(r->host), .events = POLLIN},
-        {.fd = reload_pipe[0], .events = POLLIN},
+        {.fd = signals_fd(), .events = POLLIN},
         {.fd = r->changed ? -1 : watch_fd(r->watch), .events = POLLIN},
         {.fd = script_output_waits(&r->output) ? r->output.fd : -1,
          .events = POLLOUT}};
@@ -366,6 +327,7 @@ static int run_loop(struct run *r, cordon_error *reterr) {
     /* a signal makes the host's fd readable: no need to look at EINTR */
     if (wait_ms != 0)
       poll(p, 4, wait_ms);
+    signals_drain();
     if (reload_asked)
       reload(r);
     look_for_changes(r);
@@ -385,31 +347,19 @@ static int run_loop(struct run *r, cordon_error *reterr) {
 /* Waits until everything printed is gone.  The limits hold until then: false
  * when the deadline passed, or a signal came, before. */
 static bool run_drain(struct run *r) {
-  sigset_t block, before;
-  bool gone = true;
-  sigemptyset(&block);
-  sigaddset(&block, SIGINT);
-  sigaddset(&block, SIGTERM);
-  sigprocmask(SIG_BLOCK, &block, &before);
+  uint64_t deadline_ms = r->setup.limits.deadline_ms;
   while (script_output_waits(&r->output)) {
-    struct pollfd p = {.fd = r->output.fd, .events = POLLOUT};
-    struct timespec left = {0};
+    struct pollfd p[2] = {{.fd = r->output.fd, .events = POLLOUT},
+                          {.fd = signals_fd(), .events = POLLIN}};
     uint64_t used = now_ms() - r->begin_ms;
-    if (r->setup.limits.deadline_ms > used) {
-      left.tv_sec = (time_t)((r->setup.limits.deadline_ms - used) / 1000);
-      left.tv_nsec =
-          (long)((r->setup.limits.deadline_ms - used) % 1000) * 1000000;
-    }
-    /* one that has come before the wait would not end it */
-    gone = !(signal_got || (r->setup.limits.deadline_ms &&
-                            used >= r->setup.limits.deadline_ms));
-    if (!gone)
-      break;
-    if (ppoll(&p, 1, r->setup.limits.deadline_ms ? &left : NULL, &before) > 0)
-      script_output_flush(&r->output);
+    uint64_t left = deadline_ms > used ? deadline_ms - used : 0;
+    signals_drain(); /* what comes from here on ends the wait */
+    if (signal_got || (deadline_ms && left == 0))
+      return false;
+    poll(p, 2, !deadline_ms ? -1 : left < 60000 ? (int)left : 60000);
+    script_output_flush(&r->output);
   }
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  return gone;
+  return true;
 }
 
 static int report(const struct run *r, int rv, const cordon_error *err) {
@@ -423,8 +373,7 @@ static int report(const struct run *r, int rv, const cordon_error *err) {
     return run_report(&told, rv, err);
   if (!signal_got) /* standard output was lost, which is said */
     return r->changed && !r->output.error ? STATUS_OK : STATUS_NEGATIVE;
-  say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
-  return STATUS_SIGNAL + signal_got;
+  return signals_stopped();
 }
 
 static int run_end(struct run *r, int rv, const cordon_error *err) {
@@ -501,8 +450,9 @@ static int run_policies(struct run *r) {
 static int run_script(struct run *r) {
   cordon_error err = {0};
   int status = script_read(r);
-  if (!r->watch)
-    catch_signals(); /* not before: who types a script may think again */
+  /* not before: who types a script may think again */
+  if (!r->watch && !catch_signals())
+    return STATUS_NEGATIVE;
   if (status == STATUS_OK)
     status = run_policies(r);
   if (status == STATUS_OK && signal_got)
@@ -535,33 +485,23 @@ static void run_clean(struct run *r) {
 
 /* Waits for a change, or a signal: SIGHUP is as good as one. */
 static void wait_for_change(struct run *r) {
-  sigset_t block, before;
-  sigemptyset(&block);
-  sigaddset(&block, SIGINT);
-  sigaddset(&block, SIGTERM);
-  sigaddset(&block, SIGHUP);
-  sigprocmask(SIG_BLOCK, &block, &before);
   while (!r->changed && !signal_got && !reload_asked) {
-    struct pollfd p = {.fd = watch_fd(r->watch), .events = POLLIN};
-    int ms = watch_timeout_ms(r->watch, now_ms());
-    struct timespec left = {.tv_sec = ms / 1000,
-                            .tv_nsec = (long)(ms % 1000) * 1000000};
-    ppoll(&p, 1, ms < 0 ? NULL : &left, &before);
+    struct pollfd p[2] = {{.fd = watch_fd(r->watch), .events = POLLIN},
+                          {.fd = signals_fd(), .events = POLLIN}};
+    poll(p, 2, watch_timeout_ms(r->watch, now_ms()));
+    signals_drain();
     look_for_changes(r);
   }
-  sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /* Once more each time that something has changed, until a signal. */
 static int run_watched(struct run *r) {
   const struct words_list *policies = &r->setup.subject.policy;
-  catch_signals();
+  if (!catch_signals())
+    return STATUS_NEGATIVE;
   for (;;) {
     int status;
-    char drained[64];
     reload_asked = 0;
-    while (read(reload_pipe[0], drained, sizeof drained) > 0)
-      ;
     r->changed = false;
     watch_reset(r->watch);
     watch_file(r->watch, r->setup.script);
@@ -576,10 +516,8 @@ static int run_watched(struct run *r) {
       say("watch: %s, waiting for a change",
           status == STATUS_OK ? "has ended" : "has failed");
     wait_for_change(r);
-    if (signal_got) {
-      say("stopped by %s", signal_got == SIGINT ? "SIGINT" : "SIGTERM");
-      return STATUS_SIGNAL + signal_got;
-    }
+    if (signal_got)
+      return signals_stopped();
   }
 }
 

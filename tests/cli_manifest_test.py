@@ -652,6 +652,51 @@ class Rules(Told):
         self.assertEqual(p.returncode, 130)
         self.assertTrue(err.endswith("cordon: stopped by SIGINT\n"), err)
 
+    def test_grace_is_cut_off(self):
+        """Who is still there behind it is killed, and told."""
+        # b is not asked to end before a has, which says goodbye to nobody
+        self.manifest(
+            entry("b", modules="[time]"),
+            entry("a", modules="[websocket, time]",
+                  lifecycle="{depends_on: [b], "
+                            "security: {actor: {id: a}, groups: [net]}}"),
+            Security.POLICY.replace("localhost", "127.0.0.1"),
+            a="local c = assert(require('websocket').connect("
+              "'ws://127.0.0.1:%d/'))\n" % self.silent_server() + FOREVER,
+            b="print 'up'\nwhile true do require('time').sleep('1ms') end")
+        p = self.start("--format", "json", "--grace", "50ms")
+        found = self.read_until(
+            p, lambda f: len([e for e in f if e.get("text") == "up"]) == 2)
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=LIMIT_S)
+        self.assertEqual(p.returncode, 143)
+        self.assertEqual(err, "cordon: b: has not ended in time and is cut "
+                              "off\ncordon: stopped by SIGTERM\n")
+        found = self.events(out)
+        ends = {e["workload"]: e for e in found if e["event"] == "exited"}
+        self.assertEqual(ends["a"]["status"], 0)
+        self.assertTrue(ends["a"]["cancelled"])
+        self.assertNotIn("message", ends["a"])
+        self.assertEqual(ends["b"]["status"], 1)
+        self.assertTrue(ends["b"]["cancelled"])
+        self.assertEqual(ends["b"]["message"],
+                         "has not ended in time and is cut off")
+        self.assertGreater(ends["b"]["usage"]["wall_ns"], 0)
+
+    def test_kinds_of_errors(self):
+        def fails(what):
+            return "local errors = require 'errors'\n" + what
+        self.manifest(
+            *(entry(n, modules="[errors, time]") for n in "abcd"),
+            a=fails("error(errors.new{message = 'x', kind = errors.TIMEOUT})"),
+            b=fails("return nil, errors.new{message = 'x', kind = 'a\\n\"'}"),
+            c=fails("error(errors.new 'x')"), d="error 'x'")
+        found, _ = self.run_events(1)
+        kinds = {e["workload"]: e.get("kind") for e in found
+                 if e["event"] == "exited"}
+        self.assertEqual(kinds, {"a": "Timeout", "b": 'a\\n"', "c": None,
+                                 "d": None})
+
     def test_a_second_signal_does_not_wait(self):
         self.talker(self.silent_server())
         p = self.start("--format", "json", "--grace", "1h")

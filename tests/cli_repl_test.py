@@ -104,6 +104,23 @@ class Pipe(unittest.TestCase):
         # a whole chunk, or none
         out, err = self.repl("end os.exit() function f()\n", status=1)
         self.assertIn("<eof> expected near 'end'", err)
+        # an end that never came
+        for text in ("print 'on'\ndo\nprint 'no'\n", "print 'on'\nx =\n",
+                     "print 'on'\nx = [[\n"):
+            out, err = self.repl(text, status=1)
+            self.assertEqual(out, "on\n")
+            self.assertRegex(err, "^cordon: input2:[1-3]: .* near '?<eof>")
+        # the compiler forgets where it was
+        out, err = self.repl("x = %s1%s\n" % ("(" * 300, ")" * 300), status=1)
+        self.assertEqual(err, "cordon: input1: cannot be compiled: C stack "
+                              "overflow\n")
+        # what is whole but for what is put around it
+        out, err = self.repl("f = %sfunction() %s\n1\n" %
+                             ("function() return " * 195, "end " * 196),
+                             status=1)
+        self.assertIn("cordon: input1:", err)
+        self.assertNotIn("module", err)
+        self.assertEqual(out, "1\n")
 
     def test_errors(self):
         out, err = self.repl(
@@ -160,17 +177,34 @@ class Pipe(unittest.TestCase):
         self.assertEqual(out.splitlines()[:2], ["{7}", '"mine"'])
         self.assertTrue(out.splitlines()[2].startswith("false\t"))
 
+        # nor is a file taken for a chunk to come
+        os.mkdir(os.path.join(self.folder, "repl"))
+        for i in range(1, 6):
+            self.write("repl/%d.lua" % i, "return function() return 'no' end")
+        out, _ = self.repl("for i = 1, 5 do require('repl.' .. i) end\n"
+                           "'two'\n'three'\n'four'\n")
+        self.assertEqual(out, '"two"\n"three"\n"four"\n')
+
     def test_limits(self):
-        for options, text, told in (
-                (["--cpu", "50ms"], "while true do end", "CPU limit of 50 ms"),
-                (["--deadline", "50ms"], "require('time').sleep('1h')",
-                 "deadline of 50 ms")):
+        """Nothing is run behind one: it would begin anew, without what was
+        defined."""
+        for options, text, status, told in (
+                (["--cpu", "50ms"], "while true do end", 10,
+                 "CPU limit of 50 ms"),
+                (["--deadline", "50ms"], "require('time').sleep('1h')", 12,
+                 "deadline of 50 ms"),
+                (["--max-output", "100B"], "print(('x'):rep(200))", 13,
+                 "output limit of 100 bytes"),
+                (["--memory", "2MiB"],
+                 "t = {} for i = 1, 1e9 do pcall(function() "
+                 "t[i] = ('x'):rep(1e5) .. i end) end", 11, "memory limit")):
             with self.subTest(options=options):
-                out, err = self.repl("x = 1\n%s\nx\n" % text, *options,
-                                     status=1)
-                self.assertEqual(out, "nil\n")
+                out, err = self.repl("print(1)\n%s\nprint(2)\n" % text,
+                                     *options, status=status)
+                self.assertTrue(out.startswith("1\n"))
+                self.assertNotIn("2\n", out)
                 self.assertIn("stopped: " + told, err)
-                self.assertIn("what was defined is gone", err)
+                self.assertNotIn("new sandbox", err)
 
     def test_memory(self):
         out, err = self.repl("x = 1\n('x'):rep(1 << 23)\nx\n",
@@ -179,17 +213,53 @@ class Pipe(unittest.TestCase):
         self.assertIn("not enough memory", err)
 
     def test_long_input(self):
-        out, err = self.repl(b"x = '" + b"y" * 1100000 + b"'\n1\n", status=1)
-        self.assertEqual(out, "1\n")
-        self.assertIn("longer than 1 MiB", err)
-        out, err = self.repl("do\n" + "x = 1\n" * 1990 + "end x\n")
+        """What is behind a chunk that is not taken is no code: a part of it,
+        as often as not."""
+        for text, why in (
+                (b"x = '" + b"y" * 1100000 + b"'\nprint 'no'\n",
+                 "is longer than 1 MiB"),
+                (b"x = [[\n" + b"yyyyyyyyyyyyyyy\n" * 600 + b"y" * 1100000 +
+                 b"\nprint 'no'\n]]\n", "is longer than 1 MiB"),
+                (b"x = [[\n" + b"print 'no'\n" * 2500 + b"]]\nprint 'no'\n",
+                 "has more than 2000 lines")):
+            with self.subTest(why=why):
+                out, err = self.repl(b"print 'on'\n" + text, status=3)
+                self.assertEqual(out, "on\n")
+                self.assertEqual(err, "cordon: a chunk %s: it is not run, and "
+                                      "nothing behind it is\n" % why)
+        out, err = self.repl("do\n" + "x = 1\n" * 1990 + "end x = 2\n")
         self.assertEqual(out, "")
-        out, err = self.repl("do\n" + "x = 1\n" * 2500 + "end\nx\n",
-                             status=1)
-        self.assertIn("input1:2001: 'end' expected", err)
-        self.assertEqual(out, "1\n")
         out, _ = self.repl(b"x = '\x00\xff'\n#x\nx\n")
         self.assertEqual(out.splitlines()[0], "2")
+
+    def test_many_lines(self):
+        """A chunk is not compiled again with each of its lines, which would be
+        refused as too slow; and none is missed where it ends."""
+        line = "x = {%s}\n" % ", ".join("[%d] = 'yyyyyyyyy'" % i
+                                        for i in range(20))
+        for begin, end in (("do\n", "end\n"), ("function f()\n", "end\n"),
+                           ("repeat\n", "until true\n"),
+                           ("if x then\nelse\n", "end\n")):
+            out, err = self.repl(begin + line * 1900 + end + "'on'\n")
+            self.assertEqual((out, err), ('"on"\n', ""))
+        for begin, middle, end in (
+                ("x = {\n", "{'y', [[\n]], f(1)}, -- ]]\n", "}\n"),
+                ("x = [==[\n", "]] ]=] --\n", "]==]\n"),
+                ("--[[\n", "yyyy yyyyy yyyyy\n", "]]\n"),
+                ("x = 'y\\\n", "yyyyyyyyy 'yyyyyy\\\n".replace("'", '"'),
+                 "'\n"),
+                ("x = 'y\\z\n", "  yyyyyyyyy yyyyyy\\z\n", "'\n"),
+                ("x = 1 +\n", "1111111111 + -- yyyyyyyyyyyy\n", "1\n"),
+                ("x = 1 and\n", "2 and not\n", "3\n")):
+            text = begin + middle * 900 + end
+            with self.subTest(text=text[:30]):
+                out, err = self.repl(("f = type\n" + text) + "'on'\n")
+                self.assertEqual((out, err), ('"on"\n', ""))
+        # a mistake is told, and what is behind it is code again
+        out, err = self.repl("do\n" + line * 100 + "x = = 1\nend\n'on'\n",
+                             status=1)
+        self.assertIn("unexpected symbol near '='", err)
+        self.assertIn('"on"\n', out)
 
     def test_signals(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -204,6 +274,16 @@ class Pipe(unittest.TestCase):
             _, err = p.communicate(timeout=LIMIT_S)
             self.assertEqual(p.returncode, 128 + number)
             self.assertIn(b"stopped by " + number.name.encode(), err)
+
+
+    def test_compiler(self):
+        """It goes through the list of all branches at each of them."""
+        if self.isolation == "inprocess":
+            self.skipTest("the compiler is the same, and takes its time")
+        text = "if x then " + "elseif x then " * 74000 + "end\nprint 'no'\n"
+        out, err = self.repl("print 'on'\n" + text, status=3)
+        self.assertEqual(out, "on\n")
+        self.assertIn("a chunk takes too long to compile", err)
 
 
 class PipeInProcess(Pipe):
