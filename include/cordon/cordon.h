@@ -828,7 +828,8 @@ CORDON_API CORDON_MUST_CHECK int cordon_host_dispatch(cordon_host *host,
 typedef struct cordon_limits {
   uint64_t memory_bytes; /* 64 MiB  Lua heap and what modules hold for
                             the script */
-  uint64_t cpu_ms;       /* 10 s    CPU time of all tasks */
+  uint64_t cpu_ms;       /* 10 s    CPU time of all tasks, and of giving
+                            their memory back in the end */
   uint64_t deadline_ms;  /* none    from load to end, on the wall */
   uint64_t tasks;        /* 10 000  tasks and coroutines that are alive */
   uint64_t timers;       /* 10 000  pending at a time */

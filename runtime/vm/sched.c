@@ -518,7 +518,7 @@ static void end_stopped(struct state *st) {
 bool state_over(const struct state *st) {
   return st->stop != STOP_NONE || st->region.failures >= MEMORY_FAILURES ||
          atomic_load_explicit(&st->cancel, memory_order_relaxed) ||
-         state_cpu_used_ns(st) >= st->limits.cpu_ns ||
+         state_cpu_used_ns(st) >= state_cpu_end_ns(st) ||
          (st->limits.deadline_ns != UINT64_MAX &&
           clock_mono_ns() - st->started_ns >= st->limits.deadline_ns);
 }
@@ -530,7 +530,7 @@ static bool look_at_limits(struct state *st, uint64_t used_ns) {
     st->stop = STOP_CANCEL;
   else if (st->region.failures >= MEMORY_FAILURES)
     st->stop = STOP_MEMORY;
-  else if (used_ns >= st->limits.cpu_ns)
+  else if (used_ns >= state_cpu_end_ns(st))
     st->stop = STOP_CPU;
   else if (st->limits.deadline_ns != UINT64_MAX &&
            clock_mono_ns() - st->started_ns >= st->limits.deadline_ns)
@@ -729,8 +729,8 @@ static uint64_t slice_ns(const struct state *st) {
   timeout_ms = loop_timeout_ms(st->loop);
   if (timeout_ms >= 0 && (uint64_t)timeout_ms * NS_PER_MS < left_ns)
     left_ns = (uint64_t)timeout_ms * NS_PER_MS;
-  if (st->limits.cpu_ns - st->payer.cpu_ns < left_ns)
-    left_ns = st->limits.cpu_ns - st->payer.cpu_ns;
+  if (state_cpu_end_ns(st) - st->payer.cpu_ns < left_ns)
+    left_ns = state_cpu_end_ns(st) - st->payer.cpu_ns;
   return left_ns < SLICE_NS ? SLICE_NS : left_ns;
 }
 

@@ -220,8 +220,12 @@ int state_compiles(const char *name, struct slice text, size_t memory_bytes,
  * instruction. */
 void state_stop(struct state *st, enum stop_reason why);
 
+/* Once the limit is reached at least that. */
 uint64_t state_cpu_used_ns(const struct state *st);
 uint64_t state_cpu_left_ns(const struct state *st); /* UINT64_MAX: no limit */
+/* When the script is stopped: what it then takes to give its memory back, which
+ * is much where the kernel takes long for a page, is part of the limit. */
+uint64_t state_cpu_end_ns(const struct state *st);
 
 struct loop *state_loop(struct state *st);
 const struct mem *state_mem(struct state *st); /* charged to the script */
