@@ -104,6 +104,8 @@ static void sink_serve(struct channel *ch);
 static void op_cancel(struct wait *w) {
   struct op *op = list_entry(w, struct op, wait);
   struct channel *ch = op->won > 0 ? op->waiters[op->won - 1].ch : NULL;
+  if (op->nhost == 0 && state_of(op->L)->ended)
+    return; /* nobody looks into its queues again, and there may be millions */
   op_unlink(op);
   if (ch && ch->is_sink && op->ok) { /* its place was kept for it */
     ch->len--;
@@ -613,7 +615,6 @@ static void channel_init(struct channel *ch, size_t capacity) {
 static struct channel *new_channel(lua_State *L, size_t capacity) {
   struct channel *ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
   channel_init(ch, capacity);
-  object_ready(&ch->object, channel_release);
   return ch;
 }
 
@@ -630,6 +631,7 @@ struct channel *channel_new_host(lua_State *L, size_t capacity, int owner,
   ch = new_channel(L, capacity);
   ch->is_host = true;
   ch->host = *h;
+  object_ready(&ch->object, channel_release);
   if (owner != 0) {
     lua_pushvalue(L, owner);
     lua_setiuservalue(L, -2, USER_OWNER);
@@ -643,8 +645,7 @@ struct channel *channel_new_sink(lua_State *L, size_t capacity, size_t used,
   if (luaL_getmetatable(L, CHANNEL_META) == LUA_TNIL)
     open_metas(L);
   lua_pop(L, 1);
-  ch = object_new(L, CHANNEL_META, sizeof *ch, 2);
-  channel_init(ch, capacity);
+  ch = new_channel(L, capacity);
   ch->is_sink = true;
   ch->sink = *s;
   ch->len = used;
@@ -707,6 +708,7 @@ static int channel_new(lua_State *L) {
     return lua_error(L);
   }
   ch = new_channel(L, (size_t)size);
+  object_ready_inside(&ch->object, channel_release);
   if (ch->capacity > 0) {
     lua_newtable(L); /* grows as it fills: most buffers stay empty */
     lua_setiuservalue(L, -2, USER_RING);

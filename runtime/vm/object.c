@@ -1,6 +1,8 @@
 /* object.c - host objects that own something outside of the script's memory. */
 #include "runtime/vm/object.h"
 
+#include <string.h>
+
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 
@@ -19,17 +21,22 @@ struct box {
 };
 
 static struct object *take(struct state *st, size_t size, struct box *box) {
-  struct object *o;
-  gate_enter();
-  o = mem_zalloc(&st->mem, size);
+  struct object *o = region_alloc(&st->region, NULL, 0, size);
   if (o) {
+    memset(o, 0, size);
+    list_init(&o->node);
     o->st = st;
     o->size = size;
-    list_add_tail(&st->objects, &o->node);
     box->object = o;
   }
-  gate_leave();
   return o;
+}
+
+void object_ready(struct object *o, void (*release)(struct object *o)) {
+  gate_enter();
+  list_add_tail(&o->st->objects, &o->node);
+  o->release = release;
+  gate_leave();
 }
 
 /* Lua's collector knows of the box alone, and would let much more garbage pile
@@ -110,10 +117,6 @@ void objects_collect(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT, 0);
 }
 
-static void object_free(struct object *o) {
-  mem_free(&o->st->mem, o, o->size);
-}
-
 int object_gc(lua_State *L) {
   struct box *box = lua_touserdata(L, 1);
   struct object *o = box->dying;
@@ -131,22 +134,17 @@ int object_gc(lua_State *L) {
     list_remove(&o->node);
     if (o->release)
       o->release(o);
-    object_free(o);
     gate_leave();
+    region_alloc(&o->st->region, o, o->size, 0);
   }
   object_bury(L, 1);
   return 0;
 }
 
 void objects_drop(struct state *st) {
-  struct list released, *node;
-  list_init(&released);
+  struct list *node;
   while ((node = list_pop(&st->objects))) {
     struct object *o = list_entry(node, struct object, node);
-    list_add_tail(&released, node);
-    if (o->release)
-      o->release(o);
+    o->release(o);
   }
-  while ((node = list_pop(&released)))
-    object_free(list_entry(node, struct object, node));
 }

@@ -1,11 +1,11 @@
 /* object.h - host objects that own something outside of the script's memory: a
  * connection, a timer, a reference.
  *
- * Such an object does not live in the memory of the script.  No finalizer runs
- * when that is thrown away; and a finalizer is skipped for good when there is
- * no memory left to call it.  What the host has linked into its lists must
- * survive both: the userdata holds only a pointer, and the state has a list of
- * all. */
+ * No finalizer runs when the memory of a script is thrown away; and one is
+ * skipped for good when there is no memory left to call it.  What the host has
+ * linked into its lists must survive both: the userdata holds only a pointer to
+ * the object, and the state has a list of all that own something.  The object
+ * is in the region of the script too, but the collector knows nothing of it. */
 #ifndef RUNTIME_VM_OBJECT_H
 #define RUNTIME_VM_OBJECT_H
 
@@ -18,8 +18,8 @@ struct object {
   size_t size;
   /* Lets go of what it owns: when its userdata is collected, or when the script
    * ends.  Never touches Lua; called once, with the gate closed.  At the end
-   * others may have been released before, but none is freed until all are.
-   * NULL: there is nothing to let go of yet. */
+   * others may have been released before, but their memory is there until all
+   * are.  NULL: there is nothing to let go of yet. */
   void (*release)(struct object *o);
 };
 
@@ -29,9 +29,12 @@ struct object {
  * calls object_ready as soon as it is fit for |release|, before anything can
  * raise: until then the object owns nothing. */
 void *object_new(lua_State *L, const char *meta, size_t size, int nuv);
-static inline void object_ready(struct object *o,
-                                void (*release)(struct object *o)) {
-  atomic_signal_fence(memory_order_seq_cst); /* it may be left right here */
+void object_ready(struct object *o, void (*release)(struct object *o));
+/* The same for one that owns nothing outside of the script's memory: |release|
+ * is called only when it is collected.  Scripts make many of them, and their
+ * end must not take long. */
+static inline void object_ready_inside(struct object *o,
+                                       void (*release)(struct object *o)) {
   o->release = release;
 }
 
@@ -48,7 +51,8 @@ void objects_collect(lua_State *L);
 /* The __gc of them all. */
 int object_gc(lua_State *L);
 
-/* For state_drop: releases and frees all that are left. */
+/* For state_drop: releases all that own something.  Their memory goes with the
+ * region. */
 void objects_drop(struct state *st);
 
 #endif
