@@ -60,8 +60,11 @@ void policy_set_limits(struct policy_set *set,
   set->limits = *limits;
 }
 
-void policy_set_compat(struct policy_set *set) {
+int policy_set_compat(struct policy_set *set) {
+  if (set->finished || set->telling)
+    return ERR_BUSY;
   set->compat = true;
+  return 0;
 }
 
 bool policy_set_is_compat(const struct policy_set *set) {

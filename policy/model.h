@@ -104,7 +104,7 @@ void policy_set_limits(struct policy_set *set,
 /* Reads what the original runtime took and we do not, where there is a safe
  * reading, with a note instead of a mistake; before the first policy_set_add.
  */
-void policy_set_compat(struct policy_set *set);
+int policy_set_compat(struct policy_set *set); /* 0 or ERR_BUSY */
 bool policy_set_is_compat(const struct policy_set *set);
 
 /* Parses one file's YAML into |set|.  |name| is shown in messages and kept by

@@ -1,6 +1,7 @@
 /* api.c - the public functions: check arguments, call inward, map errors. */
 #include "runtime/api.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,7 @@ size_t cordon_escape(char *out, size_t cap_bytes, const char *text,
                      size_t len_bytes) {
   if (!out || cap_bytes < 8)
     return 0;
-  return str_escape(out, cap_bytes, (struct slice){text, len_bytes});
+  return str_escape(out, cap_bytes, (struct slice){text, text ? len_bytes : 0});
 }
 
 struct mem api_mem(const cordon_allocator *alloc) {
@@ -212,13 +213,17 @@ int cordon_policy_new(cordon_policy **ret_policy, const cordon_allocator *alloc,
 int cordon_policy_add(cordon_policy *policy, const cordon_source *source,
                       cordon_mistake_fn *fn, void *ud, cordon_error *reterr) {
   struct api_mistakes m = {.fn = fn, .ud = ud};
+  int rv;
   if (!policy || !source || (!source->text && source->len_bytes > 0))
     return api_invalid(reterr, "policy and source are required");
-  return policy_result(
+  cordon_policy_ref(policy); /* |fn| may give up its own */
+  rv = policy_result(
       policy_set_add(set_of(policy), source->name ? source->name : "?",
                      (struct slice){source->text, source->len_bytes},
                      api_mistake, &m),
       &m, reterr);
+  cordon_policy_unref(policy);
+  return rv;
 }
 
 int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
@@ -237,10 +242,14 @@ int cordon_policy_allow(cordon_policy *policy, const char *url_pattern,
 int cordon_policy_finish(cordon_policy *policy, cordon_mistake_fn *fn, void *ud,
                          cordon_error *reterr) {
   struct api_mistakes m = {.fn = fn, .ud = ud};
+  int rv;
   if (!policy)
     return api_invalid(reterr, "policy is required");
-  return policy_result(policy_set_finish(set_of(policy), api_mistake, &m), &m,
-                       reterr);
+  cordon_policy_ref(policy);
+  rv = policy_result(policy_set_finish(set_of(policy), api_mistake, &m), &m,
+                     reterr);
+  cordon_policy_unref(policy);
+  return rv;
 }
 
 cordon_policy *cordon_policy_ref(cordon_policy *policy) {
@@ -269,6 +278,9 @@ int cordon_scope_new(cordon_scope **ret_scope, cordon_policy *policy,
   int rv = ERR_NOMEM;
   if (!ret_scope || !policy || (!names && n > 0))
     return api_invalid(reterr, "ret_scope, policy and names are required");
+  for (size_t i = 0; i < n; i++)
+    if (!names[i])
+      return api_invalid(reterr, "one of the names is NULL");
   err_set(&e, ERR_NOMEM);
   s = mem_zalloc(&m, sizeof *s);
   if (!s || n > SIZE_MAX / sizeof *slices)
@@ -627,10 +639,11 @@ static int linger(cordon_sandbox *sandbox, int linger_ms, struct err *e) {
   uint64_t end_ns = clock_mono_ns() + (uint64_t)linger_ms * NS_PER_MS;
   int rv = 0;
   while (rv == 0 && goodbyes(sandbox)) {
-    uint64_t now_ns = clock_mono_ns();
+    uint64_t now_ns = clock_mono_ns(), left_ms;
     if (now_ns >= end_ns)
       break;
-    rv = host_dispatch(host, (int)((end_ns - now_ns) / NS_PER_MS) + 1, e);
+    left_ms = (end_ns - now_ns) / NS_PER_MS;
+    rv = host_dispatch(host, left_ms < INT_MAX ? (int)left_ms + 1 : INT_MAX, e);
   }
   return rv;
 }
@@ -641,6 +654,10 @@ int cordon_sandbox_run(cordon_sandbox *sandbox, int linger_ms,
   int rv = 0;
   if (!sandbox || !sandbox->loaded)
     return api_invalid(reterr, "a sandbox with a loaded script is required");
+  if (sandbox->host->busy) {
+    err_setf(&e, ERR_BUSY, "called from inside a callback");
+    return api_error(reterr, &e);
+  }
   while (rv == 0 && !sandbox_ended(sandbox))
     rv = host_dispatch(sandbox->host, -1, &e);
   if (rv == 0 && !sandbox->host->busy) {

@@ -252,10 +252,14 @@ int cordon_sandbox_call(cordon_sandbox *sandbox, const char *method,
 
 int cordon_sandbox_call_cancel(cordon_sandbox *sandbox, cordon_done_fn *done,
                                void *ud) {
+  struct cordon_host *host;
+  int rv;
   if (!sandbox || !done)
     return CORDON_E_INVALID;
-  if (sandbox->host->busy)
+  host = sandbox->host;
+  if (atomic_exchange(&host->busy, true))
     return CORDON_E_BUSY;
-  return exchange_drop(&sandbox->exchange, done, ud) == 0 ? CORDON_OK
-                                                          : CORDON_E_NOT_FOUND;
+  rv = exchange_drop(&sandbox->exchange, done, ud);
+  host->busy = false;
+  return rv == 0 ? CORDON_OK : CORDON_E_NOT_FOUND;
 }

@@ -65,10 +65,13 @@ int cordon_policy_lint(const cordon_policy *policy,
 }
 
 int cordon_policy_compat(cordon_policy *policy, cordon_error *reterr) {
+  struct err e;
   if (!policy)
     return api_invalid(reterr, "policy is required");
-  policy_set_compat((struct policy_set *)(void *)policy);
-  return CORDON_OK;
+  if (policy_set_compat((struct policy_set *)(void *)policy) == 0)
+    return CORDON_OK;
+  err_setf(&e, ERR_BUSY, "the policy set is finished, or mistakes are told");
+  return api_error(reterr, &e);
 }
 
 const char *cordon_lint_code(size_t i) {

@@ -1,5 +1,6 @@
 /* api_lua.c - for hosts that write modules in C for Lua: those of scripts in
  * this process; and whether a text is Lua. */
+#include <lauxlib.h>
 #include <string.h>
 
 #include "modules/errors.h"
@@ -46,6 +47,10 @@ int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
   struct err e;
   if (!sandbox || !name || !*name || !open)
     return api_invalid(reterr, "sandbox, name and open are required");
+  if (sandbox->host->busy) {
+    err_setf(&e, ERR_BUSY, "called from inside a callback");
+    return api_error(reterr, &e);
+  }
   if (sandbox->remote) {
     err_setf(&e, ERR_UNSUPPORTED,
              "a worker process cannot run C functions for Lua: use "
@@ -54,10 +59,6 @@ int cordon_sandbox_add_module(cordon_sandbox *sandbox, const char *name,
   }
   if (sandbox->loaded || !sandbox->st->L)
     return api_invalid(reterr, "a script is loaded already");
-  if (sandbox->host->busy) {
-    err_setf(&e, ERR_BUSY, "called from inside a callback");
-    return api_error(reterr, &e);
-  }
   if (!exchange_has_module(&sandbox->exchange, name)) {
     if (run_protected(sandbox->st->L, &a) != 0) {
       err_set(&e, ERR_NOMEM);
@@ -79,14 +80,18 @@ cordon_verdict cordon_sandbox_guard(struct lua_State *L, const char *action,
                                     const char *resource,
                                     size_t resource_len_bytes,
                                     const cordon_value *meta) {
-  struct request rq = {.action = slice_of(action),
-                       .resource = {resource, resource_len_bytes},
-                       .meta = api_value(meta)};
+  struct request rq = {
+      .action = slice_of(action ? action : ""),
+      .resource = {resource ? resource : "", resource ? resource_len_bytes : 0},
+      .meta = api_value(meta)};
+  struct decision d = {.verdict = VERDICT_DENY,
+                       .reason = "the request is not valid"};
   struct guard_place where;
   struct refusal refusal;
-  struct decision d;
+  bool valid = action && (resource || resource_len_bytes == 0) &&
+               (!meta || cordon_value_type(meta) == CORDON_MAP);
   guard_here(L, &where);
-  if (guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d))
+  if (valid && guard_ask(&services_of(L)->guard, &rq, NULL, &where, &d))
     return CORDON_ALLOW; /* perhaps by the mode, and not by the policies */
   refusal_of(&refusal, &rq, &d);
   guard_push_refusal(L, &refusal);
@@ -112,6 +117,8 @@ static void wait_gone(struct wait *w) {
 
 cordon_wait *cordon_wait_begin(struct lua_State *L, const char *what) {
   cordon_wait *w;
+  if (!what)
+    what = "a function of the host";
   task_check_wait(L, what);
   w = lua_newuserdatauv(L, sizeof *w, 0);
   memset(w, 0, sizeof *w);
@@ -134,6 +141,8 @@ static int wait_finished(lua_State *L, int status, lua_KContext ctx) {
 
 int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
                       cordon_lua_fn *finish) {
+  if (!wait || !finish)
+    return luaL_error(L, "cordon_wait_yield: wait and finish are required");
   wait->finish = finish;
   if (wait->ended)
     return finish(L);

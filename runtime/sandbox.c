@@ -245,6 +245,8 @@ static int take_scope_names(struct cordon_sandbox *sb,
     return err_set(e, ERR_NOMEM);
   for (; sb->nscope_names < n; sb->nscope_names++) {
     const char *name = config->scope[sb->nscope_names];
+    if (!name)
+      return err_setf(e, ERR_INVALID, "one of the names in scope is NULL");
     name = arena_strndup(&sb->arena, name, strlen(name));
     if (!name)
       return err_set(e, ERR_NOMEM);
@@ -423,10 +425,9 @@ void sandbox_free(struct cordon_sandbox *sb) {
     return;
   host = sb->host;
   if (host->busy)
-    abort(); /* frames below still use it: see cordon.h */
-  host->busy = true;
+    abort();         /* frames below still use it: see cordon.h */
+  host->busy = true; /* who is told something cannot use it, nor what is left */
   exchange_close(&sb->exchange);
-  host->busy = false;
   list_remove(&sb->node);
   drop_pending(sb);
   remote_free(sb->remote);
@@ -440,6 +441,7 @@ void sandbox_free(struct cordon_sandbox *sb) {
   cordon_value_free(sb->actor_meta);
   arena_deinit(&sb->arena);
   mem_free(&host->mem, sb, sizeof *sb);
+  host->busy = false;
 }
 
 /* Compiled from the loop, as a worker does it: one block, with its texts

@@ -131,6 +131,7 @@ START_TEST(policies_of_nothing) {
   is(cordon_policy_finish(p, NULL, NULL, &err), CORDON_E_BUSY);
   is(cordon_policy_add(p, &empty, NULL, NULL, &err), CORDON_E_BUSY);
   is(cordon_policy_allow(p, "ws://a/", &err), CORDON_E_BUSY);
+  is(cordon_policy_compat(p, &err), CORDON_E_BUSY);
   invalid(cordon_policy_lint(NULL, NULL, no_finding, NULL, &err));
   invalid(cordon_policy_lint(p, NULL, NULL, NULL, &err));
   memset(&lint, 0, sizeof lint);
@@ -264,6 +265,7 @@ START_TEST(sandboxes_of_nothing) {
   cordon_sandbox_usage(NULL, &usage);
   cordon_sandbox_usage_sized(NULL, NULL, 0);
   ck_assert_str_eq(cordon_sandbox_traceback(NULL), "");
+  ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");
   ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");
   invalid(cordon_sandbox_set_policy(NULL, NULL, &err));
   invalid(cordon_sandbox_add_module(NULL, NULL, NULL, NULL, &err));

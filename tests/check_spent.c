@@ -58,7 +58,7 @@ static void on_dear_output(void *ud, const char *data, size_t len) {
 
 static void ends_by_cpu(struct spender *s) {
   cordon_usage usage;
-  cordon_error err;
+  cordon_error err = {.message = ""};
   int rv = cordon_sandbox_run(s->sb, 0, &err);
   ck_assert_msg(rv == CORDON_E_LIMIT, "%d: %s", rv, err.message);
   ck_assert_str_eq(err.message, "the CPU limit is reached");

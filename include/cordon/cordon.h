@@ -725,7 +725,7 @@ cordon_policy_lint(const cordon_policy *policy,
  * Files of the original runtime: a pattern that goes on inside a host
  * ("wss://host*") is a mistake in an allow; after this call it is read as the
  * nearest whole one (all paths of that host) and becomes a finding.  Before the
- * first cordon_policy_add.
+ * first cordon_policy_add.  Errors: CORDON_E_BUSY (it is finished).
  */
 CORDON_API CORDON_MUST_CHECK int cordon_policy_compat(cordon_policy *policy,
                                                       cordon_error *reterr);
