@@ -141,22 +141,6 @@ struct slice nearest_typo_prefix(struct slice text, struct slice prefix) {
   return (struct slice){NULL, 0};
 }
 
-/* |whole| times the share of |a| and |b| that agrees at both ends. */
-static unsigned alike(struct slice a, struct slice b, unsigned whole) {
-  size_t shorter = a.len < b.len ? a.len : b.len;
-  size_t longer = a.len < b.len ? b.len : a.len;
-  size_t front = 0, back = 0;
-
-  if (longer == 0)
-    return whole;
-  while (front < shorter && a.p[front] == b.p[front])
-    front++;
-  while (back < shorter - front &&
-         a.p[a.len - 1 - back] == b.p[b.len - 1 - back])
-    back++;
-  return (unsigned)((uint64_t)whole * (front + back) / longer);
-}
-
 /* Words agree, from the front: "app.security:owner" has three. */
 static unsigned words_alike(struct slice a, struct slice b, unsigned whole) {
   size_t same = 0, agree = 0, words = 1, longer = a.len > b.len ? a.len : b.len;
@@ -170,7 +154,7 @@ static unsigned words_alike(struct slice a, struct slice b, unsigned whole) {
   for (size_t i = 0; i < longer; i++)
     if (l.p[i] && strchr(".:/", l.p[i]))
       words++;
-  return agree == 0 ? alike(a, b, whole / 5)
+  return agree == 0 ? slice_alike(a, b, whole / 5)
                     : (unsigned)((uint64_t)whole * agree / words);
 }
 
@@ -270,7 +254,7 @@ static unsigned host_score(const struct pattern_url *p, const struct url *url,
     if ((p->host_kind == PATTERN_HOST_IP) != (url->host_kind != URL_HOST_NAME))
       return 0;
     if (p->host_kind == PATTERN_HOST_IP)
-      return HOST_NEIGHBOUR_IP + alike(p->host, url->host, 100);
+      return HOST_NEIGHBOUR_IP + slice_alike(p->host, url->host, 100);
     return name_score(p->host, url->host);
   case PATTERN_HOST_BELOW:
     if (matches) {
@@ -305,11 +289,12 @@ static unsigned url_score(const struct pattern_url *p, const struct url *url,
   else if (!(parts & PATTERN_PART_PATH))
     rest += p->path_stars ? PATH - 20 : PATH;
   else
-    rest += edits(p->path, url->path) < 3 ? 70 : alike(p->path, url->path, 60);
+    rest += edits(p->path, url->path) < 3 ? 70
+                                          : slice_alike(p->path, url->path, 60);
   if (p->any_query)
     rest += QUERY - 10;
   else
-    rest += parts & PATTERN_PART_QUERY ? alike(p->query, url->query, 30)
+    rest += parts & PATTERN_PART_QUERY ? slice_alike(p->query, url->query, 30)
                                        : (unsigned)QUERY;
   /* the rest says little about another host */
   return host >= HOST_SAME_LABEL ? host + rest : host + rest / 16;
@@ -379,11 +364,11 @@ static unsigned action_score(const struct pattern *p, struct slice action) {
     b = wants;
   }
   if (b.p[a.len] == '.' && slice_starts(b, a))
-    return ACTION_SIBLING + 5 + alike(a, b, 20);
+    return ACTION_SIBLING + 5 + slice_alike(a, b, 20);
   a = (struct slice){wants.p, family(wants)};
   b = (struct slice){action.p, family(action)};
   if (a.len > 0 && slice_eq(a, b))
-    return ACTION_SIBLING + alike(wants, action, 20);
+    return ACTION_SIBLING + slice_alike(wants, action, 20);
   first = first_label(action);
   return first < action.len && first == first_label(wants) &&
                  memcmp(wants.p, action.p, first) == 0

@@ -201,21 +201,6 @@ int pattern_match(const struct pattern *p, const struct pattern_subject *s) {
 
 /* --------------------------------------------------------- nearest miss --- */
 
-/* |whole| times the share of |a| and |b| that agrees at both ends. */
-static unsigned alike(struct slice a, struct slice b, unsigned whole) {
-  size_t shorter = a.len < b.len ? a.len : b.len;
-  size_t longer = a.len < b.len ? b.len : a.len;
-  size_t front = 0, back = 0;
-  if (longer == 0)
-    return whole;
-  while (front < shorter && a.p[front] == b.p[front])
-    front++;
-  while (back < shorter - front &&
-         a.p[a.len - 1 - back] == b.p[b.len - 1 - back])
-    back++;
-  return (unsigned)((uint64_t)whole * (front + back) / longer);
-}
-
 /* Whoever mends a wrong scheme mends its default port with it. */
 static bool port_goes_with_scheme(const struct pattern_url *p,
                                   const struct url *url) {
@@ -235,7 +220,7 @@ static unsigned url_miss(const struct pattern_url *p, const struct url *url,
   } else {
     parts |= PATTERN_PART_HOST;
     if (p->host_kind != PATTERN_HOST_ANY_NAME)
-      near += alike(p->host, url->host, 300);
+      near += slice_alike(p->host, url->host, 300);
   }
   if (url_port_match(p, url) || port_goes_with_scheme(p, url))
     near += 120;
@@ -245,13 +230,13 @@ static unsigned url_miss(const struct pattern_url *p, const struct url *url,
     near += 120;
   } else {
     parts |= PATTERN_PART_PATH;
-    near += alike(p->path, url->path, 80);
+    near += slice_alike(p->path, url->path, 80);
   }
   if (query_match(p, url)) {
     near += 80;
   } else {
     parts |= PATTERN_PART_QUERY;
-    near += alike(p->query, url->query, 50);
+    near += slice_alike(p->query, url->query, 50);
   }
   *ret_closeness = near;
   return parts;
@@ -271,7 +256,7 @@ unsigned pattern_miss(const struct pattern *p, const struct pattern_subject *s,
     if (url)
       parts = url_miss(&p->as.url, url, &near);
   } else if (p->kind == PATTERN_EXACT || p->kind == PATTERN_PREFIX) {
-    near = alike(p->as.text, s->text, 500);
+    near = slice_alike(p->as.text, s->text, 500);
   } else if (s->ip &&
              (p->kind == PATTERN_ADDRESS || p->kind == PATTERN_CLASS)) {
     struct pattern any_port = *p;

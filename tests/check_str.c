@@ -18,6 +18,12 @@ START_TEST(compares_slices) {
   ck_assert_int_gt(slice_cmp(SLICE("b"), SLICE("ab")), 0);
   ck_assert_int_eq(slice_cmp(SLICE("ab"), SLICE("ab")), 0);
   ck_assert_int_gt(slice_cmp(SLICE("\xff"), SLICE("a")), 0);
+  ck_assert_uint_eq(slice_alike(SLICE(""), SLICE(""), 10), 10);
+  ck_assert_uint_eq(slice_alike(SLICE("abc"), SLICE("abc"), 10), 10);
+  ck_assert_uint_eq(slice_alike(SLICE("abc"), SLICE(""), 10), 0);
+  ck_assert_uint_eq(slice_alike(SLICE("abcd"), SLICE("axyd"), 100), 50);
+  ck_assert_uint_eq(slice_alike(SLICE("ab"), SLICE("abab"), 100), 50);
+  ck_assert_uint_eq(slice_alike(SLICE("xay"), SLICE("bac"), 100), 0);
 }
 END_TEST
 

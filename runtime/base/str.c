@@ -30,6 +30,20 @@ int slice_cmp(struct slice a, struct slice b) {
   return a.len < b.len ? -1 : a.len > b.len;
 }
 
+unsigned slice_alike(struct slice a, struct slice b, unsigned whole) {
+  size_t shorter = a.len < b.len ? a.len : b.len;
+  size_t longer = a.len < b.len ? b.len : a.len;
+  size_t front = 0, back = 0;
+  if (longer == 0)
+    return whole;
+  while (front < shorter && a.p[front] == b.p[front])
+    front++;
+  while (back < shorter - front &&
+         a.p[a.len - 1 - back] == b.p[b.len - 1 - back])
+    back++;
+  return (unsigned)((uint64_t)whole * (front + back) / longer);
+}
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9')
     return c - '0';

@@ -28,6 +28,9 @@ static inline bool slice_is(struct slice a, const char *s) {
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII case */
 bool slice_starts(struct slice s, struct slice prefix);
 int slice_cmp(struct slice a, struct slice b); /* bytes; as memcmp */
+/* |whole| times the share of |a| and |b| that agrees at both ends: the longer
+ * one's. */
+unsigned slice_alike(struct slice a, struct slice b, unsigned whole);
 
 /* ASCII only, whatever the locale. */
 static inline bool ascii_digit(char c) {
