@@ -5,6 +5,8 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
+#include <cordon/cordon.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,8 +19,17 @@ static const struct option *options_of(const struct command *c) {
 
 /* What an option's value may be: one of several words, a file, or something
  * that nobody can guess. */
+static bool is_code(const char *value) { /* of a finding */
+  return strcmp(value, "CODE") == 0;
+}
+
 static bool is_choice(const struct option *t) {
-  return t->value && strchr(t->value, '|');
+  return t->value && (strchr(t->value, '|') || is_code(t->value));
+}
+
+/* Behind the first word that is no option nothing more is the command's. */
+static bool takes_script(const struct command *c) {
+  return strcmp(c->name, "run") == 0;
 }
 
 static bool is_file(const char *value) {
@@ -87,7 +98,11 @@ static void add_quoted(struct out *o, const char *text) {
 
 /* "a|b" as "a b". */
 static void add_choices(struct out *o, const char *value) {
-  for (; *value; value++)
+  for (size_t i = 0; is_code(value) && cordon_lint_code(i); i++) {
+    out_text(o, i ? " " : "");
+    out_text(o, cordon_lint_code(i));
+  }
+  for (; !is_code(value) && *value; value++)
     out_add(o, *value == '|' ? " " : value, 1);
 }
 
@@ -100,6 +115,48 @@ static void add_commands(struct out *o) {
 }
 
 /* ---------------------------------------------------------------- bash --- */
+
+/* "--name" and "-n" of those that take a value, with |between|. */
+static void add_valued(struct out *o, const struct command *c,
+                       const char *between) {
+  bool first = true;
+  for (const struct option *t = options_of(c); t->name; t++) {
+    char text[128];
+    if (!t->value || t->later)
+      continue;
+    out_text(o, first ? "" : between);
+    first = false;
+    snprintf(text, sizeof text, "--%s", t->name);
+    out_text(o, text);
+    if (t->letter) {
+      snprintf(text, sizeof text, "%s-%c", between, t->letter);
+      out_text(o, text);
+    }
+  }
+}
+
+/* Sets |values| to files where the script stands before the cursor. */
+static void bash_script(struct out *o, const struct command *c) {
+  out_text(o, "  if [[ $command == ");
+  out_text(o, c->name);
+  out_text(o, " ]]; then\n"
+              "    for ((at = 2; at < COMP_CWORD; at++)); do\n"
+              "      case ${COMP_WORDS[at]} in\n"
+              "      ");
+  add_valued(o, c, " | ");
+  out_text(o, ")\n"
+              "        at=$((at + 1))\n"
+              "        [[ ${COMP_WORDS[at]} == = ]] && at=$((at + 1))\n"
+              "        ;;\n"
+              "      -?*) ;;\n"
+              "      *)\n"
+              "        values=/\n"
+              "        break\n"
+              "        ;;\n"
+              "      esac\n"
+              "    done\n"
+              "  fi\n");
+}
 
 /* A case for |t| of |c|, in both of its spellings. */
 static void bash_pattern(struct out *o, const struct command *c,
@@ -118,7 +175,7 @@ static void bash(struct out *o) {
   out_text(o, "# bash completion for cordon, made by: cordon help --completion "
               "bash\n"
               "_cordon() {\n"
-              "  local cur=${COMP_WORDS[COMP_CWORD]} option= values=-\n"
+              "  local cur=${COMP_WORDS[COMP_CWORD]} option= values=- at\n"
               "  local command=${COMP_WORDS[1]}\n"
               "  COMPREPLY=()\n"
               "  if ((COMP_CWORD == 1)); then\n"
@@ -147,8 +204,11 @@ static void bash(struct out *o) {
         out_text(o, "/");
       out_text(o, "' ;;\n");
     }
-  out_text(o, "  esac\n"
-              "  if [[ $values == - && $cur == -* ]]; then\n"
+  out_text(o, "  esac\n");
+  for (const struct command *c = commands; c->name; c++)
+    if (takes_script(c))
+      bash_script(o, c);
+  out_text(o, "  if [[ $values == - && $cur == -* ]]; then\n"
               "    case $command in\n");
   for (const struct command *c = commands; c->name; c++) {
     out_text(o, "    ");
@@ -263,7 +323,8 @@ static void zsh(struct out *o) {
   for (const struct command *c = commands; c->name; c++) {
     out_text(o, "    ");
     out_text(o, c->name);
-    out_text(o, ")\n      _arguments -s -S \\\n");
+    out_text(o, ")\n      _arguments -s -S");
+    out_text(o, takes_script(c) ? " -A '-*' \\\n" : " \\\n");
     for (const struct option *t = options_of(c); t->name; t++)
       if (!t->later)
         zsh_option(o, c, t);
@@ -291,7 +352,7 @@ static void fish_option(struct out *o, const struct command *c,
   char text[BRIEF_MAX + 1];
   out_text(o, "complete -c cordon -n '__cordon_command ");
   out_text(o, c->name);
-  out_text(o, "'");
+  out_text(o, takes_script(c) ? "; and not __cordon_script'" : "'");
   if (t->letter) {
     snprintf(text, sizeof text, " -s %c", t->letter);
     out_text(o, text);
@@ -315,6 +376,28 @@ static void fish_option(struct out *o, const struct command *c,
   out_text(o, "'\n");
 }
 
+/* Does the script of |c| stand before the cursor? */
+static void fish_script(struct out *o, const struct command *c) {
+  out_text(o, "function __cordon_script\n"
+              "  set -l words (commandline -opc)\n"
+              "  set -l at 3\n"
+              "  contains -- ");
+  out_text(o, c->name);
+  out_text(o, " $words[2]; or return 1\n"
+              "  while test $at -le (count $words)\n"
+              "    if contains -- $words[$at] ");
+  add_valued(o, c, " ");
+  out_text(o, "\n"
+              "      set at (math $at + 1)\n"
+              "    else if not string match -q -- '-?*' $words[$at]\n"
+              "      return 0\n"
+              "    end\n"
+              "    set at (math $at + 1)\n"
+              "  end\n"
+              "  return 1\n"
+              "end\n");
+}
+
 static void fish(struct out *o) {
   out_text(o, "# fish completion for cordon, made by: cordon help --completion "
               "fish\n"
@@ -327,8 +410,12 @@ static void fish(struct out *o) {
               "end\n"
               "complete -c cordon -f\n"
               "complete -c cordon -n __cordon_first -s V -l version "
-              "-d 'the version'\n"
-              "complete -c cordon -s h -l help -d 'an overview, or the options "
+              "-d 'the version'\n");
+  for (const struct command *c = commands; c->name; c++)
+    if (takes_script(c))
+      fish_script(o, c);
+  out_text(o, "complete -c cordon -n 'not __cordon_script' -s h -l help -d 'an "
+              "overview, or the options "
               "of a command'\n");
   for (const struct command *c = commands; c->name; c++) {
     out_text(o, "complete -c cordon -n __cordon_first -a ");

@@ -35,7 +35,7 @@ enum { RUN_GRACE = RUN_SETUP_OPTION_COUNT, RUN_FORMAT, RUN_WATCH };
 const struct option run_options[] = {
     RUN_SETUP_OPTIONS,
     {"grace", 0, "DURATION", false, false},
-    {"format", 0, "FORMAT", false, false},
+    {"format", 0, "text|json", false, false},
     {"watch", 0, NULL, false, false},
     {NULL, 0, NULL, false, false},
 };

@@ -29,6 +29,24 @@ TYPED = [
     ("cordon run --isolation in", "cordon run --isolation inprocess "),
     ("cordon run -p my", "cordon run -p my\\ policy.yaml "),
     ("cordon fmt my", "cordon fmt my\\ policy.yaml "),
+    ("cordon run --format j", "cordon run --format json "),
+    ("cordon check --explain network-", "cordon check --explain "
+     "network-too-wide "),
+    ("cordon run -q x.lua my", "cordon run -q x.lua my\\ policy.yaml "),
+    ("cordon run -q --memory 1MiB --cpu=1s --mod",
+     "cordon run -q --memory 1MiB --cpu=1s --mode"),
+]
+
+# Behind a script nothing is an option of ours: (words, what comes of the last)
+WORDS = [
+    (["run", "x.lua", "--mem"], []),
+    (["run", "-", "--mem"], []),
+    (["run", "-q", "--cpu", "1s", "x.lua", "-"], []),
+    (["run", "--memory", "=", "1MiB", "x.lua", "--cp"], []),
+    (["run", "--cpu", "1s", "--mem"], ["--memory"]),
+    (["run", "--cpu", "=", "1s", "-q", "--mem"], ["--memory"]),
+    (["run", "-p", "my policy.yaml", "--mem"], ["--memory"]),
+    (["check", "my policy.yaml", "--fix"], ["--fix"]),
 ]
 
 
@@ -106,6 +124,14 @@ class Completion(unittest.TestCase):
         terminal.send(". ./c\n")
         self.assertTrue(terminal.wait_for("ready> "), terminal.seen)
         self.type_all(terminal, TYPED)
+        for words, want in WORDS:
+            with self.subTest(words=words):
+                done = subprocess.run(
+                    ["bash", "--norc", "-c", ". ./c; shift; "
+                     "COMP_WORDS=(cordon \"$@\"); COMP_CWORD=$#; _cordon; "
+                     "printf '%s\\n' \"${COMPREPLY[@]}\"", "bash", "-", *words],
+                    cwd=self.folder, stdout=subprocess.PIPE, text=True)
+                self.assertEqual(done.stdout.split(), want)
 
     @unittest.skipUnless(shutil.which("zsh"), "no zsh")
     def test_zsh(self):
@@ -135,6 +161,18 @@ class Completion(unittest.TestCase):
                 words = [line.split("\t")[0] for line in
                          done.stdout.decode().splitlines()]
                 self.assertIn(word.replace("\0", " "), words)
+        for words, want in WORDS:
+            text = "cordon " + " ".join(
+                w.replace(" ", "\\ ") for w in words).replace(" = ", "=")
+            with self.subTest(typed=text):
+                done = subprocess.run(
+                    ["fish", "--no-config", "-c",
+                     "source %s; complete -C'%s'" % (path, text)],
+                    cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.assertEqual(done.stderr, b"")
+                self.assertEqual([line.split("\t")[0] for line in
+                                  done.stdout.decode().splitlines()], want)
 
     def test_usage(self):
         for arguments, words in (

@@ -37,7 +37,7 @@ class Papers(unittest.TestCase):
         cls.commands = re.findall(r"__cordon_first -a (\w+)", fish)
         cls.options = {c: {} for c in cls.commands}
         for command, letter, name in re.findall(
-                r"'__cordon_command (\w+)'(?: -s (.))? -l (\S+)", fish):
+                r"'__cordon_command (\w+)(?:; [^']*)?'(?: -s (.))? -l (\S+)", fish):
             cls.options[command][name] = letter
 
     def test_there_are_some(self):
