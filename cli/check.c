@@ -92,7 +92,7 @@ static void run_tests(struct check *c, const char *path, cordon_policy *set) {
     good = cordon_suite_run(s, i, NULL, NULL, drop, NULL, &err) == CORDON_OK;
   if (!good) {
     if (!c->quiet)
-      words("%s: not looked at, see 'cordon test'\n", path);
+      words_line("%s: not looked at, see 'cordon test'", path);
     cordon_suite_free(s);
     return;
   }

@@ -134,8 +134,8 @@ void check_report_clear(struct check_report *r) {
 /* ------------------------------------------------------------------ text ---
  */
 
-static void visible(struct out *o, const char *s) {
-  out_visible(o, s, strlen(s));
+static void one_line(struct out *o, const char *s) {
+  out_one_line(o, s, strlen(s));
 }
 
 static void number(struct out *o, const char *fmt, uint64_t n) {
@@ -192,7 +192,7 @@ static void write_text(const struct check_report *r, struct out *o) {
   struct source source = {.file = NULL};
   for (size_t k = 0; k < r->len; k++) {
     const struct check_item *i = &r->items[k];
-    visible(o, i->file);
+    one_line(o, i->file);
     if (i->line) {
       number(o, ":", i->line);
       number(o, ":", i->column);
@@ -203,7 +203,7 @@ static void write_text(const struct check_report *r, struct out *o) {
       out_text(o, severity_names[i->severity]);
       out_text(o, ": ");
     }
-    visible(o, i->message);
+    one_line(o, i->message);
     if (i->severity != CORDON_ERROR) {
       out_text(o, " [");
       out_text(o, i->code);
@@ -213,9 +213,9 @@ static void write_text(const struct check_report *r, struct out *o) {
     write_line(o, &source, i);
     if (i->severity != CORDON_ERROR) {
       out_text(o, "  why: ");
-      visible(o, i->reason);
+      one_line(o, i->reason);
       out_text(o, "\n  fix: ");
-      visible(o, i->fix);
+      one_line(o, i->fix);
       out_text(o, "\n");
     }
   }

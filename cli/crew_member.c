@@ -83,7 +83,7 @@ static void on_connection(void *ud, const cordon_connection_event *e) {
 /* What of the manifest is only for messages. */
 static void member_places(struct member *m) {
   const cordon_workload *w = m->script->workload;
-  const char *path = m->generation->files.path;
+  char *path = one_line_of(m->generation->files.path);
   free(m->modules_from);
   free(m->advice);
   m->modules_from = must_format("%s:%" PRIu32, path, w->modules_line);
@@ -96,6 +96,7 @@ static void member_places(struct member *m) {
     m->advice = must_format("  no policy is in force for it: the manifest has "
                             "none in 'lifecycle.security' (%s:%" PRIu32 ")\n",
                             path, w->line);
+  free(path);
 }
 
 struct member *member_new(struct crew *c, struct generation *g,

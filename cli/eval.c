@@ -80,15 +80,8 @@ static void field(struct out *o, const char *name, const char *text,
   out_text(o, "  ");
   out_text(o, name);
   out_text(o, ": ");
-  /* one line a field: what a resource holds cannot make another */
-  for (size_t n; len > 0; text += n, len -= n) {
-    n = 0;
-    while (n < len && text[n] != '\n' && text[n] != '\t')
-      n++;
-    out_visible(o, text, n);
-    if (n < len)
-      out_text(o, text[n++] == '\n' ? "\\n" : "\\t");
-  }
+  /* what a resource holds cannot make another field */
+  out_one_line(o, text, len);
   out_text(o, "\n");
 }
 
@@ -126,7 +119,7 @@ static void answer_explain(const struct answer *a, const cordon_scope *scope) {
   out_init(&o, STDERR_FILENO);
   if (a->message[0]) {
     out_text(&o, "  ");
-    out_visible(&o, a->message, strlen(a->message));
+    out_one_line(&o, a->message, strlen(a->message));
     out_text(&o, "\n");
   } else {
     (void)cordon_explain(scope, &a->request, &a->settled, out_write_visible,

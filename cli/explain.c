@@ -77,7 +77,7 @@ static void paragraph(struct out *o, size_t indent, const char *head,
       out_text(o, " ");
       at++;
     }
-    out_visible(o, text, len);
+    out_one_line(o, text, len);
     at += width;
     first = false;
     text += len;
@@ -90,7 +90,7 @@ static void paragraph(struct out *o, size_t indent, const char *head,
 /* A line that is not to be broken. */
 static void whole_line(struct out *o, size_t indent, const char *text) {
   blanks(o, indent);
-  out_visible(o, text, strlen(text));
+  out_one_line(o, text, strlen(text));
   out_text(o, "\n");
 }
 

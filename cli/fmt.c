@@ -135,7 +135,7 @@ static void tell(struct fmt *f, const char *path, const struct text *was,
     textdiff_print(&f->out, path, was->p, was->len, is->p, is->len);
     return;
   }
-  out_visible(&f->out, path, strlen(path));
+  out_one_line(&f->out, path, strlen(path));
   out_text(&f->out, "\n");
 }
 

@@ -112,7 +112,8 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
     return help_print(NULL);
   if (argv[1][0] == '-') {
-    say("unknown option '%s'\n  try 'cordon help'", argv[1]);
+    say("unknown option '%s'", argv[1]);
+    words_text("  try 'cordon help'\n");
     return STATUS_USAGE;
   }
   command = command_find(argv[1]);

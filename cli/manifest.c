@@ -116,9 +116,9 @@ static void tell_mistakes(struct mistake_list *l) {
                m->column ? m->column : 1);
     else
       snprintf(at, sizeof at, ": ");
-    out_visible(&o, m->path, strlen(m->path));
+    out_one_line(&o, m->path, strlen(m->path));
     out_text(&o, at);
-    out_visible(&o, m->message, strlen(m->message));
+    out_one_line(&o, m->message, strlen(m->message));
     out_text(&o, "\n");
     if (text)
       out_source_line(&o, text, len, m->line, m->column ? m->column : 1);

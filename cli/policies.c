@@ -186,14 +186,14 @@ static void on_mistake(void *ud, const cordon_error *mistake) {
     of->p->tell(of->p->tell_ud, path, mistake);
     return;
   }
-  out_visible(o, path, strlen(path));
+  out_one_line(o, path, strlen(path));
   if (mistake->line)
     snprintf(at, sizeof at, ":%" PRIu32 ":%" PRIu32 ": ", mistake->line,
              column);
   else
     snprintf(at, sizeof at, "%s", *path ? ": " : "");
   out_text(o, at);
-  out_visible(o, mistake->message, strlen(mistake->message));
+  out_one_line(o, mistake->message, strlen(mistake->message));
   out_text(o, "\n");
   if (of->text)
     out_source_line(o, of->text, of->len, mistake->line, column);

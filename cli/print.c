@@ -137,6 +137,13 @@ void out_one_line(struct out *o, const char *data, size_t len) {
   }
 }
 
+char *one_line_of(const char *text) {
+  size_t len = strlen(text), cap = len * 8 + 16;
+  char *shown = must_alloc(cap, 1);
+  cordon_escape(shown, cap, text, len);
+  return shown;
+}
+
 /* Of a line, in bytes: a screen is not wider, and minified code is. */
 #define LINE_SHOWN 120
 
@@ -216,25 +223,22 @@ void out_write_visible(void *ud, const char *data, size_t len) {
 /* --------------------------------------------------------------- words --- */
 
 /* Words that cannot be said are lost: there is nobody left to tell. */
-static void words_out(const char *prefix, const char *text, const char *end) {
-  struct out o;
-  out_init(&o, STDERR_FILENO);
-  out_visible(&o, prefix, strlen(prefix));
-  out_visible(&o, text, strlen(text));
-  out_text(&o, end);
-  out_flush(&o);
-}
-
 __attribute__((format(printf, 3, 0))) static void
 words_format(const char *prefix, const char *end, const char *fmt,
              va_list args) {
   char text[8192];
+  struct out o;
   int n = vsnprintf(text, sizeof text, fmt, args);
   if (n < 0)
     return;
   if ((size_t)n >= sizeof text)
     memcpy(text + sizeof text - 4, "...", 4);
-  words_out(prefix, text, end);
+  out_init(&o, STDERR_FILENO);
+  out_text(&o, prefix);
+  /* a file may be called anything: what it is called begins no line */
+  out_one_line(&o, text, strlen(text));
+  out_text(&o, end);
+  out_flush(&o);
 }
 
 void say(const char *fmt, ...) {
@@ -244,11 +248,33 @@ void say(const char *fmt, ...) {
   va_end(args);
 }
 
-void words(const char *fmt, ...) {
+void words_line(const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  words_format("", "", fmt, args);
+  words_format("", "\n", fmt, args);
   va_end(args);
+}
+
+static void words_out(const char *prefix, const char *text, const char *end) {
+  struct out o;
+  out_init(&o, STDERR_FILENO);
+  out_text(&o, prefix);
+  out_visible(&o, text, strlen(text));
+  out_text(&o, end);
+  out_flush(&o);
+}
+
+void say_lines(const char *text) {
+  words_out("cordon: ", text, "\n");
+}
+
+void words(const char *fmt, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  words_out("", text, "");
 }
 
 void words_text(const char *text) {

@@ -55,12 +55,22 @@ void out_write_visible(void *ud, const char *data, size_t len);
  * STATUS_NEGATIVE when output was lost. */
 int out_finish(struct out *o, int status);
 
-/* One message on standard error, "cordon: ..." and a newline, in one write. */
+/* One message on standard error, "cordon: ..." and a newline, in one write: one
+ * line, whatever the names in it are. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same without "cordon: " and newline. */
+/* The same without "cordon: ". */
+void words_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Words of ours, with newlines where they belong, and nothing of others. */
 void words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void words_text(const char *text); /* of any length */
+
+/* Texts of any length that have lines of their own. */
+void words_text(const char *text);
+void say_lines(const char *text); /* behind "cordon: ", and with a newline */
+
+/* As out_one_line, to be freed. */
+char *one_line_of(const char *text);
 
 /* "cordon COMMAND: ..." and where to read more.  Returns STATUS_USAGE. */
 int say_usage(const char *command, const char *fmt, ...)

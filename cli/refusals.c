@@ -51,17 +51,17 @@ void refusals_tell(struct refusals *r, const char *who,
   out_init(&o, STDERR_FILENO);
   out_text(&o, "cordon: ");
   if (who) {
-    out_visible(&o, who, strlen(who));
+    out_one_line(&o, who, strlen(who));
     out_text(&o, ": ");
   }
   out_text(&o, e->passes ? "would be denied " : "denied ");
-  out_visible(&o, q->action, strlen(q->action));
+  out_one_line(&o, q->action, strlen(q->action));
   out_text(&o, len ? " " : "");
   out_one_line(&o, resource, len);
   if (e->script && e->script[0]) {
     line = must_format(e->line ? " (%s:%" PRIu32 ")" : " (%s)", e->script,
                        e->line);
-    out_visible(&o, line, strlen(line));
+    out_one_line(&o, line, strlen(line));
     free(line);
   }
   out_text(&o, "\n");

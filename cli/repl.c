@@ -128,7 +128,7 @@ static void on_done(void *ud, int result, const cordon_value *value,
     }
   } else {
     r->failed = true;
-    say("%s", shown ? shown : "");
+    say_lines(shown ? shown : "");
   }
 }
 

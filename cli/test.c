@@ -69,11 +69,11 @@ struct mistake_in {
 static void tell_mistake(struct test_run *run, const char *path, uint32_t line,
                          uint32_t column, const char *message) {
   char at[64];
-  out_visible(&run->told, path, strlen(path));
+  out_one_line(&run->told, path, strlen(path));
   snprintf(at, sizeof at, ":%" PRIu32 ":%" PRIu32 ": ", line ? line : 1,
            column ? column : 1);
   out_text(&run->told, at);
-  out_visible(&run->told, message, strlen(message));
+  out_one_line(&run->told, message, strlen(message));
   out_text(&run->told, "\n");
   out_flush(&run->told);
 }

@@ -160,7 +160,7 @@ static void print_hunks(struct out *o, const struct differ *d) {
 
 static void print_name(struct out *o, const char *sign, const char *path) {
   out_text(o, sign);
-  out_visible(o, path, strlen(path));
+  out_one_line(o, path, strlen(path));
   out_text(o, "\n");
 }
 

@@ -82,12 +82,24 @@ static int on_require(void *ud, const char *name, const char **ret_name,
   return sandbox_require(ud, name, ret_name, ret_text);
 }
 
+/* All lines of a traceback but the first begin with a tab; where one does not,
+ * the line feed is in a name that the script or a file has. */
+static const char *line_end(struct slice rest) {
+  const char *end = rest.p + rest.len, *p = rest.p;
+  while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+    if (p + 1 == end || p[1] == '\t')
+      return p;
+    p++;
+  }
+  return NULL;
+}
+
 void sandbox_keep_traceback(struct cordon_sandbox *sb, struct slice rest) {
   struct buf b;
   char line[512];
   buf_init(&b, &sb->host->mem, TRACEBACK_MAX);
   while (rest.len > 0) {
-    const char *nl = memchr(rest.p, '\n', rest.len);
+    const char *nl = line_end(rest);
     size_t n = nl ? (size_t)(nl - rest.p) : rest.len, tabs = 0;
     while (tabs < n && rest.p[tabs] == '\t')
       tabs++;

@@ -311,6 +311,8 @@ START_TEST(tracebacks) {
        " print})\nc:send(1)",
        "task 1 waits in channel.send at test.lua:3"},
       {"error('\\27[1m\\n\\n')", "stack traceback"},
+      {"string['a\\nb'] = function() error 'x' end\nstring['a\\nb']()\n",
+       "stack traceback"},
   };
   cordon_sandbox_config cfg;
   cordon_error err;
@@ -325,8 +327,11 @@ START_TEST(tracebacks) {
     ck_assert_int_lt(cordon_sandbox_run(sb, 0, &err), 0);
     t = cordon_sandbox_traceback(sb);
     ck_assert_msg(strstr(t, c->has), "%s: %s", c->text, t);
-    for (; *t; t++)
+    for (; *t; t++) {
       ck_assert(*t == '\n' || *t == '\t' || (unsigned char)*t >= 32);
+      /* nothing that the script named begins a line */
+      ck_assert(*t != '\n' || t[1] == '\t' || t[1] == '\0');
+    }
     cordon_sandbox_free(sb);
     cordon_host_free(host);
   }
