@@ -52,24 +52,36 @@ static struct member *find_member(const struct crew *c, const char *name) {
 
 static void member_retire(struct crew *c, struct member *m) {
   m->gone = true;
+  if (m->state == MEMBER_WAITING) /* its time may have come just now */
+    m->state = MEMBER_ENDED;
   member_cancel(m);
   c->retired =
       must_resize(c->retired, c->nretired + 1, sizeof(struct member *));
   c->retired[c->nretired++] = m;
 }
 
+/* Who was to wait for |m| waits for whom |m| was to wait for, if it never
+ * began. */
+static void hand_on(struct crew *c, const struct member *m) {
+  for (size_t i = 0; i < c->n; i++)
+    if (c->members[i]->after == m)
+      c->members[i]->after = m->after;
+  for (size_t i = 0; i < c->nretired; i++)
+    if (c->retired[i]->after == m)
+      c->retired[i]->after = m->after;
+}
+
 void crew_drop_retired(struct crew *c) {
   size_t kept = 0;
+  for (size_t i = 0; i < c->nretired; i++)
+    if (!member_lives(c->retired[i]))
+      hand_on(c, c->retired[i]);
   for (size_t i = 0; i < c->nretired; i++) {
     struct member *m = c->retired[i];
-    if (member_lives(m)) {
+    if (member_lives(m))
       c->retired[kept++] = m;
-      continue;
-    }
-    for (size_t k = 0; k < c->n; k++)
-      if (c->members[k]->after == m)
-        c->members[k]->after = NULL;
-    member_free(m);
+    else
+      member_free(m);
   }
   c->nretired = kept;
   for (struct generation **at = &c->newest->older; *at;) {

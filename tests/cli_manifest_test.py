@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+
+from cli_worker_test import field, processes_of
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
@@ -407,6 +410,46 @@ class Reload(Manifest):
         p.send_signal(signal.SIGTERM)
         out, _ = p.communicate(timeout=LIMIT_S)
         self.assertEqual((p.returncode, out), (143, ""))
+
+    def test_replaced_before_it_is_started_again(self):
+        """Its time comes in the turn in which the manifest is read again."""
+        self.manifest(entry("a", modules="[time]",
+                            lifecycle="{restart: {policy: always, "
+                                      "initial_delay: 1s}}"),
+                      a="print 'old'\nerror 'x'")
+        p = self.start()
+        self.until(p, "a: old")
+        while "is started again in 1 s" not in p.stderr.readline():
+            pass
+        os.kill(p.pid, signal.SIGSTOP)
+        self.write("a.lua", FOREVER.replace("up", "new"))
+        os.kill(p.pid, signal.SIGHUP)
+        time.sleep(1.1)
+        os.kill(p.pid, signal.SIGCONT)
+        self.assertEqual(self.until(p, "a: new"), ["a: new\n"])
+
+    def test_replaced_twice(self):
+        """The third begins when the first has ended, and not when the second
+        is dropped, which never began."""
+        self.manifest(entry("a", modules="[time]"), a=FOREVER)
+        p = self.start("--format", "json")
+        out = ""
+        while '"up"' not in out:
+            out += p.stdout.readline()
+        pids = processes_of(p.pid)
+        workers = [pid for pid in pids if int(field(pid, "PPid")) in pids]
+        if len(workers) != 1:
+            self.skipTest("the worker's pid cannot be told here")
+        os.kill(workers[0], signal.SIGSTOP)  # it does not end when it is told
+        for word in ("two", "three"):
+            self.write("a.lua", FOREVER.replace("up", word))
+            self.reload(p, "1 restarted")
+        while '"three"' not in out:
+            out += p.stdout.readline()
+        self.assertEqual([json.loads(line)["event"]
+                          for line in out.splitlines()],
+                         ["started", "output", "reloaded", "reloaded",
+                          "exited", "started", "output"])
 
     def test_what_has_ended_stays_so(self):
         wait = entry("wait", modules="[time]")
