@@ -308,7 +308,7 @@ static int explain(const char *code) {
     near = nearest(code, codes);
     if (near)
       return say_usage("check", "no code '%s', did you mean '%s'?", code, near);
-    say_usage("check", "no code '%s'; the codes are:", code);
+    words_line("cordon check: no code '%s'; the codes are:", code);
     for (size_t i = 0; i < n; i++)
       words("  %s\n", codes[i]);
     return STATUS_USAGE;

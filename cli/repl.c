@@ -169,7 +169,8 @@ static int sandbox_ended(struct repl *r, int rv, const cordon_error *err) {
                                   .text = repl_script,
                                   .len = sizeof repl_script - 1,
                                   .limits = &r->setup.limits,
-                                  .sandbox = r->sandbox};
+                                  .sandbox = r->sandbox,
+                                  .ours = REPL_SCRIPT_NAME};
   int status = STATUS_OK;
   if (rv == CORDON_E_CANCELLED)
     say("interrupted");

@@ -117,6 +117,8 @@ static int run_arguments(struct run *r, int argc, char **argv) {
       return STATUS_USAGE;
     if (got == OPTION_HELP)
       return help_print(command_find("run"));
+    if (got == OPTION_WORD && !*value)
+      return say_usage("run", "which script?  '' is none");
     if (got == OPTION_WORD) {
       r->setup.script = value;
       r->setup.args = (const char *const *)argv + o.at;

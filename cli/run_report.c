@@ -91,12 +91,32 @@ static void words_source(const struct run_report *r, int rv,
   out_flush(&o);
 }
 
+/* Is the line of a traceback about the script |name|? */
+static bool is_about(const char *line, const char *name) {
+  size_t len = strlen(name);
+  return line[0] == '\t' && strncmp(line + 1, name, len) == 0 &&
+         line[1 + len] == ':';
+}
+
 static void words_traceback(const struct run_report *r) {
-  const char *text = cordon_sandbox_traceback(r->sandbox);
-  size_t len = strlen(text);
-  words_text(text);
-  if (len > 0 && text[len - 1] != '\n')
-    words_text("\n");
+  const char *line = cordon_sandbox_traceback(r->sandbox), *next;
+  struct text t = {0};
+  size_t lines = 0;
+  for (; *line; line = next) {
+    next = strchrnul(line, '\n');
+    next += *next == '\n';
+    if (r->ours && is_about(line, r->ours))
+      continue;
+    text_write(&t, line, (size_t)(next - line));
+    lines++;
+  }
+  if (lines > 1) { /* more than its title */
+    if (t.p[t.len - 1] != '\n')
+      text_write(&t, "\n", 1);
+    text_write(&t, "", 1);
+    words_text(t.p);
+  }
+  free(t.p);
 }
 
 /* What was in force, though nobody asked for it. */

@@ -13,6 +13,8 @@ struct run_report {
   size_t len;
   const cordon_limits *limits;
   const cordon_sandbox *sandbox;
+  const char *ours; /* a script whose lines of a traceback are nobody's business;
+                       NULL: none */
 };
 
 /* Where in its line the compiler gave up: it says "near 'word'", and no column.

@@ -124,7 +124,9 @@ static int make_state(struct script *s, struct err *e) {
   rv = state_new(&s->st, s->loop, s->preempt, &mem_libc, &limits, &host,
                  &s->link.services, modules_open);
   if (rv != 0)
-    return err_setf(e, rv, "the Lua state could not be made: %s", err_text(rv));
+    return err_setf(e, rv, "the Lua state could not be made: %s%s",
+                    err_text(rv),
+                    rv == ERR_NOMEM ? ", its limit is too small" : "");
   s->link.st = s->st;
   return 0;
 }

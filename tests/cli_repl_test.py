@@ -205,6 +205,9 @@ class Pipe(unittest.TestCase):
                 self.assertNotIn("2\n", out)
                 self.assertIn("stopped: " + told, err)
                 self.assertNotIn("new sandbox", err)
+                # what calls chunks is ours, and a title needs something below
+                self.assertNotIn("repl:", err)
+                self.assertFalse(err.endswith("traceback:\n"), err)
 
     def test_memory(self):
         out, err = self.repl("x = 1\n('x'):rep(1 << 23)\nx\n",
