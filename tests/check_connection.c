@@ -89,11 +89,9 @@ START_TEST(lost_at_each_byte_of_a_frame) {
     p.arg_int = 2;
     peer_go(&p);
     client_init(&k, "ws://127.0.0.1:%u/", p.port);
-    ck_assert_int_eq(client_start(&k), 0);
-    client_run(&k, NULL);
-    expect(k.log, n < 4   ? "open closed 1006 unclean"
-                  : n < 9 ? "open T2:hi closed 1006 unclean"
-                          : "open T2:hi T3:you closed 1006 unclean");
+    client_ends(&k, n < 4   ? "open closed 1006 unclean"
+                    : n < 9 ? "open T2:hi closed 1006 unclean"
+                            : "open T2:hi T3:you closed 1006 unclean");
     client_end(&k);
     peer_end(&p);
   }
@@ -173,9 +171,7 @@ START_TEST(announced_length_is_believed_twice) {
     p.arg_len = n + 11;
     peer_go(&p);
     client_init(&k, "ws://127.0.0.1:%u/", p.port);
-    ck_assert_int_eq(client_start(&k), 0);
-    client_run(&k, NULL);
-    expect(k.log, "open B200000 closed 1006 unclean");
+    client_ends(&k, "open B200000 closed 1006 unclean");
     if (twice)
       ck_assert_uint_lt(k.owner.peak_bytes, 400000);
     else
@@ -195,9 +191,7 @@ START_TEST(announced_length_is_not_believed) {
   p.arg_int = 2;
   peer_go(&p);
   client_init(&k, "ws://127.0.0.1:%u/", p.port);
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "open closed 1006 unclean");
+  client_ends(&k, "open closed 1006 unclean");
   ck_assert_uint_lt(k.owner.peak_bytes, 64 * 1024);
   client_end(&k);
   peer_end(&p);
@@ -361,9 +355,7 @@ START_TEST(sent_at_once) {
   struct sender a, b, c, d, e;
   struct peer p;
   struct client k;
-  peer_start(&p, peer_echo);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_echo);
   k.o.session.write_timeout_ns = 10 * NS_PER_S;
   client_open(&k);
   sender_init(&a, &k, 'a', WS_TEXT, "one", 3);
@@ -401,9 +393,7 @@ START_TEST(sent_at_once_until_it_is_full) {
   struct client k;
   size_t n = 0, whole = 0, cut = 0;
   gate = 0;
-  peer_start(&p, peer_slow);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_slow);
   client_open(&k);
   do
     sender_init(&s, &k, 's', WS_BINARY, piece, sizeof piece);
@@ -439,9 +429,7 @@ START_TEST(sent_at_once_without_memory) {
     struct peer p;
     struct client k;
     int rv;
-    peer_start(&p, peer_echo);
-    peer_go(&p);
-    client_init(&k, "ws://127.0.0.1:%u/", p.port);
+    client_meets(&k, &p, peer_echo);
     client_open(&k);
     k.owner.fail_at = k.owner.count + i;
     sender_init(&a, &k, 'a', WS_TEXT, "one", 3);
@@ -462,9 +450,7 @@ START_TEST(write_timeout) {
   struct client k;
   char *huge = calloc(1, HUGE_LEN);
   gate = 0;
-  peer_start(&p, peer_slow);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_slow);
   k.o.session.write_timeout_ns = 50 * NS_PER_MS;
   client_open(&k);
   sender_init(&a, &k, 'a', WS_BINARY, huge, HUGE_LEN);
@@ -493,9 +479,7 @@ START_TEST(abandoned) {
   struct client k;
   char *huge = calloc(1, HUGE_LEN);
   gate = 0;
-  peer_start(&p, peer_slow);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_slow);
   client_open(&k);
   sender_init(&a, &k, 'a', WS_BINARY, huge, HUGE_LEN);
   sender_init(&b, &k, 'b', WS_TEXT, "never", 5);
@@ -528,14 +512,9 @@ START_TEST(abandoned_without_memory) {
   struct client k;
   char *huge = calloc(1, HUGE_LEN);
   gate = 0;
-  peer_start(&p, peer_slow);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_slow);
   client_open(&k);
-  sender_init(&a, &k, 'a', WS_BINARY, huge, HUGE_LEN);
-  ck_assert_int_eq(connection_send(k.c, &a.r), 0);
-  while (a.r.sent == 0)
-    loop_dispatch(k.loop, 10);
+  sender_begins(&a, &k, 'a', huge);
   k.owner.fail_at = k.owner.count;
   connection_send_abandon(k.c, &a.r);
   client_run(&k, NULL);
@@ -567,9 +546,7 @@ static void peer_flood(struct peer *p) {
 START_TEST(ping_flood) {
   struct peer p;
   struct client k;
-  peer_start(&p, peer_flood);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_flood);
   ck_assert_int_eq(client_start(&k), 0);
   client_run(&k, NULL);
   expect_part(k.log, "closed 1006");

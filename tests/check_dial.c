@@ -94,15 +94,11 @@ START_TEST(nobody_listens) {
   peer_start(&p, NULL);
   close(p.listener);
   client_init(&k, "ws://127.0.0.1:%u/", p.port);
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed connect 0 connection refused");
+  client_ends(&k, "failed connect 0 connection refused");
   ck_assert_int_eq(k.failure.code, ERR_SYSTEM);
   client_end(&k);
   client_init(&k, "ws://nowhere.example:1/");
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed resolve 0 no answer from the name servers");
+  client_ends(&k, "failed resolve 0 no answer from the name servers");
   client_end(&k);
 }
 END_TEST
@@ -115,9 +111,7 @@ START_TEST(judged) {
   /* no packet is sent to an address that is refused */
   client_init(&k, "ws://127.0.0.1:%u/", p.port);
   k.deny_first = 1;
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed connect 0 every address is refused");
+  client_ends(&k, "failed connect 0 every address is refused");
   ck_assert_int_eq(k.failure.code, ERR_DENIED);
   ck_assert_int_eq(k.judged, 1);
   client_end(&k);
@@ -152,17 +146,12 @@ START_TEST(the_other_family) {
   }
   peer_go(&p);
   client_init(&k, "ws://localhost:%u/", p.port);
-  ck_assert_int_eq(client_start(&k), 0);
-  while (k.log_len == 0)
-    ck_assert_int_eq(loop_dispatch(k.loop, 1000), 0);
-  expect(k.log, "open ");
+  client_open(&k);
   ck_assert_int_eq(k.judged, 2);
   client_end(&k);
   peer_end(&p);
   client_init(&k, "ws://[::1]:%u/", p.port);
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed connect 0 connection refused");
+  client_ends(&k, "failed connect 0 connection refused");
   client_end(&k);
 }
 END_TEST
@@ -174,9 +163,7 @@ START_TEST(dial_timeout) {
   peer_go(&p);
   client_init(&k, "ws://localhost:%u/", p.port);
   k.o.opening.dial_timeout_ns = 30 * NS_PER_MS;
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed timeout 0 timed out waiting for the server's answer");
+  client_ends(&k, "failed timeout 0 timed out waiting for the server's answer");
   ck_assert_int_eq(k.failure.code, ERR_TIMEOUT);
   client_end(&k);
   peer_end(&p);
@@ -243,9 +230,7 @@ START_TEST(a_black_hole_first) {
   }
   client_init(&k, "ws://127.0.0.1:%u/", h.port);
   k.o.opening.dial_timeout_ns = 30 * NS_PER_MS;
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed timeout 0 timed out while connecting");
+  client_ends(&k, "failed timeout 0 timed out while connecting");
   ck_assert_int_eq(k.failure.code, ERR_TIMEOUT);
   client_end(&k);
   hole_end(&h);
@@ -269,9 +254,7 @@ START_TEST(slow_names) {
   client_init(&k, "ws://silent.test:1/");
   client_asks(&k, &d);
   k.o.opening.dial_timeout_ns = 500 * NS_PER_MS; /* each is asked for alone */
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed timeout 0 timed out while the name was resolved");
+  client_ends(&k, "failed timeout 0 timed out while the name was resolved");
   ck_assert_int_eq(k.failure.code, ERR_TIMEOUT);
   ck_assert_int_eq(k.judged, 0);
   client_end(&k);

@@ -21,9 +21,7 @@ START_TEST(quiet_while_closing) {
   struct peer p;
   struct client k;
   gate = 0;
-  peer_start(&p, peer_slow);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_slow);
   k.o.session.read_timeout_ns = NS_PER_MS;
   ck_assert_int_eq(client_start(&k), 0);
   while (k.log_len == 0)
@@ -60,14 +58,9 @@ START_TEST(quiet_after_the_peers_goodbye) {
   struct client k;
   char *huge = calloc(1, HUGE_LEN);
   gate = 0;
-  peer_start(&p, peer_goodbye);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_goodbye);
   client_open(&k);
-  sender_init(&a, &k, 'a', WS_BINARY, huge, HUGE_LEN);
-  ck_assert_int_eq(connection_send(k.c, &a.r), 0);
-  while (a.r.sent == 0)
-    loop_dispatch(k.loop, 10);
+  sender_begins(&a, &k, 'a', huge);
   open_gate();
   while (connection_is_open(k.c))
     loop_dispatch(k.loop, 10);
@@ -143,9 +136,7 @@ START_TEST(freed_in_done) {
   struct sender a, b;
   struct peer p;
   struct client k;
-  peer_start(&p, peer_echo);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_echo);
   client_open(&k);
   sender_init(&a, &k, 'a', WS_TEXT, "hi", 2);
   sender_init(&b, &k, 'b', WS_TEXT, "ho", 2);
@@ -163,9 +154,7 @@ END_TEST
 START_TEST(released) {
   struct peer p;
   struct client k;
-  peer_start(&p, peer_echo);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_echo);
   client_open(&k);
   connection_release(k.c, 1001);
   k.c = NULL;
@@ -218,9 +207,7 @@ START_TEST(released_are_bounded) {
   struct peer p;
   struct client k;
   gate = 0;
-  peer_start(&p, peer_clinging);
-  peer_go(&p);
-  client_init(&k, "ws://127.0.0.1:%u/", p.port);
+  client_meets(&k, &p, peer_clinging);
   for (size_t i = 1; i <= MANY; i++) {
     k.log_len = 0;
     client_open(&k);

@@ -361,9 +361,7 @@ START_TEST(tls_faults) {
   peer_go(&p);
   client_init(&k, "wss://localhost:%u/", p.port);
   ck_assert_int_eq(tls_context_new(&k.tls, &k.lib.mem, path, &k.err), 0);
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "open T2:hi closed 1006 unclean");
+  client_ends(&k, "open T2:hi closed 1006 unclean");
   client_end(&k);
   peer_end(&p);
   SSL_CTX_free(p.tls);
@@ -409,9 +407,7 @@ START_TEST(tls_faults) {
   peer_go(&p);
   client_init(&k, "wss://127.0.0.1:%u/", p.port);
   ck_assert_int_eq(tls_context_new(&k.tls, &k.lib.mem, path, &k.err), 0);
-  ck_assert_int_eq(client_start(&k), 0);
-  client_run(&k, NULL);
-  expect(k.log, "failed tls 0 the server does not speak TLS");
+  client_ends(&k, "failed tls 0 the server does not speak TLS");
   client_end(&k);
   peer_end(&p);
 

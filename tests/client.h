@@ -12,6 +12,8 @@
 #include "tests/peer.h"
 #include "tests/unit.h"
 
+#define HUGE_LEN ((size_t)32 << 20) /* more than sockets hold */
+
 enum hook { HOOK_NONE, HOOK_FREE, HOOK_RELEASE };
 
 struct client {
@@ -158,6 +160,21 @@ static inline void client_run(struct client *k, const bool *flag) {
   }
 }
 
+static inline void expect(const char *got, const char *want) {
+  ck_assert_msg(strcmp(got, want) == 0, "got: %s\nnot: %s", got, want);
+}
+
+static inline void expect_part(const char *got, const char *want) {
+  ck_assert_msg(strstr(got, want), "got: %s\nwithout: %s", got, want);
+}
+
+/* Starts it, and it comes to this end. */
+static inline void client_ends(struct client *k, const char *log) {
+  ck_assert_int_eq(client_start(k), 0);
+  client_run(k, NULL);
+  expect(k->log, log);
+}
+
 static inline void client_end(struct client *k) {
   uint64_t until = clock_mono_ns() + PATIENCE_S * NS_PER_S;
   connection_free(k->c);
@@ -170,14 +187,6 @@ static inline void client_end(struct client *k) {
   tls_context_free(k->tls);
   loop_free(k->loop);
   ck_assert_uint_eq(k->lib.live_bytes, 0);
-}
-
-static inline void expect(const char *got, const char *want) {
-  ck_assert_msg(strcmp(got, want) == 0, "got: %s\nnot: %s", got, want);
-}
-
-static inline void expect_part(const char *got, const char *want) {
-  ck_assert_msg(strstr(got, want), "got: %s\nwithout: %s", got, want);
 }
 
 /* What is sent. */
@@ -221,7 +230,22 @@ static inline void client_open(struct client *k) {
   expect(k->log, "open ");
 }
 
+/* A message that the peer does not read yet is under way. */
+static inline void sender_begins(struct sender *s, struct client *k, char name,
+                                 const char *huge) {
+  sender_init(s, k, name, WS_BINARY, huge, HUGE_LEN);
+  ck_assert_int_eq(connection_send(k->c, &s->r), 0);
+  while (s->r.sent == 0)
+    loop_dispatch(k->loop, 10);
+}
+
 /* ------------------------------------------------------------- servers --- */
+
+static inline void client_meets(struct client *k, struct peer *p, peer_fn *fn) {
+  peer_start(p, fn);
+  peer_go(p);
+  client_init(k, "ws://127.0.0.1:%u/", p->port);
+}
 
 static inline void peer_fixed_answer(struct peer *p) {
   if (p_request(p))
@@ -277,7 +301,5 @@ static inline void peer_slow(struct peer *p) {
   while ((op = p_frame(p)) >= 0 && op != WS_CLOSE)
     ;
 }
-
-#define HUGE_LEN ((size_t)32 << 20)
 
 #endif

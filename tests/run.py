@@ -41,7 +41,7 @@ SECONDS = {
     "test_tls.py": 30,
     "readme.py": 30,
     "check_remote": 30,
-    "check_sandbox": 30,
+    "check_nomem": 25,
     "check_str": 27,
     "check_deflate": 25,
     "cli_worker_test.py": 20,
@@ -53,7 +53,7 @@ SECONDS = {
     "check_confine": 9,
     "oracle_policy.py": 8,
     "oracle_url.py": 8,
-    "check_exchange": 6,
+    "check_limits": 8,
     "check_spawn": 6,
 }
 SANITIZER = re.compile(

@@ -1,0 +1,148 @@
+/* check_exchange_limits.c - what hosts and scripts tell each other: CPU time
+ * and memory come to an end in all of it. */
+#include "tests/world.h"
+
+/* ------------------------------------------------- limits and no memory --- */
+
+/* Wherever it is when its time is up: converting, waiting, being answered. */
+START_TEST(limits_hold_in_all_of_it) {
+  static const char *const texts[] = {
+      "local e, t = require 'host'.echo, {} for i = 1, 60000 do t[i] = i end "
+      "while true do e(t) end",
+      "local e, s = require 'host'.echo, ('x'):rep(1000000) while true do e(s, "
+      "s) end",
+      "local e = require 'host'.echo for i = 1, 50 do "
+      "coroutine.spawn(function() "
+      "while true do e({i, {i}}) end end) end while true do e(1) end",
+      "local t = {} for i = 1, 60000 do t['k' .. i] = i end while true do "
+      "require 'host'.echo(t, t) end",
+      "local o = require 'io'.results while true do o:send({1, {2}}) end",
+      "local io = require 'io' while true do channel.select{"
+      "io.results:case_send({1}), io.jobs:case_receive()} end",
+  };
+  unit_each(level, levels) {
+    unit_each(t, texts) {
+      for (uint64_t cpu_ms = 5; cpu_ms < 30; cpu_ms += 12) {
+        cordon_sandbox_config cfg;
+        struct world w;
+        int rv;
+        config_init(&cfg, &w, *level);
+        cfg.limits.cpu_ms = cpu_ms;
+        world_begin(&w, &cfg);
+        add_functions(&w);
+        ck_assert_int_eq(cordon_sandbox_add_inlet(w.sb, "io", "jobs", 3, NULL,
+                                                  &w, &w.in, &w.err),
+                         CORDON_OK);
+        ck_assert_int_eq(cordon_sandbox_add_outlet(w.sb, "io", "results", 2,
+                                                   on_receive, &w, &w.out,
+                                                   &w.err),
+                         CORDON_OK);
+        load(&w, *t);
+        rv = finish(&w);
+        ck_assert_msg(rv == CORDON_E_LIMIT, "%d: %s: %d %s", *level, *t, rv,
+                      w.err.message);
+        world_end(&w);
+      }
+    }
+  }
+}
+END_TEST
+
+/* All that there is, once; codes of all kinds may come of it. */
+static void use_all(struct world *w, const cordon_allocator *alloc,
+                    cordon_value *v, uint64_t memory_bytes) {
+  static const char text[] =
+      "local h, io = require 'host', require 'io' coroutine.spawn(function() "
+      "io.results:send(io.jobs:receive()) end) h.echo({1, 'x'}) "
+      "h.fail('NotFound') require 'my-db.v1'.read('secret') return {g = "
+      "function(...) return {h.echo(...)} end}";
+  cordon_source src = {"test.lua", text, sizeof text - 1};
+  cordon_sandbox_config cfg;
+  cordon_host_config hc;
+  struct done d = {.calls = 0};
+  size_t made = 0;
+  config_init(&cfg, w, CORDON_ISOLATION_INPROCESS);
+  cfg.keep = 1;
+  cfg.input = v;
+  cfg.limits.memory_bytes = memory_bytes;
+  cordon_host_config_init(&hc);
+  hc.alloc = *alloc;
+  if (cordon_host_new(&w->host, &hc, NULL) != CORDON_OK)
+    return;
+  if (cordon_sandbox_new(&w->sb, w->host, &cfg, NULL) != CORDON_OK)
+    goto done;
+  d.world = w;
+  if (cordon_sandbox_add_function(w->sb, "host", "echo", fn_echo, w, NULL) ||
+      cordon_sandbox_add_function(w->sb, "host", "fail", fn_fail, w, NULL) ||
+      cordon_sandbox_add_function(w->sb, "my-db.v1", "read", fn_read, w,
+                                  NULL) ||
+      cordon_sandbox_add_inlet(w->sb, "io", "jobs", 3, on_room, w, &w->in,
+                               NULL) ||
+      cordon_sandbox_add_outlet(w->sb, "io", "results", 3, on_receive, w,
+                                &w->out, NULL) ||
+      cordon_sandbox_load(w->sb, &src, NULL, 0, NULL))
+    goto done;
+  (void)!cordon_channel_send(w->in, v, NULL);
+  made +=
+      cordon_sandbox_call(w->sb, "g", v, 10000, on_done, &d, NULL) == CORDON_OK;
+  for (int i = 0; i < 30; i++)
+    if (cordon_host_dispatch(w->host, NULL) != CORDON_OK)
+      break;
+done:
+  cordon_sandbox_free(w->sb);
+  cordon_host_free(w->host);
+  ck_assert_uint_eq(d.calls, made);
+}
+
+START_TEST(memory_is_refused) {
+  cordon_value *v = json("[1,{\"a\":[true,\"text\"]}]");
+  for (size_t n = 0;; n++) {
+    struct world w;
+    struct failing_mem fm;
+    cordon_allocator alloc = {failing_mem_fn, &fm};
+    failing_mem_init(&fm, n);
+    use_all(&w, &alloc, v, 0);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+    if (fm.refused == 0) {
+      ck_assert_uint_eq(w.called, 2);
+      ck_assert_uint_eq(w.nreceived, 1);
+      break;
+    }
+    ck_assert_uint_lt(n, 5000);
+  }
+  cordon_value_free(v);
+}
+END_TEST
+
+/* The same by the limit, which counts what the host holds for the script. */
+START_TEST(every_limit_refuses_somewhere) {
+  cordon_value *v = json("[1,{\"a\":[true,\"text\"]}]");
+  size_t whole = 0;
+  for (uint64_t limit = 8000; whole < 20; limit += 61) {
+    struct world w;
+    struct failing_mem fm;
+    cordon_allocator alloc = {failing_mem_fn, &fm};
+    failing_mem_init(&fm, FAIL_NEVER);
+    use_all(&w, &alloc, v, limit);
+    ck_assert_uint_eq(fm.live_bytes, 0);
+    whole += w.called == 2 && w.nreceived == 1;
+    ck_assert_uint_lt(limit, 100000);
+  }
+  cordon_value_free(v);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("exchange_limits");
+  TCase *tc = tcase_create("exchange_limits");
+  tcase_set_timeout(tc, 120); /* busy machines, sanitizers */
+  tcase_add_test(tc, limits_hold_in_all_of_it);
+  tcase_add_test(tc, memory_is_refused);
+  tcase_add_test(tc, every_limit_refuses_somewhere);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+int main(void) {
+  return unit_run(suite());
+}
