@@ -64,7 +64,15 @@ static void run(struct result *r, const uint8_t *data, size_t size,
     struct slice seen;
     uint8_t opcode;
     bool whole = frames_peek(&f, in, &opcode, &seen);
+    struct slice from = in;
+    size_t header = frames_fits(&f, in, 4)    ? 4
+                    : frames_fits(&f, in, 10) ? 10
+                                              : 0;
     rv = frames_recv(&f, &in, &ev);
+    need(header == 0 || rv == ERR_PROTOCOL ||
+         (rv == 0 && ev.kind == FRAMES_DATA && in.len == 0 &&
+          ev.data.p == from.p + header && ev.data.len == from.len - header &&
+          !ev.deflated));
     need(!whole ||
          (rv == 0 && ev.kind == FRAMES_DATA && ev.end && ev.opcode == opcode &&
           ev.data.len == seen.len && (seen.len == 0 || ev.data.p == seen.p)));

@@ -329,6 +329,106 @@ static void send_it(struct client *k, struct send_request *r, uint8_t opcode,
   ck_assert_int_eq(connection_send(k->c, r), 0);
 }
 
+/* ------------------------------------------------------- long messages --- */
+
+/* Every way in which a message may be like the one before, or not: what is read
+ * to where it belongs is what was sent. */
+struct flood {
+  struct client k;
+  unsigned seen; /* messages */
+  size_t lens[4000];
+};
+
+static uint8_t flood_byte(size_t message, size_t at) {
+  return (uint8_t)('a' + (message * 7 + at * 3 + (at >> 8)) % 26);
+}
+
+static void on_flood(void *ud, struct message *m) {
+  struct flood *f = ud;
+  if (m->opcode == WS_PING) {
+    message_free(m);
+    return;
+  }
+  ck_assert_uint_eq(m->len, f->lens[f->seen]);
+  for (size_t i = 0; i < m->len; i++)
+    if ((uint8_t)m->data[i] != flood_byte(f->seen, i))
+      ck_abort_msg("message %u of %zu bytes differs at %zu", f->seen, m->len,
+                   i);
+  for (size_t i = 0; i < sizeof m->user / sizeof *m->user; i++)
+    ck_assert_ptr_null(m->user[i]);
+  f->seen++;
+  message_free(m);
+  if (rand() % 50 == 0)
+    connection_pause(f->k.c, true);
+}
+
+START_TEST(long_messages) {
+  static const struct connection_handler floods = {.message = on_flood,
+                                                   .closed = on_closed};
+  static const size_t lens[] = {0,     100,    32767, 32768,   40000,
+                                40000, 65535,  65536, 65536,   65537,
+                                65536, 200000, 70000, 1 << 20, 3 << 20};
+  static struct flood f;
+  static uint8_t text[3 << 20], wire[(3 << 20) + 4096];
+  size_t len = 65536;
+  int pair[2];
+  struct slice none = {NULL, 0};
+  srand(6);
+  client_init(&f.k, false, false);
+  f.k.o.read_limit = 4 << 20;
+  f.k.o.control_messages = true;
+  ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair),
+                   0);
+  f.k.peer = pair[1];
+  ck_assert_int_eq(connection_adopt(&f.k.c, f.k.loop, pair[0], none, none,
+                                    &f.k.o, &floods, &f, &f.k.owner.mem),
+                   0);
+  for (unsigned i = 0; i < 600; i++) {
+    size_t n = 0, at = 0;
+    size_t step = rand() % 3 ? SIZE_MAX : 1 + (size_t)rand() % 70000;
+    unsigned first = 1 + (unsigned)rand() % 2;
+    if (rand() % 4 == 0) /* else it is as long as the last one */
+      len = lens[(size_t)rand() % (sizeof lens / sizeof *lens - (i % 8 != 0))];
+    f.lens[i] = len;
+    for (size_t j = 0; j < len; j++)
+      text[j] = flood_byte(i, j);
+    if (rand() % 8 == 0) { /* in a few fragments, with pings between them */
+      while (at < len && rand() % 8) {
+        size_t part = (size_t)rand() % (len - at + 1);
+        n += frame(wire + n, first, text + at, part);
+        first = 0;
+        at += part;
+        if (rand() % 2)
+          n += frame(wire + n, 0x89, "ping", 4);
+      }
+    }
+    n += frame(wire + n, 0x80 | first, text + at, len - at);
+    if (rand() % 8 == 0)
+      n += frame(wire + n, 0x89, "ping", 4);
+    for (size_t sent = 0; sent < n;) {
+      ssize_t went = send(f.k.peer, wire + sent,
+                          n - sent < step ? n - sent : step, MSG_NOSIGNAL);
+      if (went > 0)
+        sent += (size_t)went;
+      if (went < 0 || rand() % 2) {
+        turn(&f.k);
+        f.k.wire_len = 0;
+        connection_pause(f.k.c, false);
+      }
+      ck_assert(!f.k.closed);
+    }
+  }
+  for (int i = 0; i < TURNS && f.seen < 600; i++) {
+    turn(&f.k);
+    connection_pause(f.k.c, false);
+  }
+  ck_assert_uint_eq(f.seen, 600);
+  settle(&f.k);
+  ck_assert_uint_le(f.k.owner.live_bytes, 1024);
+  client_end(&f.k);
+}
+END_TEST
+
 /* One message of the client, unmasked and inflated by zlib; its first byte and
  * how many frames it took. */
 static size_t take_message(struct client *k, size_t *at, z_stream *z,
@@ -831,6 +931,7 @@ int main(void) {
   tcase_add_test(tc, control_between_parts);
   tcase_add_test(tc, cut_anywhere);
   tcase_add_test(slow, many_compressed);
+  tcase_add_test(slow, long_messages);
   tcase_add_test(slow, paused_in_a_flood);
   tcase_add_test(slow, endless_nothing);
   tcase_add_test(slow, ping_flood);

@@ -35,6 +35,12 @@ bool close_code_sendable(uint16_t code) {
 
 /* -------------------------------------------------------------- parts --- */
 
+void conn_drop_message(struct connection *c) {
+  message_free(c->message);
+  message_free(c->expected);
+  c->message = c->expected = NULL;
+}
+
 void conn_free_compressors(struct connection *c) {
   inflater_free(c->inflater);
   c->inflater = NULL;
@@ -79,8 +85,7 @@ void conn_disconnect(struct connection *c) {
   conn_free_compressors(c);
   buf_deinit(&c->leftover);
   buf_deinit(&c->out);
-  message_free(c->message);
-  c->message = NULL;
+  conn_drop_message(c);
   c->read_at = c->close_at = 0;
   if (!c->h)
     list_remove(&c->released);
@@ -209,8 +214,7 @@ void conn_finish(struct connection *c, uint16_t code, bool clean,
   c->state = CONN_DRAINING;
   c->paused = false;
   c->read_at = 0;
-  message_free(c->message);
-  c->message = NULL;
+  conn_drop_message(c);
   buf_deinit(&c->leftover);
   conn_fail_requests(c, false);
   if (c->freed)
@@ -496,8 +500,7 @@ static int leave_owner(struct connection *c) {
   const struct mem *mem = loop_mem(c->loop);
   int rv;
   conn_drop_requests(c);
-  message_free(c->message);
-  c->message = NULL;
+  conn_drop_message(c);
   conn_free_compressors(c);
   mem_free(&c->mem, c->subprotocol, c->subprotocol_len + 1);
   c->subprotocol = NULL;

@@ -66,7 +66,9 @@ struct connection {
   struct buf leftover; /* read, and not looked at yet */
   size_t read_size;    /* bytes asked for at a time */
   struct message *message;
-  size_t trusted; /* bytes of the last message */
+  struct message *expected; /* room for the next one, while reading */
+  size_t trusted; /* bytes of the last message that was not compressed */
+  bool expects;   /* another like it */
   struct deflate_params deflate;
   struct inflater *inflater;
   struct utf8_stream inflated_text; /* of a compressed message */
@@ -161,6 +163,8 @@ static inline bool conn_goodbye_over(const struct connection *c) {
   return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES;
 }
 
+/* Forgets what was received of a message. */
+void conn_drop_message(struct connection *c);
 /* If its compressors are awake others have to sleep, sooner or later. */
 void conn_count_awake(struct connection *c);
 /* They go, with all they know. */

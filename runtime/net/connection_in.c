@@ -13,6 +13,7 @@
 /* How much is read at a time: all there is room for, but for who could not take
  * the last share, since the rest of it is kept for every paused connection. */
 #define READ_FIRST_BYTES (16U * 1024)
+#define READ_MOST_BYTES (64U * 1024)
 
 /* So much in one read, and more is likely to be there already. */
 #define FLOOD_BYTES (8U * 1024)
@@ -23,13 +24,16 @@
 #define MESSAGE_TRUSTED_BYTES (64U * 1024)
 /* A payload that has so much to come is read to where it belongs. */
 #define DIRECT_MIN_BYTES (8U * 1024)
+/* After a message of that length another like it is expected: it is read to
+ * where it belongs from its first byte on, its header to in front of it. */
+#define EXPECTED_MIN_BYTES (32U * 1024)
+#define EXPECTED_MAX_BYTES (1U << 20) /* room that is made before it comes */
 
 /* ------------------------------------------------------------- messages --- */
 
 static void deliver(struct connection *c) {
   struct message *m = c->message;
   c->message = NULL;
-  c->trusted = m->len;
   if (m->cap - m->len > m->cap / 4)
     (void)message_resize(&m, &c->mem, m->opcode, m->len);
   if (c->read_timeout_ns && m->opcode < WS_CLOSE)
@@ -61,18 +65,40 @@ static void no_memory(struct connection *c) {
   conn_fail_open(c, CLOSE_TOO_BIG, "no memory for the message");
 }
 
+/* The room that was made for it is the message, whose first piece is there. */
+static void take_expected(struct connection *c, const struct frames_event *ev) {
+  struct message *m = c->expected;
+  size_t len = ev->data.len;
+  c->expected = NULL;
+  m->opcode = ev->opcode;
+  m->len = len;
+  memset(m->user, 0, sizeof m->user); /* its header was read to there */
+  c->message = m;
+  if (ev->fin && ev->announced > m->cap - len &&
+      is_trusted(c, len + ev->announced)) /* else it grows as others do */
+    (void)message_resize(&c->message, &c->mem, ev->opcode,
+                         len + (size_t)ev->announced);
+}
+
 static void on_plain(struct connection *c, const struct frames_event *ev) {
-  char *to;
-  if (make_room(c, ev) != 0) {
-    no_memory(c);
-    return;
+  if (!c->message && c->expected && ev->data.p == c->expected->data) {
+    take_expected(c, ev);
+  } else {
+    char *to;
+    if (make_room(c, ev) != 0) {
+      no_memory(c);
+      return;
+    }
+    to = c->message->data + c->message->len;
+    if (ev->data.len > 0 && ev->data.p != to) /* else it was read to there */
+      memcpy(to, ev->data.p, ev->data.len);
+    c->message->len += ev->data.len;
   }
-  to = c->message->data + c->message->len;
-  if (ev->data.len > 0 && ev->data.p != to) /* else it was read to there */
-    memcpy(to, ev->data.p, ev->data.len);
-  c->message->len += ev->data.len;
-  if (ev->end)
+  if (ev->end) {
+    c->trusted = c->message->len;
+    c->expects = c->trusted >= EXPECTED_MIN_BYTES;
     deliver(c);
+  }
 }
 
 /* ----------------------------------------------------- compressed ones --- */
@@ -279,6 +305,27 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
   }
 }
 
+/* How long the header of a message of |len| bytes is. */
+static size_t header_size(size_t len) {
+  return len < 65536 ? 4 : 10;
+}
+
+/* Where another message like the last one goes, its header to in front of it.
+ * NULL: none is expected */
+static char *place_expected(struct connection *c, size_t *ret_len) {
+  size_t len = c->trusted, header = header_size(len);
+  if (!c->expects || !frames_between(&c->frames) || !c->h)
+    return NULL;
+  if (!c->expected &&
+      message_resize(&c->expected, &c->mem, WS_BINARY,
+                     len < EXPECTED_MAX_BYTES ? len : READ_MOST_BYTES) != 0)
+    return NULL;
+  if (len > c->expected->cap)
+    len = c->expected->cap;
+  *ret_len = header + (len < READ_MOST_BYTES ? len : READ_MOST_BYTES);
+  return c->expected->data - header;
+}
+
 /* Where the next bytes go: into the message under way, when enough of it is to
  * come, or to where everybody's go. */
 static char *place(struct connection *c, size_t *ret_len) {
@@ -305,11 +352,20 @@ static char *place(struct connection *c, size_t *ret_len) {
 static int read_some(struct connection *c, struct slice *ret,
                      bool *ret_drained) {
   size_t len, n = 0;
-  char *p = place(c, &len);
+  char *expected = place_expected(c, &len);
+  char *p = expected ? expected : place(c, &len);
   int rv = stream_read(c->stream, p, len, &n);
   if (rv == 0 && n > 0) {
-    if (n == c->read_size && n < LOOP_SCRATCH_BYTES)
+    if (expected && !frames_fits(&c->frames, (struct slice){p, n},
+                                 header_size(c->trusted))) {
+      /* What is read must outlive what becomes of it. */
+      p = memcpy(loop_scratch(c->loop), p, n);
+      c->expects = false;
+      message_free(c->expected);
+      c->expected = NULL;
+    } else if (!expected && n == c->read_size && n < READ_MOST_BYTES) {
       c->read_size *= 2;
+    }
     c->flooded = n >= FLOOD_BYTES;
     *ret = (struct slice){p, n};
     /* after a hang-up nobody tells what comes next: ask */
@@ -371,6 +427,8 @@ void connection_took(struct connection *c, struct slice data) {
 
 /* What an idle connection need not hold. */
 static void slim(struct connection *c) {
+  message_free(c->expected);
+  c->expected = NULL;
   buf_shrink(&c->leftover);
   if (c->inflater && !c->deflate.in_takeover && !c->frames.message) {
     inflater_free(c->inflater);

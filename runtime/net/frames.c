@@ -228,13 +228,18 @@ int frames_recv(struct frames *f, struct slice *in, struct frames_event *ret) {
                                : recv_data(f, in, ret);
 }
 
+bool frames_between(const struct frames *f) {
+  return f->fail_code == 0 && !f->in_frame && f->header_len == 0 &&
+         f->message == 0;
+}
+
 bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
                  struct slice *ret_data) {
   const uint8_t *p = (const uint8_t *)in.p;
   size_t len, header = 2;
   if (in.len < header || (p[0] != (FIN | WS_TEXT) && p[0] != (FIN | WS_BINARY)))
     return false;
-  if (f->fail_code != 0 || f->in_frame || f->header_len != 0 || f->message != 0)
+  if (!frames_between(f))
     return false;
   len = p[1];
   if (len == 126 && in.len >= 4) {
@@ -250,6 +255,20 @@ bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
   *ret_opcode = p[0] & 15;
   *ret_data = (struct slice){in.p + header, len};
   return *ret_opcode != WS_TEXT || utf8_valid(*ret_data);
+}
+
+bool frames_fits(const struct frames *f, struct slice in, size_t header_len) {
+  const uint8_t *p = (const uint8_t *)in.p;
+  uint64_t len = 0;
+  if (!frames_between(f) || in.len <= header_len)
+    return false;
+  if ((p[0] & ~FIN) != WS_TEXT && (p[0] & ~FIN) != WS_BINARY)
+    return false;
+  if (p[1] != (header_len == 10 ? 127 : 126))
+    return false;
+  for (size_t i = 2; i < header_len; i++)
+    len = len << 8 | p[i];
+  return len >= in.len - header_len;
 }
 
 size_t frames_payload_left(const struct frames *f) {

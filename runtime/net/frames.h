@@ -97,12 +97,21 @@ void frames_init(struct frames *f, uint64_t read_limit, bool deflate);
  * soon as it is there. */
 int frames_recv(struct frames *f, struct slice *in, struct frames_event *ret);
 
+/* Is it between messages, and has nothing of the next one's header? */
+bool frames_between(const struct frames *f);
+
 /* Between messages: is the next thing in |in| a whole message in one frame, not
  * compressed, with nothing wrong about it?  Then true, with its opcode and its
  * payload, and frames_recv would say the same of it; false says nothing.  The
  * caller may go on behind the payload without frames_recv. */
 bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
                  struct slice *ret_data);
+
+/* Between messages: does |in| begin with a header of |header_len| bytes, 4 or
+ * 10, of a data message that is not compressed, with a first piece of it
+ * behind, and nothing else?  Then frames_recv makes one event of all of it, or
+ * fails. */
+bool frames_fits(const struct frames *f, struct slice in, size_t header_len);
 
 /* So many bytes at least belong to the data message under way and may be given
  * to frames_recv from where they shall end up: the next event is then exactly

@@ -40,7 +40,7 @@ struct list *loop_awake(struct loop *lp);
 /* Room that all share, for bytes between a read and the look at them: whoever
  * takes it must be done with it when another function of the loop runs.  NULL:
  * no memory; once it was there it stays. */
-#define LOOP_SCRATCH_BYTES (64U * 1024)
+#define LOOP_SCRATCH_BYTES (64U * 1024 + 64)
 uint8_t *loop_scratch(struct loop *lp);
 /* Makes a waiting loop_dispatch return.  From any thread or signal handler. */
 void loop_wake(struct loop *lp);

@@ -3,6 +3,11 @@
 
 #include "runtime/base/err.h"
 
+_Static_assert(offsetof(struct message, user) +
+                       sizeof((struct message *)0)->user ==
+                   sizeof(struct message),
+               "|user| stands in front of the data");
+
 void message_free(struct message *m) {
   if (m) {
     struct mem mem = m->mem;

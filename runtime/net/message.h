@@ -18,7 +18,8 @@ struct message {
   size_t cap; /* private: bytes allocated for data */
   char *data;
   /* For whoever it was handed to: room for a queue entry of theirs, so that a
-   * message needs no second allocation. */
+   * message needs no second allocation.  The bytes of |data| follow: before it
+   * is handed over what stands in front of them may be read to here. */
   void *user[6];
 };
 void message_free(struct message *m); /* NULL is harmless */
