@@ -1,9 +1,11 @@
-"""Against node-ws, with and without compression on either side."""
+"""Against node-ws, with and without compression on either side, and behind
+nginx, which speaks TLS for it."""
 
 import os
 import unittest
 
-from peer import PeerTest, ProcessServer, main, policy_for
+from peer import (Certificates, Nginx, PeerTest, ProcessServer, main,
+                  policy_for)
 
 SERVER = r"""
 const {WebSocketServer} = require('ws');
@@ -31,11 +33,19 @@ server.on('connection', (socket, request) => {
 
 
 class Node(PeerTest):
-    def talk(self, *arguments, mode="disabled", agreed="none"):
+    def talk(self, *arguments, mode="disabled", agreed="none", nginx=False):
         env = dict(os.environ, NODE_PATH="/usr/share/nodejs")
         server = self.enter(ProcessServer(
             ["node", self.write("server.js", SERVER), *arguments], env))
         url = "ws://localhost:%d/node" % server.port
+        options = []
+        if nginx:
+            certificates = Certificates.get()
+            front = self.enter(Nginx(
+                self.folder, server.port, certificates.path("localhost.pem"),
+                certificates.path("localhost.key")))
+            url = "wss://localhost:%d/node" % front.port
+            options = ["--ca", certificates.ca]
         self.check("""
             local websocket = require "websocket"
             local json = require "json"
@@ -64,7 +74,8 @@ class Node(PeerTest):
             assert(select(2, ch:receive()) == false)
             local info = client:close_info()
             print(info.code, info.reason, info.clean)
-        """, url, mode, agreed, policy=policy_for(url), out=["4001\tas you wish\ttrue"])
+        """, url, mode, agreed, policy=policy_for(url), options=options,
+            out=["4001\tas you wish\ttrue"])
 
     def test_plain(self):
         self.talk()
@@ -82,6 +93,13 @@ class Node(PeerTest):
     def test_compressed_without(self):
         self.talk("deflate", mode="no_context_takeover",
                   agreed="permessage-deflate")
+
+    def test_behind_nginx(self):
+        self.talk(nginx=True)
+
+    def test_behind_nginx_compressed(self):
+        self.talk("deflate", mode="context_takeover",
+                  agreed="permessage-deflate", nginx=True)
 
 
 if __name__ == "__main__":
