@@ -27,6 +27,9 @@ struct client {
   size_t messages;
   size_t bytes;
   bool pause_at_message;
+  bool leaves; /* what is behind a message */
+  bool takes;  /* and takes it later in the turn */
+  struct deferred later;
   bool closed;
   unsigned code;
   int sent; /* requests that are done */
@@ -61,6 +64,23 @@ static void on_message(void *ud, struct message *m) {
   message_free(m);
   if (k->pause_at_message)
     connection_pause(k->c, true);
+  if (k->leaves) {
+    connection_leave_rest(k->c);
+    deferred_schedule(k->loop, &k->later);
+  }
+}
+
+/* As a task that was woken. */
+static void on_later(struct deferred *d, void *ud) {
+  struct client *k = ud;
+  struct slice data;
+  uint8_t opcode;
+  (void)d;
+  note(k, "| ");
+  while (k->takes && connection_peek(k->c, &opcode, &data)) {
+    note(k, "=%.*s ", (int)data.len, data.p);
+    connection_took(k->c, data);
+  }
 }
 
 static void on_closed(void *ud, const struct connection_close *how) {
@@ -75,6 +95,7 @@ static const struct connection_handler handler = {.message = on_message,
 
 static void client_init(struct client *k, bool deflate, bool takeover) {
   memset(k, 0, sizeof *k);
+  deferred_init(&k->later, on_later, k);
   failing_mem_init(&k->lib, FAIL_NEVER);
   failing_mem_init(&k->owner, FAIL_NEVER);
   ck_assert_int_eq(loop_new(&k->loop, &k->lib.mem), 0);
@@ -740,6 +761,54 @@ START_TEST(paused_in_a_flood) {
 }
 END_TEST
 
+/* What is left to an owner is for it alone, in its place between those that it
+ * is given; and is left again only to one that has taken it. */
+START_TEST(left_to_the_owner) {
+  static const char *const at_once = "T1:1 T1:2 T1:3 P1:p T1:4 T1:5 | ";
+  static const struct {
+    bool takes;
+    const char *log;
+  } batches[] = {
+      {true, "T1:1 | =2 =3 P1:p | =4 =5 "},
+      {true, "T1:1 | =2 =3 P1:p | =4 =5 "},
+      {false, "T1:1 | T1:2 T1:3 P1:p T1:4 T1:5 | "},
+      {false, at_once},
+  };
+  static const char wire[] = "\x81\1"
+                             "1\x81\1"
+                             "2\x81\1"
+                             "3\x89\1p"
+                             "\x81\1"
+                             "4\x81\1"
+                             "5";
+  struct client k;
+  struct slice data;
+  uint8_t opcode;
+  client_init(&k, false, false);
+  k.o.control_messages = true;
+  k.leaves = true;
+  client_open(&k);
+  feed(&k, wire, sizeof wire - 1, SIZE_MAX);
+  ck_assert_str_eq(k.log, at_once); /* who has never taken any */
+  k.pause_at_message = true;
+  feed(&k, wire, sizeof wire - 1, SIZE_MAX);
+  connection_pause(k.c, false);
+  ck_assert(connection_peek(k.c, &opcode, &data) && *data.p == '2');
+  connection_took(k.c, data);
+  k.pause_at_message = false;
+  k.takes = true;
+  settle(&k);
+  unit_each(batch, batches) {
+    k.log_len = 0;
+    k.takes = batch->takes;
+    feed(&k, wire, sizeof wire - 1, SIZE_MAX);
+    ck_assert_str_eq(k.log, batch->log);
+  }
+  ck_assert_uint_eq(k.wire_len, 6 * 7); /* pongs, with masks */
+  client_end(&k);
+}
+END_TEST
+
 /* Fragments without an end and without bytes: turns are bounded, memory stays
  * what it was, and others are served. */
 START_TEST(endless_nothing) {
@@ -933,6 +1002,7 @@ int main(void) {
   tcase_add_test(slow, many_compressed);
   tcase_add_test(slow, long_messages);
   tcase_add_test(slow, paused_in_a_flood);
+  tcase_add_test(tc, left_to_the_owner);
   tcase_add_test(slow, endless_nothing);
   tcase_add_test(slow, ping_flood);
   tcase_add_test(slow, floods_of_goodbyes);

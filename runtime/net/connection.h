@@ -172,7 +172,8 @@ bool connection_peek(struct connection *c, uint8_t *ret_opcode,
 void connection_took(struct connection *c, struct slice data);
 /* From |message|: its reader goes on with this one at once, and if it has taken
  * messages before it will take what is at hand behind it as well, without their
- * being copied and queued.  What it leaves is delivered in the next turn. */
+ * being copied and queued.  What it leaves is delivered in the next turn; and
+ * one that takes none of it is given all there is until it takes some again. */
 void connection_leave_rest(struct connection *c);
 
 bool connection_is_open(const struct connection *c);

@@ -77,7 +77,7 @@ struct connection {
   bool paused;
   bool flooded;       /* the last read brought much, */
   bool took;          /* and the owner took messages out of it by itself */
-  bool takes;         /* it has done so before */
+  bool takes;         /* it has done so since it was left some */
   bool left_to_owner; /* connection_leave_rest */
   bool more;          /* something may be there that the poller does not tell */
   bool read_end;      /* EOF or an error: nothing more comes */

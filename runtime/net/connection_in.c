@@ -292,6 +292,7 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
         c->left_to_owner = false;
         if (rest_is_peekable(c, *read)) {
           c->more = true; /* should it not */
+          c->takes = false;
           return;
         }
       }
