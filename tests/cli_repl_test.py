@@ -371,6 +371,33 @@ class Terminal(unittest.TestCase):
         self.type("\x04")
         self.assertEqual(p.wait(timeout=LIMIT_S), 0)
 
+    def test_goes_on(self):
+        """Somebody sees what happens, and what is gone."""
+        p = self.start("--cpu", "50ms")
+        self.type("x = 1\n")
+        self.until("> ")
+        self.type("while true do end\n")
+        self.until("stopped: CPU limit of 50 ms")
+        self.until("what was defined is gone: the next line begins in a new "
+                   "sandbox\r\n> ")
+        self.type("x\n")
+        self.until("\r\nnil\r\n> ")
+        self.type("x = [[\n")
+        self.until("... ")
+        for _ in range(40):
+            self.type("y\n" * 50)
+            self.until("y\r\n" * 2)
+        self.until("a chunk has more than 2000 lines, and is passed over\r\n")
+        self.type("\nx = 'on'\n")
+        self.until("x = 'on'\r\n")
+        self.type("x\n")
+        self.until('"on"\r\n> ')
+        self.type("if x then\n")
+        self.until("... ")
+        self.type("\x04")
+        self.until("'end' expected (to close 'if' at line 1) near <eof>")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 0)
+
     def test_termination(self):
         p = self.start()
         p.send_signal(signal.SIGTERM)
