@@ -31,6 +31,13 @@ bool manifest_has_workloads(const char *text, size_t len) {
   return found;
 }
 
+/* The texts that were compiled: workloads share scripts and modules. */
+struct compiled {
+  char **names;
+  size_t n;
+  bool held_up; /* by one that was made for it: no more of them */
+};
+
 struct checking {
   const char *path;
   const char *text;
@@ -38,6 +45,7 @@ struct checking {
   manifest_mistake_fn *tell;
   void *ud;
   bool texts; /* of the scripts are looked at, else what names them */
+  struct compiled *compiled;
 };
 
 static void on_mistake(void *ud, const cordon_error *mistake) {
@@ -123,9 +131,20 @@ static uint32_t find_name(const struct checking *c, uint32_t *line,
 }
 
 static void compile(const struct checking *c, const cordon_source *source) {
+  struct compiled *done = c->compiled;
   cordon_error err;
-  if (cordon_script_check(source, NULL, &err) == CORDON_OK)
+  int rv;
+  for (size_t i = 0; i < done->n; i++)
+    if (strcmp(done->names[i], source->name) == 0)
+      return;
+  if (done->held_up)
     return;
+  done->names = must_resize(done->names, done->n + 1, sizeof *done->names);
+  done->names[done->n++] = must_format("%s", source->name);
+  rv = cordon_script_check(source, NULL, &err);
+  if (rv == CORDON_OK)
+    return;
+  done->held_up = rv == CORDON_E_LIMIT;
   err.column = run_report_near(source->text, source->len_bytes, &err);
   c->tell(c->ud, source->name, &err);
 }
@@ -184,7 +203,8 @@ static void check_script(const struct checking *c, const cordon_workload *w,
 cordon_manifest *manifest_examine(const char *path, const char *text,
                                   size_t len, manifest_mistake_fn *tell,
                                   void *ud) {
-  struct checking c = {path, text, len, tell, ud, false};
+  struct compiled compiled = {0};
+  struct checking c = {path, text, len, tell, ud, false, &compiled};
   const cordon_source source = {path, text, len};
   cordon_manifest *m = NULL;
   const cordon_workload *w;
@@ -199,5 +219,8 @@ cordon_manifest *manifest_examine(const char *path, const char *text,
       check_script(&c, w, &b);
   }
   cordon_host_free(b.host);
+  for (size_t i = 0; i < compiled.n; i++)
+    free(compiled.names[i]);
+  free(compiled.names);
   return m;
 }

@@ -244,6 +244,22 @@ class Check(cli_test.Case):
         self.expect(0, "check", "m.yaml", "far.yaml", out="",
                     err="2 files, 1 policy, 2 workloads: ok\n")
 
+    def test_scripts_that_hold_the_compiler_up(self):
+        """One does, and no more; what several workloads run is one text."""
+        hostile = "if x then " + "elseif x then " * 74000 + "end"
+        self.write("m.yaml", HEAD + "".join(
+            self.WORKLOAD % (name, file) for name, file in (
+                ("a", "bad"), ("b", "bad"), ("c", "slow"), ("d", "slow"),
+                ("e", "slower"))))
+        self.write("bad.lua", "x = = 1")
+        self.write("slow.lua", hostile)
+        self.write("slower.lua", hostile)
+        done = self.expect(3, "check", "-q", "m.yaml", err="")
+        self.assertEqual([line for line in done.out.splitlines()
+                          if ".lua" in line], [
+            "bad.lua:1:1: unexpected symbol near '='",
+            "slow.lua: the text takes more than 2 s of CPU time to compile"])
+
     def test_mistakes_of_manifests(self):
         self.write("m.yaml", HEAD +
                    self.WORKLOAD % ("a", "a") + "    modules: [jsn, json,\n"
