@@ -19,6 +19,14 @@
 /* ------------------------------------------------- functions of the host ---
  */
 
+/* What the host holds of a call, at the script's expense until it has answered:
+ * also when nobody waits any more. */
+struct asked {
+  struct list node; /* in bridge.forgotten, or in no list */
+  uint32_t id;
+  size_t cost;
+};
+
 /* A call that waits for its answer: a userdata on the stack of its task. */
 struct pending {
   struct object object;
@@ -26,7 +34,7 @@ struct pending {
   struct list node; /* in bridge.calls until it is answered */
   struct bridge *bridge;
   uint32_t id;
-  size_t cost;
+  struct asked *asked; /* while it is in bridge.calls */
   /* the answer, and what it is in */
   struct arena arena;
   bool nomem;
@@ -49,27 +57,54 @@ static bool has_room(lua_State *L, size_t cost) {
   return account_allows(a, cost);
 }
 
-/* False: it was answered or forgotten before. */
-static bool pending_leave(struct pending *p) {
-  if (list_empty(&p->node))
-    return false;
+static struct asked *asked_new(struct bridge *b, uint32_t id, size_t cost) {
+  struct asked *a = mem_alloc(&b->mem, sizeof *a);
+  if (!a)
+    return NULL;
+  list_init(&a->node);
+  a->id = id;
+  a->cost = cost;
+  b->ncalls++;
+  b->calls_cost += cost;
+  account_outside(&b->st->account, 0, cost);
+  return a;
+}
+
+static void asked_free(struct bridge *b, struct asked *a) {
+  list_remove(&a->node);
+  b->ncalls--;
+  b->calls_cost -= a->cost;
+  account_outside(&b->st->account, a->cost, 0);
+  mem_free(&b->mem, a, sizeof *a);
+}
+
+/* NULL: it was answered or forgotten before. */
+static struct asked *pending_leave(struct pending *p) {
+  struct asked *a = p->asked;
   list_remove(&p->node);
-  p->bridge->ncalls--;
-  p->bridge->calls_cost -= p->cost;
-  account_outside(&p->bridge->st->account, p->cost, 0);
-  return true;
+  p->asked = NULL;
+  return a;
 }
 
 static void pending_cancel(struct wait *w) {
   struct pending *p = list_entry(w, struct pending, wait);
   struct bridge *b = p->bridge;
-  if (pending_leave(p) && !b->ended && !b->st->ended)
-    b->ops->forget(b, p->id);
+  struct asked *a = pending_leave(p);
+  if (!a)
+    return;
+  if (b->ended || b->st->ended) {
+    asked_free(b, a);
+    return;
+  }
+  list_add_tail(&b->forgotten, &a->node);
+  b->ops->forget(b, p->id);
 }
 
 static void pending_release(struct object *o) {
   struct pending *p = list_entry(o, struct pending, object);
-  pending_leave(p);
+  struct asked *a = pending_leave(p);
+  if (a)
+    asked_free(p->bridge, a);
   arena_deinit(&p->arena);
 }
 
@@ -112,9 +147,16 @@ void bridge_answer(struct bridge *b, uint32_t id,
     struct pending *p = list_entry(it, struct pending, node);
     if (p->id != id)
       continue;
-    pending_leave(p);
+    asked_free(b, pending_leave(p));
     p->nomem = copy_answer(p, answer) != 0;
     wait_wake(&p->wait);
+    return;
+  }
+  list_foreach (it, &b->forgotten) {
+    struct asked *a = list_entry(it, struct asked, node);
+    if (a->id != id)
+      continue;
+    asked_free(b, a);
     return;
   }
 }
@@ -183,21 +225,20 @@ static int call_function(lua_State *L) {
   list_init(&p->node);
   p->bridge = b;
   p->id = ++b->last_id;
-  p->cost = cost;
   p->wait.what = what;
   p->wait.cancel = pending_cancel;
   arena_init(&p->arena, &b->mem, SIZE_MAX);
   object_ready(&p->object, pending_release);
   gate_enter();
-  list_add_tail(&b->calls, &p->node);
-  b->ncalls++;
-  b->calls_cost += cost;
-  account_outside(&b->st->account, 0, cost);
-  rv = b->ops->call(b, p->id, number, &where, &args);
+  rv = ERR_NOMEM;
+  if ((p->asked = asked_new(b, p->id, cost))) {
+    list_add_tail(&b->calls, &p->node);
+    rv = b->ops->call(b, p->id, number, &where, &args);
+  }
   if (rv == 0)
     wait_begin(L, &p->wait);
-  else
-    pending_leave(p);
+  else if (p->asked)
+    asked_free(b, pending_leave(p));
   gate_leave();
   if (rv != 0)
     return luaL_error(L, "not enough memory");
@@ -283,27 +324,26 @@ struct held {
   size_t cost;
 };
 
-static int hold(struct bridge_channel *bc, size_t cost) {
-  struct bridge *b = bc->bridge;
+static int hold(struct bridge *b, struct list *in, size_t cost) {
   struct held *h = mem_alloc(&b->mem, sizeof *h);
   if (!h)
     return ERR_NOMEM;
   h->cost = cost;
-  list_add_tail(&bc->held, &h->node);
+  list_add_tail(in, &h->node);
   account_outside(&b->st->account, 0, cost);
   return 0;
 }
 
-static void let_go(struct bridge_channel *bc, struct list *node) {
+static void let_go(struct bridge *b, struct list *node) {
   struct held *h = list_entry(node, struct held, node);
-  account_outside(&bc->bridge->st->account, h->cost, 0);
+  account_outside(&b->st->account, h->cost, 0);
   list_remove(node);
-  mem_free(&bc->bridge->mem, h, sizeof *h);
+  mem_free(&b->mem, h, sizeof *h);
 }
 
-static void let_all_go(struct bridge_channel *bc) {
-  while (!list_empty(&bc->held))
-    let_go(bc, bc->held.next);
+static void let_all_go(struct bridge *b, struct list *held) {
+  while (!list_empty(held))
+    let_go(b, held->next);
 }
 
 /* The value at |idx|; false: pushes why not. */
@@ -324,9 +364,9 @@ static bool outlet_send(lua_State *L, int idx, void *ud) {
   if (rv == 0 && !has_room(L, (cost += BRIDGE_VALUE_BYTES)))
     rv = ERR_NOMEM;
   gate_enter();
-  if (rv == 0 && (rv = hold(bc, cost)) == 0 &&
+  if (rv == 0 && (rv = hold(b, &bc->held, cost)) == 0 &&
       (rv = b->ops->send(b, bc->number, &v)) != 0)
-    let_go(bc, bc->held.prev);
+    let_go(b, bc->held.prev);
   gate_leave();
   if (rv != 0) {
     lua_pushliteral(L, "not enough memory");
@@ -355,13 +395,22 @@ static void push_outlet(lua_State *L, struct bridge_channel *bc,
     channel_sink_close(bc->channel);
 }
 
+static void let_some_go(struct bridge *b, struct list *held, uint32_t n) {
+  for (uint32_t i = 0; i < n && !list_empty(held); i++)
+    let_go(b, held->next);
+}
+
 void bridge_room(struct bridge *b, uint32_t number, uint32_t n) {
-  struct bridge_channel *bc = &b->channels[number];
+  struct bridge_channel *bc;
   if (b->ended)
     return;
+  if (number == BRIDGE_RESULTS) {
+    let_some_go(b, &b->results, n);
+    return;
+  }
+  bc = &b->channels[number];
   bc->used -= n;
-  for (uint32_t i = 0; i < n && !list_empty(&bc->held); i++)
-    let_go(bc, bc->held.next);
+  let_some_go(b, &bc->held, n);
   if (bc->channel)
     channel_sink_room(bc->channel, n);
 }
@@ -371,7 +420,7 @@ void bridge_shut(struct bridge *b, uint32_t number) {
   if (b->ended || bc->shut)
     return;
   bc->shut = true;
-  let_all_go(bc); /* the host has thrown it away */
+  let_all_go(b, &bc->held); /* the host has thrown it away */
   if (!bc->channel)
     return;
   if (b->offers[number].kind == OFFER_INLET)
@@ -424,6 +473,8 @@ void bridge_init(struct bridge *b, const struct bridge_ops *ops, void *ud) {
   list_init(&b->calls);
   list_init(&b->waiting);
   list_init(&b->running);
+  list_init(&b->forgotten);
+  list_init(&b->results);
   b->idle.what = "calls of the host";
 }
 
@@ -538,6 +589,29 @@ static bool is_failure(lua_State *L, int first) {
          !lua_isnil(L, first + 1);
 }
 
+/* The result of a call is charged as what is sent into an outlet, until the
+ * host was told.  Null is nothing. */
+static bool hold_result(lua_State *L, const struct value *v, struct err *e) {
+  struct bridge *b = bridge_of(L);
+  size_t cost;
+  int rv;
+  if (v->type == VALUE_NULL)
+    return true;
+  if (!value_may_cross(v, &cost)) {
+    err_setf(e, ERR_INVALID, "the result is too large");
+    return false;
+  }
+  cost += BRIDGE_VALUE_BYTES;
+  rv = has_room(L, cost) ? 0 : ERR_NOMEM;
+  gate_enter();
+  if (rv == 0)
+    rv = hold(b, &b->results, cost);
+  gate_leave();
+  if (rv != 0)
+    err_setf(e, ERR_LIMIT, "the script has not enough memory for the result");
+  return rv == 0;
+}
+
 /* Stack: the invocation, its table, what the function returned. */
 static int invocation_returned(lua_State *L, int status, lua_KContext ctx) {
   struct invocation *inv = lua_touserdata(L, 1);
@@ -551,7 +625,7 @@ static int invocation_returned(lua_State *L, int status, lua_KContext ctx) {
     invocation_end(b, inv, NULL, &e);
   } else if (lua_gettop(L) < 3) {
     invocation_end(b, inv, NULL, NULL);
-  } else if (value_from_lua(L, 3, "result", &v, &e)) {
+  } else if (value_from_lua(L, 3, "result", &v, &e) && hold_result(L, &v, &e)) {
     invocation_end(b, inv, &v, NULL);
   } else {
     invocation_end(b, inv, NULL, &e);
@@ -683,8 +757,11 @@ void bridge_end(struct bridge *b) {
     struct list *node;
     while ((node = list_pop(&b->channels[i].early)))
       fed_drop(list_entry(node, struct channel_item, node));
-    let_all_go(&b->channels[i]);
+    let_all_go(b, &b->channels[i].held);
   }
+  let_all_go(b, &b->results);
+  while (!list_empty(&b->forgotten))
+    asked_free(b, list_entry(b->forgotten.next, struct asked, node));
 }
 
 void bridge_deinit(struct bridge *b) {

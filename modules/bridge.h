@@ -59,8 +59,8 @@ struct bridge_ops {
    * 0 or ERR_NOMEM */
   int (*call)(struct bridge *b, uint32_t id, uint32_t function,
               const struct guard_place *where, const struct value *args);
-  /* Nobody waits for the answer to |id| any more, which may come all the same.
-   */
+  /* Nobody waits for the answer to |id| any more, which comes all the same: the
+   * script pays for the call until then. */
   void (*forget)(struct bridge *b, uint32_t id);
   /* The end of the host's call |id|: a value (NULL: null), or |e|. */
   void (*returned)(struct bridge *b, uint32_t id, const struct value *value,
@@ -78,6 +78,8 @@ struct bridge_ops {
 
 /* What a value takes on the host's side beside value_may_cross, at most. */
 #define BRIDGE_VALUE_BYTES 256
+/* For bridge_room, in the place of an outlet: results of the host's calls. */
+#define BRIDGE_RESULTS UINT32_MAX
 
 /* The script's end of one channel. */
 struct bridge_channel {
@@ -105,9 +107,11 @@ struct bridge {
   struct mem base;
   struct bridge_channel *channels; /* by offer; made by bridge_start */
   struct list calls;
+  struct list forgotten; /* the host still has them */
   uint32_t last_id;
-  size_t ncalls;
+  size_t ncalls; /* of both */
   size_t calls_cost;
+  struct list results; /* of its calls, which the host was not told */
   struct list waiting; /* invocations that have not begun */
   struct list running;
   struct wait idle; /* of the main task of a script that is kept */
@@ -141,7 +145,9 @@ void bridge_invoke(struct bridge *b, uint32_t id, struct slice method,
 void bridge_drop(struct bridge *b, uint32_t id);
 /* A value for an inlet that has room. */
 void bridge_feed(struct bridge *b, uint32_t channel, const struct value *value);
-/* There is room for |n| more in an outlet. */
+/* There is room for |n| more in an outlet, or the host was told as many
+ * results.
+ */
 void bridge_room(struct bridge *b, uint32_t channel, uint32_t n);
 /* The host closes its end of a channel. */
 void bridge_shut(struct bridge *b, uint32_t channel);

@@ -2,7 +2,6 @@
  * side. */
 #include "runtime/exchange.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/api.h"
@@ -12,10 +11,6 @@
 #define SHARE_NS                                                               \
   (1 * NS_PER_MS) /* of a turn, for the callbacks of one script                \
                    */
-/* Calls the host has not answered, those that the script has forgotten
- * included: it could make and forget them for ever. */
-#define CALLS_HELD_MAX (2 * BRIDGE_CALLS_MAX)
-#define CALLS_HELD_MAX_COST (2 * BRIDGE_CALLS_MAX_COST)
 #define NAMES_MAX_BYTES (1024 * 1024)
 
 /* A value the script has sent, in its own arena. */
@@ -36,6 +31,7 @@ struct outgoing {
   void *ud;
   struct timer deadline;
   cordon_value *value;
+  size_t cost;      /* of it, in exchange.sent_cost */
   struct err error; /* code 0: |value|, NULL: null */
 };
 
@@ -59,19 +55,16 @@ static struct till *host_begins(const struct exchange *x, uint64_t *ret_payer) {
 
 static void call_free(struct cordon_call *call) {
   struct mem m = call->mem;
-  if (call->exchange && !call->crowd) {
-    call->exchange->nheld--;
-    call->exchange->held_cost -= call->cost;
-  }
   list_remove(&call->node);
   arena_deinit(&call->arena);
   mem_free(&m, call, sizeof *call);
 }
 
-/* It does not count any more. */
+/* It does not count any more.  One that the script has forgotten does, here and
+ * there, until it is answered: it could make and forget them for ever. */
 static void call_leave(struct cordon_call *call) {
   struct exchange *x = call->exchange;
-  if (!x || call->gone || call->answered)
+  if (!x || call->answered)
     return;
   x->ncalls--;
   x->calls_cost -= call->cost;
@@ -81,7 +74,6 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
                     const struct guard_place *where, const struct value *args) {
   struct cordon_call *call;
   size_t cost;
-  bool crowd;
   if (x->ended)
     return 0;
   if (function >= x->noffers || x->offers[function].kind != OFFER_FUNCTION ||
@@ -96,24 +88,17 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
   call->mem = *mem_of(x);
   arena_init(&call->arena, &call->mem, SIZE_MAX);
   call->arena.first_bytes = cost + BRIDGE_VALUE_BYTES;
-  crowd =
-      x->nheld >= CALLS_HELD_MAX || cost > CALLS_HELD_MAX_COST - x->held_cost;
-  if (!crowd && value_copy(&call->args, args, &call->arena) != 0) {
+  if (value_copy(&call->args, args, &call->arena) != 0) {
     call_free(call);
     return ERR_NOMEM;
   }
   call->exchange = x;
-  call->crowd = crowd;
   call->id = id;
   call->function = function;
   call->where = *where;
   call->cost = cost;
   x->ncalls++;
   x->calls_cost += cost;
-  if (!crowd) {
-    x->nheld++;
-    x->held_cost += cost;
-  }
   list_add_tail(&x->queue, &call->node);
   schedule(x);
   return 0;
@@ -123,16 +108,18 @@ int exchange_called(struct exchange *x, uint32_t id, uint32_t function,
 static void call_gone(struct cordon_call *call) {
   if (call->gone)
     return;
-  call_leave(call);
   call->gone = call->gone_due = true;
 }
+
+/* It tells the script's side that the call is no more. */
+static const struct bridge_answer nobody_waits = {.ok = true};
 
 void exchange_forgotten(struct exchange *x, uint32_t id) {
   list_foreach_safe (it, &x->queue) {
     struct cordon_call *call = list_entry(it, struct cordon_call, node);
     if (call->id == id) {
-      call_leave(call);
-      call_free(call);
+      call->gone = true;
+      (void)exchange_answer(call, &nobody_waits);
       return;
     }
   }
@@ -153,23 +140,11 @@ int exchange_answer(struct cordon_call *call,
     return ERR_INVALID;
   call_leave(call);
   call->answered = true;
-  if (x && !call->gone && !x->ended)
-    x->script->answer(x, call->id, answer);
+  if (x && !x->ended)
+    x->script->answer(x, call->id, call->gone ? &nobody_waits : answer);
   if (!call->in_callback)
     call_free(call);
   return 0;
-}
-
-/* The host still has calls that the script has forgotten. */
-static void refuse_call(struct cordon_call *call) {
-  const char *what = call->exchange->offers[call->function].what;
-  char text[3 * BRIDGE_NAME_MAX];
-  struct bridge_answer sorry = {.kind = SLICE("RateLimited"),
-                                .retryable = true};
-  snprintf(text, sizeof text,
-           "%s: as many calls as are allowed are waiting for the host", what);
-  sorry.message = slice_of(text);
-  (void)exchange_answer(call, &sorry);
 }
 
 static void hand_out_call(struct exchange *x) {
@@ -178,10 +153,6 @@ static void hand_out_call(struct exchange *x) {
   const struct exchange_end *end = &x->ends[call->function];
   struct till *till;
   uint64_t payer;
-  if (call->crowd) {
-    refuse_call(call);
-    return;
-  }
   list_remove(&call->node);
   list_add_tail(&x->calls, &call->node);
   call->in_callback = true;
@@ -219,6 +190,7 @@ static void outgoing_free(struct outgoing *o) {
   list_remove(&o->node);
   timer_stop(&o->deadline);
   cordon_value_free(o->value);
+  x->sent_cost -= o->cost;
   x->noutgoing--;
   mem_free(mem_of(x), o, sizeof *o);
 }
@@ -293,8 +265,15 @@ int exchange_invoke(struct exchange *x, const char *method,
 int exchange_returned(struct exchange *x, uint32_t id,
                       const struct value *value, const struct err *e) {
   struct outgoing *o = NULL;
+  size_t cost = 0;
   if (x->ended)
     return 0;
+  if (value && value->type == VALUE_NULL)
+    value = NULL; /* which is not charged */
+  if (value && !value_may_cross(value, &cost))
+    return ERR_PROTOCOL;
+  if (value && (cost += BRIDGE_VALUE_BYTES) > x->sent_max_cost - x->sent_cost)
+    return ERR_PROTOCOL; /* the script's side has charged it */
   list_foreach (it, &x->outgoing) {
     o = list_entry(it, struct outgoing, node);
     if (o->id == id)
@@ -305,9 +284,13 @@ int exchange_returned(struct exchange *x, uint32_t id,
     return ERR_PROTOCOL;
   if (!o->done) {
     outgoing_free(o);
+    if (value)
+      x->script->room(x, BRIDGE_RESULTS, 1);
     return 0;
   }
   timer_stop(&o->deadline);
+  o->cost = cost;
+  x->sent_cost += cost;
   if (e)
     o->error = *e;
   else if (value && api_value_copy(&o->value, mem_of(x), value) != 0)
@@ -324,6 +307,7 @@ static void hand_out_done(struct exchange *x) {
   cordon_value *value = o->value;
   struct err e = o->error;
   void *ud = o->ud;
+  bool charged = o->cost > 0;
   uint64_t payer;
   struct till *till = host_begins(x, &payer);
   o->value = NULL;
@@ -331,6 +315,8 @@ static void hand_out_done(struct exchange *x) {
   tell_done(done, ud, value, &e);
   till_give_back(till, payer);
   cordon_value_free(value);
+  if (charged && !x->ended)
+    x->script->room(x, BRIDGE_RESULTS, 1);
 }
 
 /* The script is over, and with it what it was asked. */

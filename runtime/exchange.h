@@ -69,7 +69,6 @@ struct cordon_call {
   size_t cost;
   struct arena arena;
   struct value args;
-  bool crowd; /* one too many, to be refused: |args| is not there */
   bool in_callback;
   bool answered;
   bool gone;     /* nobody waits for the answer */
@@ -93,11 +92,9 @@ struct exchange {
   /* calls of the script */
   struct list queue; /* the host was not told of them */
   struct list calls;
-  size_t ncalls; /* that count for the script's bounds */
+  size_t ncalls; /* that are not answered */
   size_t calls_cost;
-  size_t nheld; /* that the host has, or is about to have */
-  size_t held_cost;
-  /* values that the script has sent and the host was not told */
+  /* values that the script has sent or returned and the host was not told */
   size_t sent_cost;
   size_t sent_max_cost; /* the script's memory, which is charged */
   /* calls of the host: struct outgoing */
