@@ -32,7 +32,9 @@ static void release(struct client *c, uint16_t code) {
   client_forget(c);
   client_dial_forget(c);
   client_tell_end(c, c->close_called ? c->own_code : code, false);
-  if (conn)
+  if (conn && c->object.st->stop == STOP_CPU)
+    connection_release_now(conn, code);
+  else if (conn)
     connection_release(conn, code);
 }
 

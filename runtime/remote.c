@@ -492,7 +492,7 @@ static void look_whether_spent(struct remote *r) {
   uint64_t limit = after(r->limits.cpu_ns, SPENT_AFTER_NS);
   uint64_t most = clock_mono_ns() - r->started_ns + r->payer.cpu_ns;
   if (limit != 0 && most >= limit && cpu_used(r) >= limit)
-    r->spent = true;
+    remote_spend(r);
 }
 
 /* What no answer tells: output, relays, values for the host.  The worker stops

@@ -697,7 +697,7 @@ static void forget_open(struct remote_open *o) {
   mem_free(&r->mem, o, sizeof *o);
   r->sb->services.nclients--;
   if (relay)
-    relay_part(relay);
+    relay_part(relay, r->stop == STOP_CPU);
 }
 
 static void on_closed(struct remote *r, const struct msg_closed *m) {
@@ -730,11 +730,20 @@ void remote_look_for_lost(struct remote *r, uint64_t now) {
   r->lost_ns = next;
 }
 
-void remote_serve_end(struct remote *r) {
+static void end_openings(struct remote *r) {
   while (!list_empty(&r->openings)) {
     r->sb->services.nclients--;
     opening_end(list_entry(r->openings.next, struct remote_opening, node));
   }
+}
+
+void remote_spend(struct remote *r) {
+  r->spent = true;
+  end_openings(r);
+}
+
+void remote_serve_end(struct remote *r) {
+  end_openings(r);
   while (!list_empty(&r->opens)) {
     struct remote_open *o = list_entry(r->opens.next, struct remote_open, node);
     tell_end(o, CLOSE_LOST, false, false);

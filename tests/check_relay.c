@@ -142,7 +142,7 @@ START_TEST(said_after_the_end) {
   ck_assert_int_eq(line_open(&l, &s), 0);
   turns(&s, 4);
   ck_assert_int_eq(send(l.local, "before", 6, 0), 6);
-  relay_part(l.relay);
+  relay_part(l.relay, false);
   ck_assert_int_eq(send(l.peer, "under way", 9, 0), 9);
   turns(&s, 4);
   ck_assert_int_eq(recv(l.peer, text, sizeof text, 0), 6);
@@ -158,7 +158,7 @@ START_TEST(said_after_the_end) {
   stage_init(&s);
   ck_assert_int_eq(line_open(&l, &s), 0);
   turns(&s, 4);
-  relay_part(l.relay);
+  relay_part(l.relay, false);
   (void)send(l.local, "after", 5, MSG_NOSIGNAL);
   turns(&s, 4);
   ck_assert_int_eq(recv(l.peer, text, sizeof text, 0), 0);
@@ -177,7 +177,7 @@ START_TEST(flooded_after_the_end) {
   ck_assert_int_eq(line_open(&l, &s), 0);
   turns(&s, 4);
   ck_assert_int_eq(send(l.local, "x", 1, 0), 1);
-  relay_part(l.relay);
+  relay_part(l.relay, false);
   for (int i = 0; i < 400; i++) {
     (void)push(&s, l.peer, 16384);
     got += drain(l.local);
@@ -198,7 +198,7 @@ START_TEST(many_part) {
   for (struct line *it = l; it < l + unit_len(l); it++) {
     ck_assert_int_eq(line_open(it, &s), 0);
     ck_assert_int_eq(send(it->local, "x", 1, 0), 1);
-    relay_part(it->relay);
+    relay_part(it->relay, false);
   }
   list_foreach (it, &s.all)
     left++;
@@ -253,7 +253,7 @@ START_TEST(failing_allocations) {
       (void)send(l.peer, "down", 4, 0);
       turns(&s, 4);
       if (l.relay)
-        relay_part(l.relay);
+        relay_part(l.relay, false);
       turns(&s, 4);
     }
     good = s.fm.refused == 0;

@@ -509,12 +509,14 @@ static int leave_owner(struct connection *c) {
     return rv;
   c->mem = *mem;
   c->h = NULL;
+  /* what many peers go on sending takes time that nobody pays for */
+  c->goodbye_share = 1 + connections_released(c->loop) / 4;
   list_add_tail(loop_released(c->loop), &c->released);
   bound_released(c->loop);
   return 0;
 }
 
-void connection_release(struct connection *c, uint16_t code) {
+static void release(struct connection *c, uint16_t code, bool now) {
   bool cut;
   gate_check();
   if (!c || c->freed || !c->h)
@@ -542,12 +544,20 @@ void connection_release(struct connection *c, uint16_t code) {
   }
   /* What the socket takes now need not be kept. */
   conn_start_close_timeout(c);
-  cut = cut || !conn_flush(c) || leave_owner(c) != 0 || conn_arm(c) != 0;
+  cut = cut || !conn_flush(c) || now || leave_owner(c) != 0 || conn_arm(c) != 0;
   if (cut)
     connection_free(c);
   else
     conn_kick(c);
   conn_leave(c);
+}
+
+void connection_release(struct connection *c, uint16_t code) {
+  release(c, code, false);
+}
+
+void connection_release_now(struct connection *c, uint16_t code) {
+  release(c, code, true);
 }
 
 size_t connections_released(struct loop *lp) {

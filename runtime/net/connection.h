@@ -121,6 +121,9 @@ void connection_free(struct connection *c);
  * in the middle of sending a long frame, is cut.  For scripts that end and
  * clients that are collected. */
 void connection_release(struct connection *c, uint16_t code);
+/* The same, and nothing more is heard of the peer: its answer may be a flood,
+ * and the owner has no time left. */
+void connection_release_now(struct connection *c, uint16_t code);
 
 /* Released connections that still say goodbye.  A host that is about to end may
  * dispatch the loop until there are none, and must call connections_cut before

@@ -105,6 +105,7 @@ struct connection {
   /* closing */
   uint64_t goodbye_bytes; /* read since then, and */
   size_t goodbye_frames;  /* those nobody was given */
+  size_t goodbye_share;   /* of the bounds: one in so many; 0: all */
   bool close_queued;
   bool close_begun;   /* our frame is in |out|: nothing follows it */
   uint8_t fail_turns; /* not 0: then it fails, with these */
@@ -157,10 +158,11 @@ static inline bool conn_parting(const struct connection *c) {
 }
 
 static inline bool conn_goodbye_over(const struct connection *c) {
-  uint64_t most = GOODBYE_BYTES;
+  size_t share = c->goodbye_share > 0 ? c->goodbye_share : 1;
+  uint64_t most = GOODBYE_BYTES / share;
   if (c->h && c->state != CONN_DRAINING)
     most += c->read_limit;
-  return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES;
+  return c->goodbye_bytes > most || c->goodbye_frames > GOODBYE_FRAMES / share;
 }
 
 /* Forgets what was received of a message. */

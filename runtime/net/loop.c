@@ -177,7 +177,7 @@ int loop_dispatch(struct loop *lp, int wait_ms) {
   till_turn_begin(&lp->till);
   if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) == 0) {
     lp->now_ns = clock_mono_ns(); /* one reading per turn */
-    poller_deliver(&lp->poller, &batch);
+    poller_deliver(&lp->poller, &batch, lp->now_ns);
     timers_run(lp);
     deferred_run(lp);
   }

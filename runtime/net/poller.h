@@ -51,9 +51,11 @@ struct poller_batch {
   } entries[POLLER_BATCH];
 };
 int poller_wait(struct poller *p, struct poller_batch *b, int wait_ms);
-/* Calls the watches of the batch; those that are stopped meanwhile are skipped,
- * and their owners may be gone. */
-void poller_deliver(struct poller *p, struct poller_batch *b);
+/* Calls the watches of the batch, as many as there is time for in a turn that
+ * began at |begun_ns|, one at least; those that are stopped meanwhile are
+ * skipped, and their owners may be gone. */
+void poller_deliver(struct poller *p, struct poller_batch *b,
+                    uint64_t begun_ns);
 
 void watch_init(struct watch *w, watch_fn *fn, void *ud);
 /* Level triggered.  0, ERR_NOMEM or ERR_SYSTEM */

@@ -315,7 +315,7 @@ int relay_new(struct relay **ret, struct relay_crew *crew, struct stream *s,
   return 0;
 }
 
-void relay_part(struct relay *r) {
+void relay_part(struct relay *r, bool now) {
   struct relay_crew *crew = r->crew;
   int there = 0;
   r->ended = NULL;
@@ -326,7 +326,7 @@ void relay_part(struct relay *r) {
   r->up.left = (unsigned)there;
   if (there > 0 || r->up.waiting.len > 0)
     r->up.left += RELAY_PART_UP;
-  r->down.left = RELAY_PART_DOWN;
+  r->down.left = now ? 0 : RELAY_PART_DOWN;
   list_add_tail(&crew->parting, &r->leaving);
   if (++crew->nparting > RELAY_PARTING_MAX)
     relay_free(list_entry(crew->parting.next, struct relay, leaving));

@@ -44,8 +44,8 @@ int relay_new(struct relay **ret, struct relay_crew *crew, struct stream *s,
 /* The other process has said that the connection is over: what it said before
  * goes up, what was on its way to it comes down, within bounds and at most 5 s;
  * then it ends whatever the other process does.  |r| is not to be used any
- * more, and nobody is told. */
-void relay_part(struct relay *r);
+ * more, and nobody is told.  |now|: nobody wants what would come down. */
+void relay_part(struct relay *r, bool now);
 void relay_free(struct relay *r); /* cuts it; NULL is harmless */
 void relays_cut(struct list *all);
 
