@@ -12,12 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 uint64_t crew_now_ms(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+  return script_output_now_ms();
 }
 
 /* -------------------------------------------------------------- stopping ---
@@ -142,6 +139,20 @@ static int crew_timeout(struct crew *c) {
   return timeout >= 0 && (uint64_t)timeout < due ? timeout : (int)due;
 }
 
+/* The first deadline of those that run: who prints much for a slow reader holds
+ * up all of them, but not longer. */
+static uint64_t crew_deadline(const struct crew *c) {
+  uint64_t first = 0;
+  for (size_t i = 0; i < c->n + c->nretired; i++) {
+    const struct member *m = i < c->n ? c->members[i] : c->retired[i - c->n];
+    uint64_t at = script_output_until(m->began_ms,
+                                      m->script->workload->limits.deadline_ms);
+    if (m->state == MEMBER_RUNNING && at != 0 && (first == 0 || at < first))
+      first = at;
+  }
+  return first;
+}
+
 static void crew_wait(struct crew *c) {
   struct pollfd p[4] = {
       {.fd = cordon_host_fd(c->host), .events = POLLIN},
@@ -183,6 +194,7 @@ static int crew_loop(struct crew *c) {
       return STATUS_OK;
     }
     crew_wait(c);
+    c->events.output.until_ms = crew_deadline(c);
     if (cordon_host_dispatch(c->host, &err) != CORDON_OK) {
       say("%s", err.message);
       return STATUS_NEGATIVE;

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINGER_MS 1000     /* for closing handshakes after the end */
@@ -209,12 +208,6 @@ static void on_connection(void *ud, const cordon_connection_event *e) {
 
 /* ----------------------------------------------------------------- life --- */
 
-static uint64_t now_ms(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Descriptors for as many connections as were asked for: of one that is relayed
  * two are ours.  Says what is wrong. */
 static int make_room(const struct run *r) {
@@ -298,7 +291,8 @@ static void reload(struct run *r) {
 
 /* The script is stopped in good order, to be run again. */
 static void look_for_changes(struct run *r) {
-  const char *what = r->watch ? watch_look(r->watch, now_ms()) : NULL;
+  const char *what =
+      r->watch ? watch_look(r->watch, script_output_now_ms()) : NULL;
   if (!what || r->changed)
     return;
   r->changed = true;
@@ -325,7 +319,8 @@ static int run_loop(struct run *r, cordon_error *reterr) {
          .events = POLLOUT}};
     int wait_ms = cordon_host_timeout_ms(r->host);
     if (!r->changed)
-      wait_ms = sooner(wait_ms, watch_timeout_ms(r->watch, now_ms()));
+      wait_ms =
+          sooner(wait_ms, watch_timeout_ms(r->watch, script_output_now_ms()));
     /* a signal makes the host's fd readable: no need to look at EINTR */
     if (wait_ms != 0)
       poll(p, 4, wait_ms);
@@ -353,7 +348,7 @@ static bool run_drain(struct run *r) {
   while (script_output_waits(&r->output)) {
     struct pollfd p[2] = {{.fd = r->output.fd, .events = POLLOUT},
                           {.fd = signals_fd(), .events = POLLIN}};
-    uint64_t used = now_ms() - r->begin_ms;
+    uint64_t used = script_output_now_ms() - r->begin_ms;
     uint64_t left = deadline_ms > used ? deadline_ms - used : 0;
     signals_drain(); /* what comes from here on ends the wait */
     if (signal_got || (deadline_ms && left == 0))
@@ -465,7 +460,9 @@ static int run_script(struct run *r) {
     status = run_sandbox(r);
   if (status != STATUS_OK)
     return status;
-  r->begin_ms = now_ms();
+  r->begin_ms = script_output_now_ms();
+  r->output.until_ms =
+      script_output_until(r->begin_ms, r->setup.limits.deadline_ms);
   status = run_load(r);
   return status == STATUS_OK ? run_end(r, run_loop(r, &err), &err) : status;
 }
@@ -490,7 +487,7 @@ static void wait_for_change(struct run *r) {
   while (!r->changed && !signal_got && !reload_asked) {
     struct pollfd p[2] = {{.fd = watch_fd(r->watch), .events = POLLIN},
                           {.fd = signals_fd(), .events = POLLIN}};
-    poll(p, 2, watch_timeout_ms(r->watch, now_ms()));
+    poll(p, 2, watch_timeout_ms(r->watch, script_output_now_ms()));
     signals_drain();
     look_for_changes(r);
   }

@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 200 /* a signal may have come just before */
 
 void script_output_init(struct script_output *o, int fd) {
   struct stat st;
@@ -70,13 +73,38 @@ void script_output_flush(struct script_output *o) {
     o->begin = o->end = 0;
 }
 
+uint64_t script_output_now_ms(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t script_output_until(uint64_t at_ms, uint64_t delay_ms) {
+  return delay_ms == 0 || delay_ms > UINT64_MAX - at_ms ? 0 : at_ms + delay_ms;
+}
+
+/* How long who prints may be held up, at a time. */
+static int patience_ms(const struct script_output *o) {
+  uint64_t now;
+  if (o->stop && *o->stop)
+    return 0;
+  if (o->until_ms == 0)
+    return PATIENCE_MS;
+  now = script_output_now_ms();
+  if (now >= o->until_ms)
+    return 0;
+  return o->until_ms - now < PATIENCE_MS ? (int)(o->until_ms - now)
+                                         : PATIENCE_MS;
+}
+
 /* Puts |data| behind what waits. */
 static void keep(struct script_output *o, const char *data, size_t len) {
+  int wait_ms;
   if (o->error || len == 0)
     return;
   while (o->end - o->begin >= SCRIPT_OUTPUT_MAX_BYTES && o->error == 0 &&
-         !(o->stop && *o->stop)) {
-    ready(o, 200); /* a signal may have come just before */
+         (wait_ms = patience_ms(o)) > 0) {
+    ready(o, wait_ms);
     script_output_flush(o);
   }
   if (len > o->cap - o->end && o->begin > 0) {

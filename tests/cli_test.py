@@ -906,6 +906,24 @@ for i = 1, 1000 do websocket.connect("wss://x.example/" .. i) end
         p.stdout.close()
         p.stderr.close()
 
+    def test_deadline_holds_where_output_has_no_room(self):
+        """More than is kept for a reader that takes nothing."""
+        self.write("x.lua", "local s = ('x'):rep(1 << 16)\n"
+                            "while true do print(s) end")
+        for isolation in ("process", "inprocess"):
+            p = subprocess.Popen([CORDON, "run", "--deadline=1s",
+                                  "--max-output=1GiB", "--isolation",
+                                  isolation, "x.lua"], cwd=self.dir,
+                                 stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+            try:
+                self.assertEqual(p.wait(30), 12)
+                self.assertIn(b"deadline of 1 s", p.stderr.read())
+            finally:
+                p.kill()
+                p.stdout.close()
+                p.stderr.close()
+
     def stop(self, script, number, *args, twice=False, status=None):
         self.write("x.lua", script)
         p = subprocess.Popen([CORDON, "run", *args, "x.lua"], cwd=self.dir,
