@@ -115,7 +115,43 @@ SCRIPTS = {
                            "  cases[i] = channel.new():case_receive() end\n"
                            "cases[1] = t.ticker(1):channel():case_receive()\n"
                            "while true do channel.select(cases) end",
+    # what is held when it ends
+    "channels held": "local l = {}\n"
+                     "for i = 1, 100000 do l[i] = channel.new(1) end\n"
+                     "while true do end",
+    "memory held": "local l = {}\n"
+                   "pcall(function() for i = 1, 1e9 do l[i] = {i} end end)\n"
+                   "while true do end",
+    "selects held": "for k = 1, 100 do coroutine.spawn(function()\n"
+                    "  local cases = {}\n"
+                    "  for i = 1, 300 do\n"
+                    "    cases[i] = channel.new():case_receive() end\n"
+                    "  channel.select(cases) end) end\n"
+                    "require 'time'.sleep('1ms')\nwhile true do end",
+    "a deep stack": "local function f(n)\n"
+                    "  if n == 0 then while true do end end\n"
+                    "  return 1 + f(n - 1)\nend\nf(190000)",
+    "deep coroutines": "local function f(n)\n"
+                       "  if n == 0 then while true do coroutine.yield() end "
+                       "end\n  return 1 + f(n - 1)\nend\nlocal cos = {}\n"
+                       "for i = 1, 60 do\n"
+                       "  cos[i] = coroutine.wrap(function() f(10000) end)\n"
+                       "end\n"
+                       "while true do for i = 1, 60 do cos[i]() end end",
+    "close of thousands": "local t = require 'time'\nwhile true do\n"
+                          "  local ch = channel.new()\n"
+                          "  for i = 1, 9000 do coroutine.spawn(function()\n"
+                          "    ch:receive() end) end\n"
+                          "  t.sleep(0) ch:close() t.sleep(0)\nend",
     # what the broker does, in a worker
+    "print, many tasks": "for i = 1, 9000 do coroutine.spawn(function()\n"
+                         "  while true do print 'x' end end) end\n"
+                         "require 'time'.sleep('1h')",
+    "connects of thousands": "local ws = require 'websocket'\n"
+                             "for i = 1, 9000 do coroutine.spawn(function()\n"
+                             "  while true do\n"
+                             "    ws.connect('ws://127.0.0.1:2/') end\n"
+                             "end) end\nrequire 'time'.sleep('1h')",
     "print": "while true do print 'x' end",
     "print, much": "local s = ('v'):rep(100000)\n"
                    "while true do print(s) end",
