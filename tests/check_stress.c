@@ -108,6 +108,21 @@ static const char *const neighbours[] = {
     "    require 'time'.sleep('30us') end\n"
     "end\n"};
 
+/* What a script and its host tell each other, which no other script here has.
+ */
+static const char *const exchanges[] = {
+    "local h = require 'host'\n"
+    "while true do\n"
+    "  local v = h.echo({1, 'two', {a = 3}}, ('x'):rep(2000))\n"
+    "  h.outlet:send(v) h.inlet:receive()\n"
+    "end\n",
+    "local h = require 'host'\n"
+    "for i = 1, 50 do coroutine.spawn(function()\n"
+    "  while true do h.echo(i, {i}) end end) end\n"
+    "while true do h.outlet:send {n = 'x'}\n"
+    "  channel.select {h.inlet:case_receive(), h.outlet:case_send('y')}\n"
+    "end\n"};
+
 struct stage {
   struct failing_mem fm, policy_fm;
   cordon_host *host;
@@ -116,12 +131,14 @@ struct stage {
   struct peer plain, secure;
   char urls[2][64];
   unsigned played, left, ended; /* scripts */
+  unsigned calls, values;       /* of theirs, to the host */
 };
 
 /* One sandbox, and how much it has written. */
 struct player {
   struct stage *stage;
   cordon_sandbox *sb;
+  cordon_channel *inlet;
   size_t printed;
   int turns; /* until it is to be left */
 };
@@ -151,6 +168,43 @@ static int on_require(void *ud, const char *name, cordon_source *ret) {
   return CORDON_OK;
 }
 
+static void fn_echo(void *ud, cordon_call *call) {
+  const struct player *pl = ud;
+  const cordon_value *args = cordon_call_args(call);
+  cordon_error err;
+  int rv = cordon_channel_send(pl->inlet, args, &err);
+  ck_assert_msg(rv == CORDON_OK || rv == CORDON_AGAIN, "%s", err.message);
+  pl->stage->calls++;
+  ck_assert_int_eq(cordon_call_return(call, args), CORDON_OK);
+}
+
+static int on_receive(void *ud, cordon_channel *channel,
+                      const cordon_value *value) {
+  struct player *pl = ud;
+  (void)channel;
+  free(malloc(value ? 10 : 20));
+  pl->stage->values++;
+  return CORDON_OK;
+}
+
+static void add_exchange(struct player *pl) {
+  cordon_channel *outlet;
+  cordon_error err;
+  if (cordon_sandbox_add_function(pl->sb, "host", "echo", fn_echo, pl, &err) !=
+          CORDON_OK ||
+      cordon_sandbox_add_inlet(pl->sb, "host", "inlet", 3, NULL, NULL,
+                               &pl->inlet, &err) != CORDON_OK ||
+      cordon_sandbox_add_outlet(pl->sb, "host", "outlet", 3, on_receive, pl,
+                                &outlet, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+}
+
+static const char *random_script(struct stage *s) {
+  if (prng_below(&s->prng, 8) == 0)
+    return exchanges[prng_below(&s->prng, unit_len(exchanges))];
+  return abandon_scripts[prng_below(&s->prng, unit_len(abandon_scripts))];
+}
+
 static void player_start(struct player *pl, struct stage *s, const char *text) {
   const char *args[] = {s->urls[0], s->urls[1]};
   cordon_source src = {"test.lua", text, strlen(text)};
@@ -171,6 +225,7 @@ static void player_start(struct player *pl, struct stage *s, const char *text) {
   cfg.limits.output_bytes = CORDON_UNLIMITED;
   cfg.limits.connects_per_minute = CORDON_UNLIMITED;
   ck_assert_int_eq(cordon_sandbox_new(&pl->sb, s->host, &cfg, &err), CORDON_OK);
+  add_exchange(pl);
   rv = cordon_sandbox_load(pl->sb, &src, args, 2, &err);
   ck_assert_msg(rv == CORDON_OK, "%s", err.message);
   /* none: it is left while it is compiled */
@@ -207,9 +262,7 @@ static void check_ended(const struct player *pl) {
 static bool play(struct stage *s, struct player *pl) {
   bool over;
   if (!pl->sb)
-    player_start(
-        pl, s,
-        abandon_scripts[prng_below(&s->prng, unit_len(abandon_scripts))]);
+    player_start(pl, s, random_script(s));
   over = cordon_sandbox_result(pl->sb, NULL) != CORDON_AGAIN ||
          pl->sb->st->stop != STOP_NONE;
   if (over && pl->sb->st->ended) {
@@ -376,6 +429,8 @@ START_TEST(left_anywhere) {
            "then %zu\n",
            s.played, s.left, s.ended, bytes, s.fm.live_bytes);
   ck_assert_uint_gt(s.left, 0);
+  ck_assert_uint_gt(s.calls, 0);
+  ck_assert_uint_gt(s.values, 0);
   stage_end(&s);
 }
 END_TEST
