@@ -244,6 +244,64 @@ START_TEST(watch_stopped_in_its_batch) {
 }
 END_TEST
 
+struct slow {
+  struct watch w;
+  int fds[2];
+  int calls;
+};
+
+/* Leaves what is there, and takes longer than a turn delivers for. */
+static void on_slow(struct watch *w, unsigned events, void *ud) {
+  struct slow *x = ud;
+  uint64_t begun_ns = clock_mono_ns();
+  (void)w;
+  (void)events;
+  x->calls++;
+  while (clock_mono_ns() - begun_ns < 3 * NS_PER_MS)
+    ;
+}
+
+/* Who stays ready and takes all of a turn keeps nobody from having one: all
+ * have as many, whatever order epoll tells of them in. */
+START_TEST(slow_ones_take_turns) {
+  struct slow all[5];
+  for (size_t i = 0; i < 5; i++) {
+    struct slow *x = &all[i];
+    x->calls = 0;
+    watch_init(&x->w, on_slow, x);
+    ck_assert_int_eq(pipe(x->fds), 0);
+    ck_assert_int_eq(write(x->fds[1], "x", 1), 1);
+    ck_assert_int_eq(
+        watch_start(&x->w, loop_poller(lg.loop), x->fds[0], POLLER_READ), 0);
+  }
+  for (int i = 0; i < 10; i++)
+    ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0);
+  for (size_t i = 0; i < 5; i++)
+    ck_assert_int_eq(all[i].calls, 2);
+  /* two were told and wait for their turn: one wants nothing any more, and one
+   * goes; the others are not held up by that */
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0);
+  ck_assert_int_eq(loop_timeout_ms(lg.loop), 0);
+  for (size_t i = 0, n = 0; i < 5; i++)
+    if (all[i].calls == 2 && n++ == 0)
+      ck_assert_int_eq(watch_change(&all[i].w, 0), 0);
+    else if (all[i].calls == 2)
+      watch_stop(&all[i].w);
+  for (int i = 0; i < 4; i++)
+    ck_assert_int_eq(loop_dispatch(lg.loop, -1), 0);
+  for (size_t i = 0, n = 0; i < 5; i++) {
+    n += (size_t)all[i].calls;
+    ck_assert_int_ne(all[i].calls, 5);
+    watch_stop(&all[i].w);
+    close(all[i].fds[0]);
+    close(all[i].fds[1]);
+    if (i == 4)
+      ck_assert_uint_ge(n, 3 * 3 + 2 * 2 + 3);
+  }
+}
+END_TEST
+
 START_TEST(watch_of_a_bad_fd) {
   struct watch w;
   watch_init(&w, on_watch, NULL);
@@ -485,6 +543,7 @@ int main(void) {
   tcase_add_test(tc, deferred_calls);
   tcase_add_test(tc, watch_levels);
   tcase_add_test(tc, watch_stopped_in_its_batch);
+  tcase_add_test(tc, slow_ones_take_turns);
   tcase_add_test(tc, watch_of_a_bad_fd);
   tcase_add_test(tc, wake_from_a_thread);
   tcase_add_loop_test(tc, who_starts_it_pays, 0, JOB_WATCH + 1);

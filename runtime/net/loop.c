@@ -121,7 +121,7 @@ void loop_wake(struct loop *lp) {
 int loop_timeout_ms(const struct loop *lp) {
   struct heap_node *first = heap_min(&lp->timers);
   uint64_t now, left_ms;
-  if (!list_empty(&lp->deferred))
+  if (!list_empty(&lp->deferred) || poller_left(&lp->poller))
     return 0;
   if (!first)
     return -1;
@@ -169,15 +169,14 @@ static void deferred_run(struct loop *lp) {
 }
 
 int loop_dispatch(struct loop *lp, int wait_ms) {
-  struct poller_batch batch;
   int timeout_ms = loop_timeout_ms(lp);
   int rv;
   if (wait_ms < 0 || (timeout_ms >= 0 && timeout_ms < wait_ms))
     wait_ms = timeout_ms;
   till_turn_begin(&lp->till);
-  if ((rv = poller_wait(&lp->poller, &batch, wait_ms)) == 0) {
+  if ((rv = poller_wait(&lp->poller, wait_ms)) == 0) {
     lp->now_ns = clock_mono_ns(); /* one reading per turn */
-    poller_deliver(&lp->poller, &batch, lp->now_ns);
+    poller_deliver(&lp->poller, lp->now_ns);
     timers_run(lp);
     deferred_run(lp);
   }

@@ -12,7 +12,7 @@
 
 int poller_init(struct poller *p, struct till *till) {
   p->till = till;
-  p->batch = NULL;
+  p->next = p->len = 0;
   p->fd = epoll_create1(EPOLL_CLOEXEC);
   return p->fd < 0 ? ERR_SYSTEM : 0;
 }
@@ -34,41 +34,43 @@ static unsigned from_epoll(uint32_t events) {
          (events & (EPOLLERR | EPOLLHUP) ? POLLER_ERROR : 0);
 }
 
-int poller_wait(struct poller *p, struct poller_batch *b, int wait_ms) {
+int poller_wait(struct poller *p, int wait_ms) {
   struct epoll_event ev[POLLER_BATCH];
-  int n = epoll_wait(p->fd, ev, POLLER_BATCH, wait_ms);
-  b->len = b->next = 0;
+  int n;
+  if (poller_left(p))
+    return 0;
+  n = epoll_wait(p->fd, ev, POLLER_BATCH, wait_ms);
+  p->len = p->next = 0;
   if (n < 0)
     return errno == EINTR ? 0 : ERR_SYSTEM;
   for (int i = 0; i < n; i++) {
-    b->entries[i].watch = ev[i].data.ptr;
-    b->entries[i].events = from_epoll(ev[i].events);
+    p->told[i].watch = ev[i].data.ptr;
+    p->told[i].events = from_epoll(ev[i].events);
   }
-  b->len = n;
+  p->len = n;
   return 0;
 }
 
-/* What is left when a turn has taken that long comes in the next one, for epoll
- * goes on telling what is ready, and what it has not told for the longest time
- * first: 60 handshakes of TLS at once take as many milliseconds, after which a
- * script may be far beyond a limit, and others wait. */
+/* What is left when a turn has taken that long comes in the next one: 60
+ * handshakes of TLS at once take as many milliseconds, after which a script may
+ * be far beyond a limit, and others wait.  It comes before epoll is asked
+ * again, which tells of those that stay ready in the same order each time: the
+ * first could keep the others from ever having a turn. */
 #define DELIVER_NS UINT64_C(2000000)
 
-void poller_deliver(struct poller *p, struct poller_batch *b,
-                    uint64_t begun_ns) {
-  p->batch = b;
-  while (b->next < b->len) {
-    if (b->next > 0 && clock_mono_ns() - begun_ns >= DELIVER_NS)
-      break;
-    struct watch *w = b->entries[b->next].watch;
-    unsigned events = b->entries[b->next].events;
-    b->next++;
-    if (!w)
+void poller_deliver(struct poller *p, uint64_t begun_ns) {
+  for (bool any = false; poller_left(p); any = true) {
+    struct watch *w = p->told[p->next].watch;
+    unsigned events = p->told[p->next].events;
+    if (any && clock_mono_ns() - begun_ns >= DELIVER_NS)
+      return;
+    p->next++;
+    /* what was told in an earlier turn may not be wanted any more */
+    if (!w || !(events &= w->events | POLLER_ERROR))
       continue;
     till_pass_id(p->till, w->payer);
     w->fn(w, events, w->ud);
   }
-  p->batch = NULL;
 }
 
 void watch_init(struct watch *w, watch_fn *fn, void *ud) {
@@ -106,10 +108,9 @@ void watch_stop(struct watch *w) {
   if (!p)
     return;
   (void)watch_control(w, p, EPOLL_CTL_DEL);
-  for (int i = p->batch ? p->batch->next : 0; p->batch && i < p->batch->len;
-       i++)
-    if (p->batch->entries[i].watch == w)
-      p->batch->entries[i].watch = NULL;
+  for (int i = p->next; i < p->len; i++)
+    if (p->told[i].watch == w)
+      p->told[i].watch = NULL;
   w->poller = NULL;
   w->fd = -1;
 }

@@ -30,32 +30,32 @@ struct watch {
   uint64_t payer; /* of its callback (payer.h) */
 };
 
-struct poller_batch;
 struct poller {
   int fd;
   struct till *till;
-  struct poller_batch *batch; /* being delivered, else NULL */
+  /* what epoll has told, and from |next| on has not been delivered */
+  int next;
+  int len;
+  struct {
+    struct watch *watch; /* NULL: forgotten since */
+    unsigned events;
+  } told[POLLER_BATCH];
 };
 
 int poller_init(struct poller *p, struct till *till); /* 0 or ERR_SYSTEM */
 void poller_deinit(struct poller *p);
 
-/* Waits for at most |wait_ms| (-1: for ever) and fills |b|.  0 or ERR_SYSTEM; a
- * signal ends the wait with an empty batch. */
-struct poller_batch {
-  int len;
-  int next;
-  struct {
-    struct watch *watch; /* NULL: forgotten since */
-    unsigned events;
-  } entries[POLLER_BATCH];
-};
-int poller_wait(struct poller *p, struct poller_batch *b, int wait_ms);
-/* Calls the watches of the batch, as many as there is time for in a turn that
- * began at |begun_ns|, one at least; those that are stopped meanwhile are
- * skipped, and their owners may be gone. */
-void poller_deliver(struct poller *p, struct poller_batch *b,
-                    uint64_t begun_ns);
+/* Waits for at most |wait_ms| (-1: for ever), if all that it told the last time
+ * was delivered.  0 or ERR_SYSTEM; a signal ends the wait. */
+int poller_wait(struct poller *p, int wait_ms);
+/* Calls the watches that there is news for, as many as there is time for in a
+ * turn that began at |begun_ns|, one at least; those that are stopped meanwhile
+ * are skipped, and their owners may be gone. */
+void poller_deliver(struct poller *p, uint64_t begun_ns);
+/* Is there something left for the next turn? */
+static inline bool poller_left(const struct poller *p) {
+  return p->next < p->len;
+}
 
 void watch_init(struct watch *w, watch_fn *fn, void *ud);
 /* Level triggered.  0, ERR_NOMEM or ERR_SYSTEM */
