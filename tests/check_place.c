@@ -18,8 +18,11 @@ static const struct layout {
 } layouts[] = {
     {{0755, SAME, SAME}, {0755, SAME, SAME}, {0644, SAME, SAME}, true},
     {{0700, SAME, SAME}, {0700, SAME, SAME}, {0755, SAME, SAME}, true},
-    /* everybody may write */
-    {{0777, SAME, SAME}, {0755, SAME, SAME}, {0644, SAME, SAME}, false},
+    /* everybody may write: the program is theirs to replace, or it is not */
+    {{0777, SAME, SAME}, {0755, SAME, SAME}, {0644, SAME, SAME}, true},
+    {{0777, SAME, SAME}, {0777, SAME, SAME}, {0666, SAME, SAME}, true},
+    {{0777, SAME, SAME}, {0775, SAME, OTHER}, {0664, SAME, OTHER}, true},
+    {{0777, SAME, SAME}, {0755, OTHER, SAME}, {0644, SAME, SAME}, false},
     {{01777, SAME, SAME}, {0755, SAME, SAME}, {0644, SAME, SAME}, false},
     {{0755, SAME, SAME}, {0757, SAME, SAME}, {0644, SAME, SAME}, false},
     {{0755, SAME, SAME}, {01777, SAME, SAME}, {0644, SAME, SAME}, false},

@@ -1,8 +1,9 @@
 /* place.c - may what lies beside a program be run with it?
  *
- * Who may write to a folder may put another program into it, and its group is
- * trusted as the folder's owner is; but not where the sticky bit keeps them
- * from one another's files, and not where everybody may.  Below it all must
+ * Who may write to a folder may put another program into it, be it its group
+ * or everybody; but not where the sticky bit keeps them from one another's
+ * files, as in /tmp: there the program stays, and what lies beside it may be
+ * anybody's.  Below it all must
  * belong to the folder's owner or to root, and to be written by nobody else who
  * could not write to the folder itself.  Folders above do not matter: they hold
  * the program, too. */
@@ -15,8 +16,10 @@
 
 static bool is_as_safe(const struct stat *it, const struct stat *base) {
   if ((it->st_uid != 0 && it->st_uid != base->st_uid) ||
-      (it->st_mode & S_IWOTH))
+      ((it->st_mode & S_IWOTH) && !(base->st_mode & S_IWOTH)))
     return false;
+  if (base->st_mode & S_IWOTH)
+    return true;
   return !(it->st_mode & S_IWGRP) ||
          ((base->st_mode & S_IWGRP) && it->st_gid == base->st_gid);
 }
@@ -29,8 +32,7 @@ bool place_is_ours(const char *base, const char *rest) {
                    len > 0 && base[len - 1] == '/' ? "" : "/", rest);
   if (base[0] != '/' || n < 0 || (size_t)n >= sizeof path ||
       stat(base, &top) != 0 || !S_ISDIR(top.st_mode) ||
-      (top.st_mode & S_IWOTH) ||
-      ((top.st_mode & S_IWGRP) && (top.st_mode & S_ISVTX)))
+      ((top.st_mode & (S_IWGRP | S_IWOTH)) && (top.st_mode & S_ISVTX)))
     return false;
   for (char *p = path + n - strlen(rest); *p; p++) {
     bool safe;
