@@ -141,7 +141,7 @@ void remote_handle(struct remote *r, const struct packet *m, bool last);
 /* Tells of connections that have ended without a word of the worker. */
 void remote_look_for_lost(struct remote *r, uint64_t now);
 /* The script has no time left, and the worker will hear of it: no more is done
- * for it. */
+ * for it, and what it waits for is answered soon. */
 void remote_spend(struct remote *r);
 /* Nothing of it is left: connections are told as lost, openings dropped. */
 void remote_serve_end(struct remote *r);

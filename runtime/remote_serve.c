@@ -519,11 +519,12 @@ static void not_opened(struct remote_opening *o,
   r->sb->services.nclients--;
   tell_dialed(r, o->id, &a);
   opening_end(o);
-  remote_flush(r);
 }
 
 static void on_failed(void *ud, const struct connection_failure *f) {
+  struct remote *r = ((struct remote_opening *)ud)->remote;
   not_opened(ud, f);
+  remote_flush(r);
 }
 
 /* A relay has ended, and the worker may be about to say why. */
@@ -587,6 +588,7 @@ static void on_opened(void *ud, const struct opened *op) {
              open ? strerror(errno) : err_text(ERR_NOMEM));
     mem_free(&r->mem, open, sizeof *open);
     not_opened(o, &f);
+    remote_flush(r);
     return;
   }
   list_remove(&o->node);
@@ -738,8 +740,17 @@ static void end_openings(struct remote *r) {
 }
 
 void remote_spend(struct remote *r) {
+  static const struct connection_failure spent = {
+      .code = ERR_TIMEOUT,
+      .stage = STAGE_TIMEOUT,
+      .reason = "the script has used its CPU time up"};
   r->spent = true;
-  end_openings(r);
+  /* Each is answered: the worker may have less on its own account, and would
+   * wait for ever. */
+  while (!list_empty(&r->openings))
+    not_opened(list_entry(r->openings.next, struct remote_opening, node),
+               &spent);
+  deferred_schedule(r->host->loop, &r->more);
 }
 
 void remote_serve_end(struct remote *r) {
