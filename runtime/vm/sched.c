@@ -721,7 +721,7 @@ static void end_deadlocked(struct state *st) {
  * past a limit: the end of a slice costs a signal, a hook and a look at the
  * poller. */
 static uint64_t slice_ns(const struct state *st) {
-  uint64_t left_ns = SLICE_ALONE_NS;
+  uint64_t left_ns = SLICE_ALONE_NS, cpu_ns;
   int timeout_ms;
   if (st->park != PARK_PREEMPT || loop_till(st->loop)->npayers > 1 ||
       st->turn.prev != st->turn.next)
@@ -729,8 +729,9 @@ static uint64_t slice_ns(const struct state *st) {
   timeout_ms = loop_timeout_ms(st->loop);
   if (timeout_ms >= 0 && (uint64_t)timeout_ms * NS_PER_MS < left_ns)
     left_ns = (uint64_t)timeout_ms * NS_PER_MS;
-  if (state_cpu_end_ns(st) - st->payer.cpu_ns < left_ns)
-    left_ns = state_cpu_end_ns(st) - st->payer.cpu_ns;
+  cpu_ns = state_cpu_left_ns(st);
+  if (cpu_ns < left_ns)
+    left_ns = cpu_ns;
   return left_ns < SLICE_NS ? SLICE_NS : left_ns;
 }
 
