@@ -132,11 +132,52 @@ START_TEST(every_limit_refuses_somewhere) {
 }
 END_TEST
 
+static void fn_later(void *ud, cordon_call *call) {
+  (void)call; /* never answered: it goes with the host */
+  ((struct world *)ud)->called++;
+}
+
+/* What the host holds of a call is the script's until it has answered, though
+ * nobody waits any more. */
+START_TEST(forgotten_calls_are_paid) {
+  static const char text[] =
+      "local later = require 'host'.later "
+      "return {g = function() later(('x'):rep(400000)) end}";
+  unit_each(level, levels) {
+    cordon_sandbox_config cfg;
+    struct world w;
+    struct done d = {.world = &w};
+    config_init(&cfg, &w, *level);
+    cfg.keep = 1;
+    cfg.limits.memory_bytes = 4 << 20;
+    world_begin(&w, &cfg);
+    ck_assert_int_eq(cordon_sandbox_add_function(w.sb, "host", "later",
+                                                 fn_later, &w, &w.err),
+                     CORDON_OK);
+    load(&w, text);
+    for (size_t i = 0; i < 40 && d.calls == i; i++) {
+      if (cordon_sandbox_call(w.sb, "g", NULL, 0, on_done, &d, &w.err) !=
+          CORDON_OK)
+        break;
+      turn_until(&w, w.called > i || d.calls > i);
+      if (d.calls > i)
+        break; /* there was no memory for it */
+      ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, on_done, &d),
+                       CORDON_OK);
+    }
+    ck_assert_uint_ge(w.called, 3);
+    ck_assert_uint_lt(w.called, 15);
+    world_end(&w);
+  }
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("exchange_limits");
   TCase *tc = tcase_create("exchange_limits");
   tcase_set_timeout(tc, 120); /* busy machines, sanitizers */
   tcase_add_test(tc, limits_hold_in_all_of_it);
+  tcase_add_test(tc, forgotten_calls_are_paid);
   tcase_add_test(tc, memory_is_refused);
   tcase_add_test(tc, every_limit_refuses_somewhere);
   suite_add_tcase(s, tc);
