@@ -34,13 +34,19 @@ struct world {
   size_t nreceived, stop_after, rooms, ended;
 };
 
+/* As much as there is room for in the |size| bytes at |p|. */
+static inline void append(char *p, size_t size, size_t *used, const char *data,
+                          size_t len) {
+  if (len > size - 1 - *used)
+    len = size - 1 - *used;
+  memcpy(p + *used, data, len);
+  *used += len;
+  p[*used] = '\0';
+}
+
 static inline void on_output(void *ud, const char *data, size_t len) {
   struct world *w = ud;
-  if (len > sizeof w->output - 1 - w->output_len)
-    len = sizeof w->output - 1 - w->output_len;
-  memcpy(w->output + w->output_len, data, len);
-  w->output_len += len;
-  w->output[w->output_len] = '\0';
+  append(w->output, sizeof w->output, &w->output_len, data, len);
 }
 
 static inline cordon_value *json(const char *text) {
@@ -58,11 +64,7 @@ struct text {
 
 static inline void on_text(void *ud, const char *data, size_t len) {
   struct text *t = ud;
-  if (len > sizeof t->p - 1 - t->len)
-    len = sizeof t->p - 1 - t->len;
-  memcpy(t->p + t->len, data, len);
-  t->len += len;
-  t->p[t->len] = '\0';
+  append(t->p, sizeof t->p, &t->len, data, len);
 }
 
 /* Static: until the next one. */
