@@ -189,10 +189,10 @@ class Pipe(unittest.TestCase):
         """Nothing is run behind one: it would begin anew, without what was
         defined."""
         for options, text, status, told in (
-                (["--cpu", "50ms"], "while true do end", 10,
-                 "CPU limit of 50 ms"),
-                (["--deadline", "50ms"], "require('time').sleep('1h')", 12,
-                 "deadline of 50 ms"),
+                (["--cpu", "500ms"], "while true do end", 10,
+                 "CPU limit of 500 ms"),
+                (["--deadline", "3s"], "require('time').sleep('1h')", 12,
+                 "deadline of 3 s"),
                 (["--max-output", "100B"], "print(('x'):rep(200))", 13,
                  "output limit of 100 bytes"),
                 (["--memory", "2MiB"],
