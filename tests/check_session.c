@@ -243,6 +243,33 @@ START_TEST(endless_nothing) {
 }
 END_TEST
 
+/* A turn is over after so many frames; a long message may go on behind any of
+ * them, the last one too, and be there as a whole already. */
+START_TEST(long_one_around_a_flood) {
+  static char data[120000];
+  static uint8_t wire[sizeof data + 4096];
+  for (size_t frames = 1000; frames < 1030; frames++) {
+    struct client k;
+    int room = 4 << 20;
+    size_t n = frame(wire, 0x02, data, sizeof data);
+    client_init(&k, false, false);
+    client_open(&k);
+    ck_assert_int_eq(
+        setsockopt(k.peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+    feed(&k, wire, n, SIZE_MAX);
+    n = 0;
+    for (size_t i = 0; i < frames; i++)
+      n += frame(wire + n, 0x8a, "", 0);
+    n += frame(wire + n, 0x80, data, sizeof data);
+    ck_assert_int_eq(send(k.peer, wire, n, MSG_NOSIGNAL), (ssize_t)n);
+    settle(&k);
+    ck_assert_msg(!k.closed, "%zu frames: %u", frames, k.code);
+    ck_assert_str_eq(k.log, "B240000 ");
+    client_end(&k);
+  }
+}
+END_TEST
+
 /* A flood of pings from who reads nothing: one buffer. */
 START_TEST(ping_flood) {
   static uint8_t wire[127 * 100];
@@ -336,6 +363,7 @@ int main(void) {
   tcase_add_test(slow, paused_in_a_flood);
   tcase_add_test(tc, left_to_the_owner);
   tcase_add_test(slow, endless_nothing);
+  tcase_add_test(slow, long_one_around_a_flood);
   tcase_add_test(slow, ping_flood);
   tcase_add_test(slow, floods_of_goodbyes);
   tcase_set_timeout(slow, 120);

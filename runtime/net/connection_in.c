@@ -449,7 +449,8 @@ void conn_receive(struct connection *c) {
     work(c, &read, &events);
     if (!conn_receiving(c) || c->more || c->read_end || drained)
       break;
-    if (budget == 0) {
+    /* what is read and not looked at must find room in |leftover| */
+    if (budget == 0 || events == TURN_EVENTS) {
       c->more = true;
       break;
     }
