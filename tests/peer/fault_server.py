@@ -8,10 +8,10 @@ import struct
 import threading
 import time
 
-from peer import RawServer, frame, read_frame, read_head, switching
+from peer import LIMIT_S, RawServer, frame, read_frame, read_head, switching
 
 END, RESET, STALL = "end", "reset", "stall"
-STALL_S = 30  # longer than any client waits
+STALL_S = LIMIT_S  # longer than any client waits
 
 
 def end(sock, how):
@@ -81,7 +81,7 @@ print "done"
 """
 
 
-def client(dial='"20s"', read='"20s"'):
+def client(dial='"2m"', read='"2m"'):
     return CLIENT.replace("DIAL", dial).replace("READ", read)
 
 
@@ -197,7 +197,8 @@ class Proxy(RawServer):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             open_ends = {peer: up, up: peer}
             while open_ends:
-                for ready in select.select(list(open_ends), [], [], 60)[0]:
+                for ready in select.select(list(open_ends), [], [],
+                                           LIMIT_S)[0]:
                     data = ready.recv(65536)
                     if not data:
                         open_ends.pop(ready).shutdown(socket.SHUT_WR)

@@ -6,11 +6,13 @@ write down what they saw.  Everything is gone when a test has ended.
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,10 +20,13 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from patience import LIMIT_S, patiently  # noqa: E402, F401
+
+CORDON = os.path.abspath(
+    os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon"))
 # Every test holds in both levels: run.py names each in turn.
 ISOLATION = os.environ.get("CORDON_TEST_ISOLATION")
-LIMIT_S = 60  # for one run; sanitizers on a busy machine are slow
 
 POLICY = """\
 version: "1.0"
@@ -124,14 +129,34 @@ class PeerTest(unittest.TestCase):
         return server
 
 
-def free_port():
-    """A port nobody listens on; it may be taken by another a moment later."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def descriptors(test, want):
+    """How many files may be open from now on, |want| if that can be had."""
+    limits = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= want:
+        return want
+    if hard != resource.RLIM_INFINITY:
+        want = min(want, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+    test.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+    return want
 
 
-def wait_until(condition, what, limit_s=20):
+class NobodyListens:
+    """A port that refuses connections: taken, so that nobody else can, but not
+    listened on."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.url = "ws://localhost:%d" % self.port
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def wait_until(condition, what, limit_s=LIMIT_S):
     end = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end:
@@ -149,8 +174,9 @@ class WebSocketServer:
     def __init__(self, handler=None, tls=None, **options):
         self.handler = handler or self.echo
         self.tls = tls
-        self.options = dict(dict(ping_interval=None, max_size=None,
-                                 compression=None), **options)
+        self.options = dict(dict(
+            ping_interval=None, max_size=None, compression=None,
+            close_timeout=LIMIT_S, backlog=1024), **options)
         self.requests = []  # (path, headers)
         self.closes = []    # (code, reason) as the server saw it
         self.received = []
@@ -187,7 +213,7 @@ class WebSocketServer:
     def __enter__(self):
         self.thread = threading.Thread(target=self.main, daemon=True)
         self.thread.start()
-        if not self.ready.wait(20):
+        if not self.ready.wait(LIMIT_S):
             raise AssertionError("the server does not start")
         return self
 
@@ -211,7 +237,7 @@ class WebSocketServer:
     def __exit__(self, *_):
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.stop.set)
-            self.thread.join(20)
+            self.thread.join(LIMIT_S)
 
 
 class RawServer:
@@ -404,10 +430,10 @@ http {{
         os.makedirs(self.folder)
         # its workers are nobody's: they must reach the folder
         os.chmod(os.path.dirname(self.folder), 0o755)
-        # nginx cannot say which port it was given: pick one, try again if
-        # somebody else was faster
-        for _ in range(5):
-            self.port = free_port()
+        # nginx cannot say which port it was given: it gets a socket that
+        # listens already, as it hands them to a new version of itself
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+            self.port = listener.getsockname()[1]
             conf = os.path.join(self.folder, "nginx.conf")
             with open(conf, "w") as f:
                 f.write(self.CONF.format(
@@ -417,14 +443,19 @@ http {{
             self.process = subprocess.Popen(
                 [shutil.which("nginx") or "/usr/sbin/nginx", "-p",
                  self.folder, "-c", conf, "-e", self.folder + "/error.log"],
-                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while self.process.poll() is None:
-                try:
-                    socket.create_connection(
-                        ("127.0.0.1", self.port), 1).close()
+                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=dict(os.environ, NGINX="%d;" % listener.fileno()),
+                pass_fds=[listener.fileno()])
+        # with ours closed, a connection is accepted by nginx or by nobody
+        try:
+            with socket.create_connection(("127.0.0.1", self.port),
+                                          LIMIT_S) as s:
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")  # plain: refused
+                if s.recv(1):
                     return self
-                except OSError:
-                    time.sleep(0.05)
+        except OSError:
+            pass
+        self.__exit__()
         with open(self.folder + "/error.log") as f:
             raise AssertionError("nginx does not start: " + f.read())
 

@@ -11,7 +11,8 @@ import socket
 import threading
 import zlib
 
-from peer import RawServer, frame, policy_for, read_head, switching
+from peer import (RawServer, frame, policy_for, read_head, switching,
+                  wait_until)
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -240,6 +241,9 @@ def play(test, cases, tls=None, options=()):
         options=["--max-connects-per-minute", "1000000", "--memory",
                  "256MiB", "--cpu", "5m", *options])
     test.assertEqual(outcome.lines[-1], "done", outcome)
+    # the client may have gone before the server has written down the last one
+    wait_until(lambda: len(server.seen) + len(server.errors) >=
+               sum(len(case.manners) for case in cases), "the server")
     told = {}
     for line in outcome.lines[:-1]:
         number, manner, rest = line.split("\t", 2)

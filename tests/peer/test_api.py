@@ -6,8 +6,9 @@ import time
 import unittest
 
 from fault_server import asked
-from peer import (PeerTest, RawServer, WebSocketServer, frame, main,
-                  policy_for, read_frame, read_head, switching, wait_until)
+from peer import (LIMIT_S, PeerTest, RawServer, WebSocketServer, descriptors,
+                  frame, main, patiently, policy_for, read_frame, read_head,
+                  switching, wait_until)
 from script_server import Reader
 
 HEAD = """
@@ -389,28 +390,32 @@ class Api(PeerTest):
             read_frame(peer)
         server = self.after(wait, *(frame(1, b"%d" % i) for i in range(5)),
                             frame(8, b"\3\xe8"))
-        self.talk("""
+        # between two messages there must be less than that
+        patiently(lambda scale: self.talk("""
+            local ms = 100 * tonumber(arg[2])
             local client = assert(websocket.connect(base .. "/x",
-              {read_timeout = "200ms", channel_capacity = 1}))
+              {read_timeout = 2 * ms, channel_capacity = 1}))
             local n = 0
             for _ = 1, 5 do
-              time.sleep "300ms"
+              time.sleep(3 * ms * time.MILLISECOND)
               assert(client:channel():receive().data == tostring(n))
               n = n + 1
             end
             print(n, select(2, client:channel():receive()))
             print(client:close_info().code)
-        """, server, out=["5\tfalse", "1000"])
+        """, server, str(scale), out=["5\tfalse", "1000"]))
 
     def test_thousands_of_clients(self):
         server = self.echo(max_queue=4)
+        most = min(1000, (descriptors(self, 2200) - 200) // 2)
         self.talk("""
             local n = tonumber(arg[2])
             local ready, go, done = channel.new(0), channel.new(0),
                                     channel.new(0)
             for i = 1, n do
               coroutine.spawn(function()
-                local client, err = websocket.connect(base .. "/" .. i)
+                local client, err = websocket.connect(base .. "/" .. i,
+                                                      {dial_timeout = "4m"})
                 assert(client, tostring(err))
                 ready:send(true)
                 go:receive()
@@ -424,10 +429,10 @@ class Api(PeerTest):
             go:close()
             for _ = 1, n do done:receive() end
             print(n)
-        """, server, "1000", out=["1000"], options=[
-            "--max-connections", "1000", "--max-connects-per-minute", "9999",
-            "--memory", "128MiB"])
-        self.assertEqual(len(server.requests), 1000)
+        """, server, str(most), out=[str(most)], options=[
+            "--max-connections", str(most), "--max-connects-per-minute",
+            "9999", "--memory", "128MiB"])
+        self.assertEqual(len(server.requests), most)
 
     def test_collected_clients(self):
         """Nobody keeps them: closed with 1001, and their room is free."""
@@ -490,7 +495,7 @@ class Api(PeerTest):
         """A sender that waits for a deaf peer, and a receiver."""
         stop = threading.Event()
         self.addCleanup(stop.set)
-        server = self.after(lambda peer, _: stop.wait(60))
+        server = self.after(lambda peer, _: stop.wait(LIMIT_S))
         self.talk("""
             local client = assert(websocket.connect(base .. "/x",
               {write_timeout = "700ms"}))

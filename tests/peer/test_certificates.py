@@ -385,35 +385,30 @@ class Certificates(PeerTest):
 
     def test_a_server_that_insists_on_another_protocol(self):
         self.leaf("now3")
-        import socket
-        import time
         for words, says in (
                 (["-alpn", "h2"], "TLS failed: .*application protocol.*"),
                 (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
                  "TLS failed: .*(protocol|version).*")):
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                port = s.getsockname()[1]
             server = subprocess.Popen(
-                ["openssl", "s_server", "-accept", "127.0.0.1:%d" % port,
+                ["openssl", "s_server", "-accept", "127.0.0.1:0",
                  "-cert", self.zoo.path("now3.pem"), "-key",
-                 self.zoo.path("now3.key"), "-quiet", *words],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL)
+                 self.zoo.path("now3.key"), *words],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True)
             try:
-                for _ in range(500):
-                    with socket.socket() as s:
-                        if s.connect_ex(("127.0.0.1", port)) == 0:
-                            break
-                    time.sleep(0.02)
+                line = server.stdout.readline()
+                while line and not line.startswith("ACCEPT"):
+                    line = server.stdout.readline()
+                port = re.match(r"ACCEPT \S+:(\d+)$", line)[1]
                 outcome = self.check(
-                    REPORT, "wss://localhost:%d/" % port, policy=POLICY,
+                    REPORT, "wss://localhost:%s/" % port, policy=POLICY,
                     options=["--ca", self.zoo.path("root.pem")])
                 self.assertRegex(outcome.lines[0],
                                  "^Internal\ttrue\ttls\tnil\t" + says)
             finally:
                 server.kill()
                 server.stdin.close()
+                server.stdout.close()
                 server.wait()
 
 

@@ -2,8 +2,8 @@
 
 import unittest
 
-from peer import (Certificates, Nginx, PeerTest, RawServer, WebSocketServer,
-                  main, policy_for)
+from peer import (Certificates, Nginx, NobodyListens, PeerTest, RawServer,
+                  WebSocketServer, main, policy_for)
 
 REPORT = """
 local websocket = require "websocket"
@@ -75,15 +75,19 @@ class Tls(PeerTest):
 class BehindNginx(PeerTest):
     def setUp(self):
         super().setUp()
+        self.ca = Certificates.get().ca
+
+    def before(self, server):
+        """What stands for |server|."""
         c = Certificates.get()
-        self.ca = c.ca
-        self.server = self.enter(WebSocketServer())
-        self.nginx = self.enter(Nginx(
-            self.folder, self.server.port, c.path("localhost.pem"),
-            c.path("localhost.key")))
-        self.base = "wss://localhost:%d" % self.nginx.port
+        nginx = self.enter(Nginx(self.folder, server.port,
+                                 c.path("localhost.pem"),
+                                 c.path("localhost.key")))
+        return "wss://localhost:%d" % nginx.port
 
     def test_through(self):
+        server = self.enter(WebSocketServer())
+        base = self.before(server)
         self.check("""
             local websocket = require "websocket"
             local client = assert(websocket.connect(arg[1], {
@@ -95,24 +99,25 @@ class BehindNginx(PeerTest):
             assert(client:ping())
             client:close()
             print "done"
-        """, self.base + "/feed", options=["--ca", self.ca],
-            policy=policy_for(self.base + "/feed"), out=["done"])
-        path, headers = self.server.requests[0]
+        """, base + "/feed", options=["--ca", self.ca],
+            policy=policy_for(base + "/feed"), out=["done"])
+        path, headers = server.requests[0]
         self.assertEqual(path, "/feed")
         self.assertEqual(headers["Authorization"], "Bearer token")
 
     def test_404(self):
-        outcome = self.check(REPORT, self.base + "/nothing",
+        base = self.before(self.enter(NobodyListens()))
+        outcome = self.check(REPORT, base + "/nothing",
                              options=["--ca", self.ca],
-                             policy=policy_for(self.base + "/*"))
+                             policy=policy_for(base + "/*"))
         self.assertEqual(outcome.lines[0],
                          "Internal\ttrue\thandshake\t404")
 
     def test_upstream_gone(self):
-        self.server.__exit__()
-        outcome = self.check(REPORT, self.base + "/feed",
+        base = self.before(self.enter(NobodyListens()))
+        outcome = self.check(REPORT, base + "/feed",
                              options=["--ca", self.ca],
-                             policy=policy_for(self.base + "/*"))
+                             policy=policy_for(base + "/*"))
         self.assertEqual(outcome.lines[0],
                          "Internal\ttrue\thandshake\t502")
 
