@@ -50,6 +50,15 @@ static struct member *find_member(const struct crew *c, const char *name) {
   return NULL;
 }
 
+/* Who had the name before it was in no manifest, and still ends. */
+static struct member *find_retired(const struct crew *c, const char *name) {
+  for (size_t i = c->nretired; i-- > 0;)
+    if (member_lives(c->retired[i]) &&
+        strcmp(c->retired[i]->script->workload->name, name) == 0)
+      return c->retired[i];
+  return NULL;
+}
+
 static void member_retire(struct crew *c, struct member *m) {
   m->gone = true;
   if (m->state == MEMBER_WAITING) /* its time may have come just now */
@@ -134,7 +143,7 @@ static void crew_take(struct crew *c, struct generation *g, struct tally *t) {
       continue;
     }
     members[i] = member_new(c, g, s);
-    members[i]->after = old;
+    members[i]->after = old ? old : find_retired(c, s->workload->name);
     if (old)
       t->restarted++;
     else

@@ -451,6 +451,32 @@ class Reload(Manifest):
                          ["started", "output", "reloaded", "reloaded",
                           "exited", "started", "output"])
 
+    def test_gone_and_back(self):
+        """It begins when the run of before has ended, as if it had not been
+        away."""
+        idle = entry("idle", lifecycle="{auto_start: false}")
+        a = entry("a", modules="[time]")
+        self.manifest(a, idle, a=FOREVER, idle="")
+        p = self.start("--format", "json")
+        out = ""
+        while '"up"' not in out:
+            out += p.stdout.readline()
+        pids = processes_of(p.pid)
+        workers = [pid for pid in pids if int(field(pid, "PPid")) in pids]
+        if len(workers) != 1:
+            self.skipTest("the worker's pid cannot be told here")
+        os.kill(workers[0], signal.SIGSTOP)  # it does not end when it is told
+        self.write("m.yaml", HEAD + idle)
+        self.reload(p, "1 stopped")
+        self.write("m.yaml", HEAD + a + idle)
+        self.reload(p, "1 started")
+        while out.count('"up"') < 2:
+            out += p.stdout.readline()
+        self.assertEqual([json.loads(line)["event"]
+                          for line in out.splitlines()],
+                         ["started", "output", "reloaded", "reloaded",
+                          "exited", "started", "output"])
+
     def test_what_has_ended_stays_so(self):
         wait = entry("wait", modules="[time]")
         self.manifest(entry("a"), wait, a="print 'once'", wait=FOREVER)
