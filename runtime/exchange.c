@@ -171,8 +171,12 @@ static bool tell_gone(struct exchange *x) {
     if (!call->gone_due)
       continue;
     call->gone_due = false;
-    if (call->on_gone)
+    if (call->on_gone) {
+      uint64_t payer;
+      struct till *till = host_begins(x, &payer);
       call->on_gone(call->ud);
+      till_give_back(till, payer);
+    }
     return true;
   }
   return false;

@@ -1,5 +1,7 @@
 /* check_exchange_limits.c - what hosts and scripts tell each other: CPU time
  * and memory come to an end in all of it. */
+#include <time.h>
+
 #include "tests/world.h"
 
 /* ------------------------------------------------- limits and no memory --- */
@@ -172,12 +174,68 @@ START_TEST(forgotten_calls_are_paid) {
 }
 END_TEST
 
+#define CPU_MS 300
+
+static uint64_t thread_cpu_ns(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void gone_slowly(void *ud) {
+  uint64_t end_ns = thread_cpu_ns() + UINT64_C(1000000) * (CPU_MS + 100);
+  while (thread_cpu_ns() < end_ns)
+    continue;
+  ((struct world *)ud)->nreceived++;
+}
+
+static void fn_gone(void *ud, cordon_call *call) {
+  cordon_call_on_gone(call, gone_slowly, ud);
+  ((struct world *)ud)->called++;
+}
+
+/* What the host does when a call is gone is its own, and not the script's. */
+START_TEST(who_is_told_that_a_call_is_gone_pays) {
+  static const char text[] =
+      "local gone = require 'host'.gone "
+      "return {g = function() gone() end, h = function() return 1 end}";
+  unit_each(level, levels) {
+    cordon_sandbox_config cfg;
+    struct world w;
+    struct done d = {.world = &w}, after = {.world = &w};
+    config_init(&cfg, &w, *level);
+    cfg.keep = 1;
+    cfg.limits.cpu_ms = CPU_MS;
+    world_begin(&w, &cfg);
+    ck_assert_int_eq(
+        cordon_sandbox_add_function(w.sb, "host", "gone", fn_gone, &w, &w.err),
+        CORDON_OK);
+    load(&w, text);
+    ck_assert_int_eq(
+        cordon_sandbox_call(w.sb, "g", NULL, 0, on_done, &d, &w.err),
+        CORDON_OK);
+    turn_until(&w, w.called == 1);
+    ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, on_done, &d), CORDON_OK);
+    turn_until(&w, w.nreceived == 1);
+    for (size_t i = 1; i <= 3; i++) { /* what it is charged is told it later */
+      ck_assert_int_eq(
+          cordon_sandbox_call(w.sb, "h", NULL, 0, on_done, &after, &w.err),
+          CORDON_OK);
+      turn_until(&w, after.calls == i);
+      ck_assert_int_eq(after.result, CORDON_OK);
+    }
+    world_end(&w);
+  }
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("exchange_limits");
   TCase *tc = tcase_create("exchange_limits");
   tcase_set_timeout(tc, 120); /* busy machines, sanitizers */
   tcase_add_test(tc, limits_hold_in_all_of_it);
   tcase_add_test(tc, forgotten_calls_are_paid);
+  tcase_add_test(tc, who_is_told_that_a_call_is_gone_pays);
   tcase_add_test(tc, memory_is_refused);
   tcase_add_test(tc, every_limit_refuses_somewhere);
   suite_add_tcase(s, tc);

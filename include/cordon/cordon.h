@@ -1175,9 +1175,9 @@ CORDON_API int cordon_call_fail(cordon_call *call, const char *kind,
                                 const char *message, int retryable);
 
 /*
- * |gone| is called once if the script ends, or the sandbox is freed, before the
- * call is answered, so that what was begun can be stopped.  The call is still
- * to be answered, there or later.  [in callbacks]
+ * |gone| is called once if the script ends or does not wait any more, or the
+ * sandbox is freed, before the call is answered, so that what was begun can be
+ * stopped.  The call is still to be answered, there or later.  [in callbacks]
  */
 CORDON_API void cordon_call_on_gone(cordon_call *call, void (*gone)(void *ud),
                                     void *ud);
