@@ -321,13 +321,15 @@ static void push_inlet(lua_State *L, struct bridge_channel *bc,
 /* One value that the host has not taken. */
 struct held {
   struct list node;
+  uint32_t id; /* of a result: the call's */
   size_t cost;
 };
 
-static int hold(struct bridge *b, struct list *in, size_t cost) {
+static int hold(struct bridge *b, struct list *in, uint32_t id, size_t cost) {
   struct held *h = mem_alloc(&b->mem, sizeof *h);
   if (!h)
     return ERR_NOMEM;
+  h->id = id;
   h->cost = cost;
   list_add_tail(in, &h->node);
   account_outside(&b->st->account, 0, cost);
@@ -364,7 +366,7 @@ static bool outlet_send(lua_State *L, int idx, void *ud) {
   if (rv == 0 && !has_room(L, (cost += BRIDGE_VALUE_BYTES)))
     rv = ERR_NOMEM;
   gate_enter();
-  if (rv == 0 && (rv = hold(b, &bc->held, cost)) == 0 &&
+  if (rv == 0 && (rv = hold(b, &bc->held, 0, cost)) == 0 &&
       (rv = b->ops->send(b, bc->number, &v)) != 0)
     let_go(b, bc->held.prev);
   gate_leave();
@@ -395,22 +397,13 @@ static void push_outlet(lua_State *L, struct bridge_channel *bc,
     channel_sink_close(bc->channel);
 }
 
-static void let_some_go(struct bridge *b, struct list *held, uint32_t n) {
-  for (uint32_t i = 0; i < n && !list_empty(held); i++)
-    let_go(b, held->next);
-}
-
 void bridge_room(struct bridge *b, uint32_t number, uint32_t n) {
-  struct bridge_channel *bc;
+  struct bridge_channel *bc = &b->channels[number];
   if (b->ended)
     return;
-  if (number == BRIDGE_RESULTS) {
-    let_some_go(b, &b->results, n);
-    return;
-  }
-  bc = &b->channels[number];
   bc->used -= n;
-  let_some_go(b, &bc->held, n);
+  for (uint32_t i = 0; i < n && !list_empty(&bc->held); i++)
+    let_go(b, bc->held.next);
   if (bc->channel)
     channel_sink_room(bc->channel, n);
 }
@@ -591,7 +584,8 @@ static bool is_failure(lua_State *L, int first) {
 
 /* The result of a call is charged as what is sent into an outlet, until the
  * host was told.  Null is nothing. */
-static bool hold_result(lua_State *L, const struct value *v, struct err *e) {
+static bool hold_result(lua_State *L, uint32_t id, const struct value *v,
+                        struct err *e) {
   struct bridge *b = bridge_of(L);
   size_t cost;
   int rv;
@@ -605,11 +599,22 @@ static bool hold_result(lua_State *L, const struct value *v, struct err *e) {
   rv = has_room(L, cost) ? 0 : ERR_NOMEM;
   gate_enter();
   if (rv == 0)
-    rv = hold(b, &b->results, cost);
+    rv = hold(b, &b->results, id, cost);
   gate_leave();
   if (rv != 0)
     err_setf(e, ERR_LIMIT, "the script has not enough memory for the result");
   return rv == 0;
+}
+
+void bridge_told(struct bridge *b, uint32_t id) {
+  if (b->ended)
+    return;
+  list_foreach (it, &b->results) {
+    if (list_entry(it, struct held, node)->id != id)
+      continue;
+    let_go(b, it);
+    return;
+  }
 }
 
 /* Stack: the invocation, its table, what the function returned. */
@@ -625,7 +630,8 @@ static int invocation_returned(lua_State *L, int status, lua_KContext ctx) {
     invocation_end(b, inv, NULL, &e);
   } else if (lua_gettop(L) < 3) {
     invocation_end(b, inv, NULL, NULL);
-  } else if (value_from_lua(L, 3, "result", &v, &e) && hold_result(L, &v, &e)) {
+  } else if (value_from_lua(L, 3, "result", &v, &e) &&
+             hold_result(L, inv->id, &v, &e)) {
     invocation_end(b, inv, &v, NULL);
   } else {
     invocation_end(b, inv, NULL, &e);

@@ -78,8 +78,6 @@ struct bridge_ops {
 
 /* What a value takes on the host's side beside value_may_cross, at most. */
 #define BRIDGE_VALUE_BYTES 256
-/* For bridge_room, in the place of an outlet: results of the host's calls. */
-#define BRIDGE_RESULTS UINT32_MAX
 
 /* The script's end of one channel. */
 struct bridge_channel {
@@ -145,10 +143,13 @@ void bridge_invoke(struct bridge *b, uint32_t id, struct slice method,
 void bridge_drop(struct bridge *b, uint32_t id);
 /* A value for an inlet that has room. */
 void bridge_feed(struct bridge *b, uint32_t channel, const struct value *value);
-/* There is room for |n| more in an outlet, or the host was told as many
- * results.
- */
+/* There is room for |n| more in an outlet. */
 void bridge_room(struct bridge *b, uint32_t channel, uint32_t n);
+/* The host was told what its call |id| returned, or does not want to know.  Not
+ * in the order in which calls returned: what nobody waits for goes at once,
+ * past those that wait, and they are of other sizes.  Who let go of another's
+ * would find room that the host does not. */
+void bridge_told(struct bridge *b, uint32_t id);
 /* The host closes its end of a channel. */
 void bridge_shut(struct bridge *b, uint32_t channel);
 

@@ -289,7 +289,7 @@ int exchange_returned(struct exchange *x, uint32_t id,
   if (!o->done) {
     outgoing_free(o);
     if (value)
-      x->script->room(x, BRIDGE_RESULTS, 1);
+      x->script->told(x, id);
     return 0;
   }
   timer_stop(&o->deadline);
@@ -311,6 +311,7 @@ static void hand_out_done(struct exchange *x) {
   cordon_value *value = o->value;
   struct err e = o->error;
   void *ud = o->ud;
+  uint32_t id = o->id;
   bool charged = o->cost > 0;
   uint64_t payer;
   struct till *till = host_begins(x, &payer);
@@ -320,7 +321,7 @@ static void hand_out_done(struct exchange *x) {
   till_give_back(till, payer);
   cordon_value_free(value);
   if (charged && !x->ended)
-    x->script->room(x, BRIDGE_RESULTS, 1);
+    x->script->told(x, id);
 }
 
 /* The script is over, and with it what it was asked. */
@@ -770,6 +771,10 @@ static void room_here(struct exchange *x, uint32_t channel, uint32_t n) {
   bridge_room(&x->sb->bridge, channel, n);
 }
 
+static void told_here(struct exchange *x, uint32_t id) {
+  bridge_told(&x->sb->bridge, id);
+}
+
 static void shut_here(struct exchange *x, uint32_t channel) {
   bridge_shut(&x->sb->bridge, channel);
 }
@@ -779,4 +784,5 @@ const struct script_ops script_here = {.answer = answer_here,
                                        .drop = drop_here,
                                        .feed = feed_here,
                                        .room = room_here,
+                                       .told = told_here,
                                        .shut = shut_here};

@@ -26,6 +26,7 @@ struct script_ops {
   void (*drop)(struct exchange *x, uint32_t id);
   void (*feed)(struct exchange *x, uint32_t channel, const struct value *value);
   void (*room)(struct exchange *x, uint32_t channel, uint32_t n);
+  void (*told)(struct exchange *x, uint32_t id);
   void (*shut)(struct exchange *x, uint32_t channel);
   /* Is there room for answers?  NULL: always; else exchange_go_on says when. */
   bool (*ready)(const struct exchange *x);

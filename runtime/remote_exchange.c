@@ -66,6 +66,10 @@ static void room_there(struct exchange *x, uint32_t channel, uint32_t n) {
   tell(x, &m);
 }
 
+static void told_there(struct exchange *x, uint32_t id) {
+  tell_number(x, MSG_TOLD, id);
+}
+
 static void shut_there(struct exchange *x, uint32_t channel) {
   tell_number(x, MSG_SHUT, channel);
 }
@@ -79,6 +83,7 @@ const struct script_ops script_there = {.answer = answer_there,
                                         .drop = drop_there,
                                         .feed = feed_there,
                                         .room = room_there,
+                                        .told = told_there,
                                         .shut = shut_there,
                                         .ready = ready_there};
 

@@ -148,6 +148,9 @@ bool worker_bridge_handle(struct bridge *b, const struct packet *m) {
   case MSG_ROOM:
     bridge_room(b, m->as.room.channel, m->as.room.count);
     return true;
+  case MSG_TOLD:
+    bridge_told(b, m->as.number);
+    return true;
   case MSG_SHUT:
     bridge_shut(b, m->as.number);
     return true;

@@ -2,7 +2,10 @@
  * and memory come to an end in all of it. */
 #include <time.h>
 
+#define guard unit_guard /* the modules have one of the same name */
 #include "tests/world.h"
+#undef guard
+#include "runtime/sandbox.h"
 
 /* ------------------------------------------------- limits and no memory --- */
 
@@ -229,6 +232,139 @@ START_TEST(who_is_told_that_a_call_is_gone_pays) {
 }
 END_TEST
 
+/* ------------------------------------------- results that wait --- */
+
+struct tally {
+  size_t good, refused, other;
+  char last[200];
+};
+
+static size_t total(const struct tally *t) {
+  return t->good + t->refused + t->other;
+}
+
+static void on_counted(void *ud, int result, const cordon_value *value,
+                       const cordon_error *error) {
+  struct tally *t = ud;
+  (void)value;
+  t->good += result == CORDON_OK;
+  t->refused += result == CORDON_E_LIMIT;
+  t->other += result != CORDON_OK && result != CORDON_E_LIMIT;
+  if (error)
+    snprintf(t->last, sizeof t->last, "%s", error->message);
+}
+
+static void call_some(struct world *w, const char *method, size_t n,
+                      struct tally *t) {
+  for (size_t i = 0; i < n; i++)
+    ck_assert_int_eq(
+        cordon_sandbox_call(w->sb, method, NULL, 0, on_counted, t, &w->err),
+        CORDON_OK);
+}
+
+static void on_nothing(struct deferred *d, void *ud) {
+  (void)d;
+  (void)ud;
+}
+
+/* A host that is told nothing until |tell| is given back to it; returns that.
+ */
+typedef void tell_fn(struct deferred *d, void *ud);
+static tell_fn *hold_back(struct world *w) {
+  tell_fn *tell = w->sb->exchange.run.fn;
+  w->sb->exchange.run.fn = on_nothing;
+  return tell;
+}
+
+static void tell_again(struct world *w, tell_fn *tell) {
+  w->sb->exchange.run.fn = tell;
+  deferred_schedule(w->sb->host->loop, &w->sb->exchange.run);
+}
+
+/* Its results are one text in Lua. */
+static void returns_begin(struct world *w, cordon_isolation level) {
+  static const char text[] =
+      "local s = ('x'):rep(40000) return {one = function() return s end, some "
+      "= function() local t = {} for i = 1, 10 do t[i] = s end return t end}";
+  cordon_sandbox_config cfg;
+  config_init(&cfg, w, level);
+  cfg.keep = 1;
+  cfg.limits.memory_bytes = 3 << 20;
+  world_begin(w, &cfg);
+  load(w, text);
+}
+
+/* And nothing of what was charged is left. */
+static void returns_end(struct world *w) {
+  struct tally last = {0};
+  turn_until(w, w->sb->exchange.sent_cost == 0);
+  call_some(w, "some", 1, &last);
+  turn_until(w, total(&last) == 1);
+  ck_assert_msg(last.good == 1, "%s", last.last);
+  ck_assert(list_empty(&w->sb->bridge.results));
+  world_end(w);
+}
+
+/* What the host was not told yet is the script's to pay. */
+START_TEST(waiting_results_are_paid) {
+  unit_each(level, levels) {
+    struct world w;
+    struct tally t = {0};
+    tell_fn *tell;
+    returns_begin(&w, *level);
+    tell = hold_back(&w);
+    call_some(&w, "one", 100, &t);
+    turn_until(&w, list_empty(&w.sb->exchange.outgoing));
+    tell_again(&w, tell);
+    turn_until(&w, total(&t) == 100);
+    ck_assert_msg(t.good >= 10 && t.refused >= 10 && t.other == 0,
+                  "%d: %zu returned, %zu refused, %zu otherwise: %s", *level,
+                  t.good, t.refused, t.other, t.last);
+    returns_end(&w);
+  }
+}
+END_TEST
+
+static void drop_on_its_way(struct exchange *x, uint32_t id) {
+  (void)x;
+  (void)id;
+}
+
+/* Results that nobody waits for are given back before those that wait, which
+ * are larger: the script pays for these until they are told, and is never told
+ * that there is room where the host sees none.  The calls were canceled when
+ * they had returned, and the host did not know. */
+START_TEST(results_are_given_back_by_name) {
+  unit_each(level, levels) {
+    struct world w;
+    struct script_ops wire;
+    struct tally large = {0}, gone = {0}, more = {0};
+    struct exchange *x;
+    tell_fn *tell;
+    returns_begin(&w, *level);
+    x = &w.sb->exchange;
+    wire = *x->script;
+    wire.drop = drop_on_its_way;
+    x->script = &wire;
+    tell = hold_back(&w);
+    call_some(&w, "some", 3, &large);
+    call_some(&w, "one", 3, &gone);
+    for (int i = 0; i < 3; i++)
+      ck_assert_int_eq(cordon_sandbox_call_cancel(w.sb, on_counted, &gone),
+                       CORDON_OK);
+    ck_assert_uint_eq(gone.other, 3);
+    turn_until(&w, list_empty(&x->outgoing));
+    call_some(&w, "some", 6, &more);
+    turn_until(&w, list_empty(&x->outgoing));
+    tell_again(&w, tell);
+    turn_until(&w, total(&large) + total(&more) == 9);
+    ck_assert_msg(large.good == 3, "%s", large.last);
+    ck_assert_msg(more.refused > 0 && more.other == 0, "%s", more.last);
+    returns_end(&w);
+  }
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("exchange_limits");
   TCase *tc = tcase_create("exchange_limits");
@@ -236,6 +372,8 @@ static Suite *suite(void) {
   tcase_add_test(tc, limits_hold_in_all_of_it);
   tcase_add_test(tc, forgotten_calls_are_paid);
   tcase_add_test(tc, who_is_told_that_a_call_is_gone_pays);
+  tcase_add_test(tc, waiting_results_are_paid);
+  tcase_add_test(tc, results_are_given_back_by_name);
   tcase_add_test(tc, memory_is_refused);
   tcase_add_test(tc, every_limit_refuses_somewhere);
   suite_add_tcase(s, tc);

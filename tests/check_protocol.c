@@ -151,6 +151,8 @@ static size_t samples(struct packet *out, struct arena *a) {
   m++->as.number = 3;
   m->kind = MSG_CHARGED;
   m++->as.charged = (struct msg_charged){1500000, 256};
+  m->kind = MSG_TOLD;
+  m++->as.number = 9;
   m->kind = MSG_CALL;
   m++->as.call = (struct msg_call){4, 1, {SLICE("a.lua"), 3}, &meta};
   m->kind = MSG_FORGET;
@@ -166,7 +168,7 @@ static size_t samples(struct packet *out, struct arena *a) {
   return (size_t)(m - out);
 }
 
-#define NSAMPLES 35
+#define NSAMPLES 36
 
 START_TEST(every_message_reads_back) {
   struct packet m[NSAMPLES], got;
@@ -282,7 +284,7 @@ static const struct {
     {"\1\0\0\0\3", 5, 0},            /* CANCEL */
     {"\0\0\0\0\3", 5, ERR_PROTOCOL}, /* no room for a kind */
     {"\1\0\0\0\0", 5, ERR_PROTOCOL}, /* no such kinds */
-    {"\1\0\0\0\15", 5, ERR_PROTOCOL},
+    {"\1\0\0\0\16", 5, ERR_PROTOCOL},
     {"\1\0\0\0\77", 5, ERR_PROTOCOL},
     {"\1\0\0\0\377", 5, ERR_PROTOCOL},
     {"\0\4\0\0\101", 5, 0},            /* as long as may be */

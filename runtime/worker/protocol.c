@@ -449,7 +449,7 @@ static void returned(struct codec *c, struct msg_returned *r) {
 
 /* False: no such kind. */
 static bool kind_known(unsigned kind) {
-  return (kind >= MSG_SETUP && kind <= MSG_CHARGED) ||
+  return (kind >= MSG_SETUP && kind <= MSG_TOLD) ||
          (kind >= MSG_LOADED && kind <= MSG_CLOSING);
 }
 
@@ -550,6 +550,7 @@ static void fields(struct codec *c, struct packet *m) {
   case MSG_SHUT:
   case MSG_TAKEN:
   case MSG_CLOSING:
+  case MSG_TOLD:
     u32(c, &m->as.number);
     break;
   }

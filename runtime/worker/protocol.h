@@ -22,7 +22,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/value.h"
 
-#define PROTOCOL_VERSION 6
+#define PROTOCOL_VERSION 7
 #define PROTOCOL_HEADER 5
 
 /* Of one message. */
@@ -56,6 +56,7 @@ enum packet_kind {
   MSG_ROOM,
   MSG_SHUT,
   MSG_CHARGED,
+  MSG_TOLD, /* the value of a RETURNED is the host's no more */
   /* from the worker */
   MSG_LOADED = 64,
   MSG_OUTPUT,
@@ -350,7 +351,7 @@ struct packet {
     struct msg_connect connect;
     struct msg_closed closed;
     uint32_t set;    /* DROP */
-    uint32_t number; /* ABORT, FORGET: the id; SHUT, CLOSING, TAKEN: the
+    uint32_t number; /* ABORT, FORGET, TOLD: the id; SHUT, CLOSING, TAKEN: the
                         channel */
     struct msg_answer answer;
     struct msg_invoke invoke;
