@@ -448,7 +448,7 @@ const char help_fmt[] =
     "what is\n"
     "not; 2 usage, or a file that cannot be read or written; 3 a file is no "
     "YAML\n"
-    "that loads\n";
+    "that loads, or no policy file, manifest or suite of tests\n";
 
 const char help_schema[] =
     "usage: cordon schema\n"

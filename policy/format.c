@@ -118,9 +118,42 @@ static int check(const struct format_file *was, const struct tree_node *tree,
   return rv;
 }
 
-int format_text(struct buf *out, struct slice text,
-                const struct tree_limits *limits, const struct mem *m,
-                struct err *e) {
+/* ----------------------------------------------------------------- ours --- */
+
+static bool is_list(const struct tree_item *item) {
+  return item && item->value->kind == TREE_LIST;
+}
+
+/* The one policy of a file; maps of other programs have kinds, too. */
+static bool is_single(const struct tree_node *root) {
+  static const char *const kinds[] = {"security.policy", "security.policy.expr",
+                                      NULL};
+  const struct tree_item *kind = tree_get(root, "kind");
+  if (!kind || kind->value->kind != TREE_SCALAR)
+    return false;
+  for (size_t i = 0; kinds[i]; i++)
+    if (slice_is(kind->value->text, kinds[i]))
+      return true;
+  return str_nearest(kind->value->text, kinds) != NULL;
+}
+
+static bool is_ours(const struct tree_node *root) {
+  static const char *const misspelt[] = {"entries", NULL};
+  if (root->kind != TREE_MAP)
+    return false;
+  if (is_single(root) || is_list(tree_get(root, "entries")) ||
+      is_list(tree_get(root, "tests")))
+    return true;
+  for (size_t i = 0; i < root->len; i++)
+    if (root->items[i].key->kind == TREE_SCALAR && is_list(&root->items[i]) &&
+        str_nearest(root->items[i].key->text, misspelt))
+      return true;
+  return false;
+}
+
+static int format_any(struct buf *out, struct slice text, bool ours,
+                      const struct tree_limits *limits, const struct mem *m,
+                      struct err *e) {
   struct format_file file;
   struct tree_node *tree;
   struct arena a;
@@ -134,6 +167,12 @@ int format_text(struct buf *out, struct slice text,
   buf_init(&made, m, limits->max_bytes);
   if ((rv = tree_parse(&tree, text, limits, &a, e)) != 0)
     goto done;
+  if (ours && !is_ours(tree)) {
+    rv = err_at(e, ERR_SYNTAX, NULL, tree->pos.line, tree->pos.column,
+                "no policy file, manifest or suite of tests, expected a list "
+                "'entries' or 'tests', or one policy with its 'kind'");
+    goto done;
+  }
   if ((rv = format_read(&file, text, &a)) == ERR_SYNTAX)
     rv = unsupported(e, "its words cannot be told apart");
   if (rv != 0)
@@ -151,4 +190,16 @@ done:
   buf_deinit(&made);
   arena_deinit(&a);
   return rv;
+}
+
+int format_text(struct buf *out, struct slice text,
+                const struct tree_limits *limits, const struct mem *m,
+                struct err *e) {
+  return format_any(out, text, false, limits, m, e);
+}
+
+int format_document(struct buf *out, struct slice text,
+                    const struct tree_limits *limits, const struct mem *m,
+                    struct err *e) {
+  return format_any(out, text, true, limits, m, e);
 }

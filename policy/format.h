@@ -22,4 +22,11 @@ int format_text(struct buf *out, struct slice text,
                 const struct tree_limits *limits, const struct mem *m,
                 struct err *e);
 
+/* The same for what is a policy file, a manifest or a suite of tests, be it one
+ * with mistakes; ERR_SYNTAX for any other.  That is its owner's, who may lay it
+ * out as he likes and have readers of other habits. */
+int format_document(struct buf *out, struct slice text,
+                    const struct tree_limits *limits, const struct mem *m,
+                    struct err *e);
+
 #endif

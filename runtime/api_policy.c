@@ -18,8 +18,8 @@ int cordon_policy_format(const cordon_source *source, cordon_write_fn *write,
     return api_error(reterr, &e);
   }
   buf_init(&out, &mem_libc, tree_limits_default.max_bytes);
-  rv = format_text(&out, (struct slice){source->text, source->len_bytes},
-                   &tree_limits_default, &mem_libc, &e);
+  rv = format_document(&out, (struct slice){source->text, source->len_bytes},
+                       &tree_limits_default, &mem_libc, &e);
   str_escape(e.source, sizeof e.source,
              slice_of(source->name ? source->name : "?"));
   if (rv == 0) {

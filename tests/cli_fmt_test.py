@@ -151,6 +151,35 @@ class Fmt(cli_test.Case):
         self.assertIn("\\ No newline at end of file\n", done.out)
         self.patched("long.yaml", done.out)
 
+    def test_only_ours(self):
+        foreign = {
+            "compose": "services:\n    web: {image: x}\n",
+            "pod": "apiVersion: v1\nkind: Pod\nmetadata: {name:   x}\n",
+            "ci": "on: push\njobs:\n   a: {runs-on:   x}\n",
+            "list": "-   a\n-   b\n",
+            "text": "a   text\n",
+            "map": "entries: {a:   b}\ntests:   3\n",
+        }
+        for name, text in foreign.items():
+            path = name + ".yaml"
+            self.write(path, text)
+            for args in ([path], ["--check", path], ["--diff", path]):
+                self.expect(3, "fmt", *args, out="",
+                            err="cordon: %s:1:1: no policy file, manifest or "
+                                "suite of tests, expected " % path)
+            self.expect(3, "fmt", "-", stdin=text, out="",
+                        err="standard input:1:1: no policy file")
+            self.assertEqual(self.read(path), text)
+        ours = {  # with mistakes, too
+            "version: 1\ntests:   []\n": "version: 1\ntests: []\n",
+            "entires:\n    -   name: x\n": "entires:\n  - name: x\n",
+            "kind:   security.polcy\n": "kind: security.polcy\n",
+            "entries:\n    - kind:   process.lua\n":
+                "entries:\n  - kind: process.lua\n",
+        }
+        for text, nice in ours.items():
+            self.expect(0, "fmt", "-", stdin=text, out=nice, err="")
+
     def test_refusals(self):
         self.write("bad.yaml", "a: b\n\tc: d\n")
         self.write("ugly.yaml", UGLY)

@@ -346,9 +346,10 @@ CORDON_API size_t cordon_policy_count(const cordon_policy *policy);
 /*
  * Writes one YAML file in canonical layout, in one call of |write|: comments
  * are kept, what the file means is not changed.  It need not be a policy file
- * without mistakes, but YAML that loads.
+ * (a manifest, a suite of tests) without mistakes, but YAML that loads and one
+ * of these.
  *
- * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (it does not load: with a position),
+ * Errors: CORDON_E_NOMEM, CORDON_E_POLICY (it is not: with a position),
  * CORDON_E_UNSUPPORTED (no layout was found that means the same; nothing is
  * written).  [any thread] [in callbacks]
  */
