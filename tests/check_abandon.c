@@ -219,7 +219,7 @@ START_TEST(thread_ids_come_again) {
       _exit(0);
     if ((child = fork()) != 0)
       _exit(waitpid(child, &status, 0) == child && status == 0 ? 0 : 3);
-    alarm(60);
+    alarm(200);
     stage_init(&s);
     visit(&first);
     for (int i = 0; i < 20 && second.tid != first.tid; i++) {
@@ -245,7 +245,7 @@ START_TEST(limits_hold_after_a_fork) {
   ck_assert_int_eq(v.rv, CORDON_E_LIMIT);
   ck_assert_int_ge(child = fork(), 0);
   if (child == 0) {
-    alarm(60);
+    alarm(200);
     v.rv = CORDON_OK;
     spin(&v);
     _exit(v.rv == CORDON_E_LIMIT ? 0 : 3);

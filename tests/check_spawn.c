@@ -42,7 +42,7 @@ int main(void) {
 #include "runtime/worker/control.h"
 #include "tests/probes.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 
 static const struct worker_limits limits = {UINT64_C(256) << 20, 0, 16};
 
