@@ -204,9 +204,11 @@ START_TEST(freed_in_the_callback) {
   peer_end(&p);
   client_init(&k);
   k.free_at_once = true;
-  client_open(&k, p.port); /* nobody listens any more */
+  peer_bind(&p);
+  client_open(&k, p.port); /* nobody listens */
   ck_assert_str_eq(k.log, "failed connect connection refused");
   client_end(&k);
+  close(p.listener);
 }
 END_TEST
 

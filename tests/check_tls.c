@@ -339,7 +339,7 @@ static void peer_key_updates(struct peer *p) {
 }
 
 static void peer_talks_plain(struct peer *p) {
-  char buf[64];
+  char buf[4096]; /* what is left unread would reset the connection */
   if (recv(p->fd, buf, sizeof buf, 0) > 0)
     p_write(p, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
 }
