@@ -453,6 +453,7 @@ START_TEST(write_timeout) {
   struct sender a, b;
   struct peer p;
   struct client k;
+  bool late;
   char *huge = calloc(1, HUGE_LEN);
   gate = 0;
   client_meets(&k, &p, peer_slow);
@@ -463,10 +464,11 @@ START_TEST(write_timeout) {
   ck_assert_int_eq(connection_send(k.c, &a.r), 0);
   loop_dispatch(k.loop, 20);
   loop_dispatch(k.loop, 20);
-  ck_assert_int_eq(connection_send(k.c, &b.r), 0);
+  late = k.ended; /* a machine that took longer for that */
+  ck_assert_int_eq(connection_send(k.c, &b.r), late ? ERR_CLOSED : 0);
   client_run(&k, NULL);
   ck_assert_int_eq(a.code, ERR_TIMEOUT);
-  ck_assert(b.done && b.code != 0);
+  ck_assert(late || (b.done && b.code != 0));
   expect_part(k.log, "closed 1006 unclean");
   ck_assert_uint_lt(k.owner.peak_bytes, 96 * 1024); /* no copy was made */
   client_end(&k);
