@@ -26,7 +26,7 @@ struct world {
   char output[8192];
   size_t output_len;
   /* functions */
-  cordon_call *kept[8];
+  cordon_call *kept[16];
   size_t nkept, called, gone, refused;
   /* channels */
   cordon_channel *in, *out;
@@ -147,10 +147,10 @@ static inline uint64_t now_ms(void) {
   return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Turns until |cond|; fails when it takes long. */
+/* Turns until |cond|; fails when it never comes. */
 #define turn_until(w, cond)                                                    \
   do {                                                                         \
-    uint64_t end_ = now_ms() + 20000;                                          \
+    uint64_t end_ = now_ms() + 60000;                                          \
     while (!(cond)) {                                                          \
       ck_assert_msg(now_ms() < end_, "%s never came: %s", #cond, (w)->output); \
       turn((w), 50);                                                           \
