@@ -212,7 +212,7 @@ static int converse(cordon_host *host, cordon_policy *policy) {
   cfg.actor_id = "tester";
   cfg.audit = on_audit;
   cfg.connection = on_connection;
-  cfg.limits.deadline_ms = 60000;
+  cfg.limits.deadline_ms = 300000;
   cfg.ud = &t;
   if ((rv = cordon_sandbox_new(&sb, host, &cfg, &err)) == CORDON_OK &&
       (rv = cordon_sandbox_add_function(sb, "h", "f", on_call, &t, &err)) ==
@@ -419,7 +419,12 @@ START_TEST(relays_are_misused) {
   failing_mem_init(&fm, FAIL_NEVER);
   ck_assert_int_eq(host_new(&host, &fm, "tests/hostile_worker"), CORDON_OK);
   sb = start(host, policy, m->what, m->path, &seen);
-  until_ms = now_ms() + (m->result == CORDON_AGAIN ? 500 : 60000);
+  until_ms = now_ms() + 60000;
+  while (cordon_sandbox_result(sb, &err) == CORDON_AGAIN && now_ms() < until_ms)
+    if (turn(host, 20), m->result == CORDON_AGAIN && seen.opened > 0)
+      break;
+  if (m->result == CORDON_AGAIN)
+    until_ms = now_ms() + 500;
   while (cordon_sandbox_result(sb, &err) == CORDON_AGAIN && now_ms() < until_ms)
     turn(host, 20);
   ck_assert_msg(cordon_sandbox_result(sb, &err) == m->result, "%s",

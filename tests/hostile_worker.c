@@ -312,7 +312,7 @@ static int babble(const char *url, bool spoil) {
 }
 
 /* Opens, says that it has closed, and takes no descriptor. */
-static int hoard(const char *url) {
+static int hoard(const char *url, int ms) {
   uint64_t number = 0;
   loaded();
   for (uint32_t round = 0; round < 40; round++) {
@@ -326,7 +326,7 @@ static int hoard(const char *url) {
       put(&m);
     }
     flush(false);
-    wait_ms(100); /* for them to be open: then their numbers are known */
+    wait_ms(ms); /* for them to be open: then their numbers are known */
     for (uint32_t i = 0; i < 40; i++) {
       m.kind = MSG_CLOSED;
       memset(&m.as, 0, sizeof m.as);
@@ -757,7 +757,7 @@ static int act(const char *what, const char *url) {
   if (strcmp(what, "spoil") == 0)
     return babble(url, true);
   if (strcmp(what, "hoard") == 0)
-    return hoard(url);
+    return hoard(url, (int)state);
   if (strcmp(what, "burden") == 0)
     burden();
   if (strcmp(what, "silent") == 0)
