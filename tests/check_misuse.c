@@ -497,7 +497,7 @@ START_TEST(in_every_callback) {
     struct inside in;
     begin(&in, *level);
     for (int i = 0; i < 3; i++)
-      is(cordon_sandbox_call(in.sb, "g", NULL, 1000, in_done, &in, NULL),
+      is(cordon_sandbox_call(in.sb, "g", NULL, 60000, in_done, &in, NULL),
          CORDON_OK);
     while (in.calls < 20) {
       struct timespec ts = {0, 1000000};

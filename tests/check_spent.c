@@ -25,6 +25,7 @@ struct spender {
 };
 
 static cordon_sandbox *sandbox_new_for(cordon_host *host, struct spender *s,
+                                       uint64_t cpu_ms,
                                        cordon_output_fn *output) {
   cordon_sandbox_config cfg;
   cordon_error err;
@@ -34,7 +35,7 @@ static cordon_sandbox *sandbox_new_for(cordon_host *host, struct spender *s,
   cfg.output = output;
   cfg.ud = s;
   cfg.keep = 1;
-  cfg.limits.cpu_ms = CPU_MS;
+  cfg.limits.cpu_ms = cpu_ms;
   if (cordon_sandbox_new(&s->sb, host, &cfg, &err) != CORDON_OK)
     ck_abort_msg("%s", err.message);
   return s->sb;
@@ -84,7 +85,7 @@ START_TEST(what_is_left_behind_is_paid) {
   cordon_host *host = hostile_host();
   struct spender s;
   cordon_error err;
-  sandbox_new_for(host, &s, on_last_lines);
+  sandbox_new_for(host, &s, CPU_MS, on_last_lines);
   ck_assert_int_eq(load(s.sb, "scrawl", 1, 20000, &err), CORDON_OK);
   ends_by_cpu(&s);
   /* its limit, what it may be late, and a line */
@@ -103,7 +104,8 @@ START_TEST(dropped_output_is_told) {
   cordon_host *host = hostile_host();
   struct spender s;
   cordon_error err;
-  sandbox_new_for(host, &s, on_dear_output);
+  /* more than the broker itself needs to come to a line */
+  sandbox_new_for(host, &s, 5 * CPU_MS, on_dear_output);
   ck_assert_int_eq(load(s.sb, "print-all", 1, 3000, &err), CORDON_OK);
   ends_by_cpu(&s);
   ck_assert_uint_gt(s.lines, 0);
@@ -119,7 +121,7 @@ START_TEST(what_is_paid_is_printed) {
   struct spender s;
   cordon_error err;
   int rv;
-  sandbox_new_for(host, &s, on_dear_output);
+  sandbox_new_for(host, &s, 100 * CPU_MS, on_dear_output);
   ck_assert_int_eq(load(s.sb, "print-all", 1, 10, &err), CORDON_OK);
   rv = cordon_sandbox_run(s.sb, 0, &err);
   ck_assert_msg(rv == CORDON_OK, "%d: %s", rv, err.message);
@@ -150,8 +152,8 @@ START_TEST(reckoning_is_paid_by_the_debtor) {
   struct spender debtor, other;
   struct remote *r, *q;
   cordon_error err;
-  sandbox_new_for(host, &debtor, NULL);
-  sandbox_new_for(host, &other, NULL);
+  sandbox_new_for(host, &debtor, CPU_MS, NULL);
+  sandbox_new_for(host, &other, CPU_MS, NULL);
   ck_assert_int_eq(load(debtor.sb, "silent", 1, 1, &err), CORDON_OK);
   ck_assert_int_eq(load(other.sb, "silent", 1, 1, &err), CORDON_OK);
   ck_assert_int_eq(
@@ -177,17 +179,13 @@ END_TEST
 
 static Suite *suite(void) {
   Suite *s = suite_create("spent");
-  TCase *tc = tcase_create("spent"), *slow = tcase_create("slow");
+  TCase *tc = tcase_create("spent");
   tcase_set_timeout(tc, 120);
-  tcase_set_timeout(slow, 120);
   tcase_add_test(tc, what_is_left_behind_is_paid);
   tcase_add_test(tc, dropped_output_is_told);
+  tcase_add_test(tc, what_is_paid_is_printed);
   tcase_add_test(tc, reckoning_is_paid_by_the_debtor);
   suite_add_tcase(s, tc);
-  /* the broker itself is over so small a limit there */
-  tcase_set_tags(slow, UNIT_SLOW);
-  tcase_add_test(slow, what_is_paid_is_printed);
-  suite_add_tcase(s, slow);
   return s;
 }
 
