@@ -90,7 +90,8 @@ static void use_all(struct world *w, const cordon_allocator *alloc,
   (void)!cordon_channel_send(w->in, v, NULL);
   made +=
       cordon_sandbox_call(w->sb, "g", v, 10000, on_done, &d, NULL) == CORDON_OK;
-  for (int i = 0; i < 30; i++)
+  for (int i = 0; i < 30 || (i < 10000 && !cordon_host_timeout_ms(w->host));
+       i++)
     if (cordon_host_dispatch(w->host, NULL) != CORDON_OK)
       break;
 done:

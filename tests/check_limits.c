@@ -190,24 +190,32 @@ START_TEST(sandboxes_take_turns) {
     cordon_sandbox *sb[N];
     cordon_host *host = host_with(*sig);
     cordon_usage usage;
-    uint64_t least = UINT64_MAX, most = 0;
+    uint64_t least, most;
+    int turns = 0;
     for (int i = 0; i < N; i++) {
       config_init(&cfg, &o[i]);
+      cfg.limits.cpu_ms = CORDON_UNLIMITED;
       sb[i] = sandbox_with(host, &cfg);
       /* the first has many tasks, which must not mean more time */
       load(sb[i], i == 0 ? "for i = 1, 100 do coroutine.spawn(function() while "
                            "true do end end) end while true do end"
                          : "while true do end");
     }
-    for (int i = 0; i < 20 * N; i++)
-      ck_assert_int_eq(cordon_host_dispatch(host, NULL), CORDON_OK);
-    for (int i = 0; i < N; i++) {
-      cordon_sandbox_usage(sb[i], &usage);
-      least = usage.cpu_ns < least ? usage.cpu_ns : least;
-      most = usage.cpu_ns > most ? usage.cpu_ns : most;
-      ck_assert_int_eq(cordon_sandbox_result(sb[i], NULL), CORDON_AGAIN);
-    }
-    ck_assert_msg(least > 0 && most < 4 * least, "%llu to %llu ns",
+    /* a slice that the machine made longer is made up for by many others */
+    do {
+      for (int i = 0; i < 20 * N; i++)
+        ck_assert_int_eq(cordon_host_dispatch(host, NULL), CORDON_OK);
+      least = UINT64_MAX;
+      most = 0;
+      for (int i = 0; i < N; i++) {
+        cordon_sandbox_usage(sb[i], &usage);
+        least = usage.cpu_ns < least ? usage.cpu_ns : least;
+        most = usage.cpu_ns > most ? usage.cpu_ns : most;
+        ck_assert_int_eq(cordon_sandbox_result(sb[i], NULL), CORDON_AGAIN);
+      }
+      ck_assert_uint_gt(least, 0);
+    } while (most >= 4 * least && ++turns < 30);
+    ck_assert_msg(most < 4 * least, "%llu to %llu ns",
                   (unsigned long long)least, (unsigned long long)most);
     for (int i = 0; i < N; i++)
       cordon_sandbox_free(sb[i]);
@@ -304,6 +312,7 @@ START_TEST(cancel_from_another_thread) {
       cordon_error err;
       pthread_t thread;
       config_init(&cfg, NULL);
+      cfg.limits.cpu_ms = CORDON_UNLIMITED; /* that thread may have to wait */
       sb = sandbox_with(host, &cfg);
       load(sb, *text);
       ck_assert_int_eq(pthread_create(&thread, NULL, cancel_soon, sb), 0);
@@ -338,6 +347,7 @@ START_TEST(cancel_from_a_signal_handler) {
     ev.sigev_signo = SIGUSR1;
     signal(SIGUSR1, on_alarm);
     config_init(&cfg, NULL);
+    cfg.limits.cpu_ms = CORDON_UNLIMITED;
     alarmed = sandbox_with(host, &cfg);
     load(alarmed, *text);
     ck_assert_int_eq(timer_create(CLOCK_MONOTONIC, &ev, &timer), 0);

@@ -137,6 +137,7 @@ static cordon_sandbox *sandbox_new(cordon_host *host, const char *text,
   cfg.policy = all.policy;
   cfg.actor_id = "worker-1";
   cfg.input = all.value;
+  cfg.limits.cpu_ms = CORDON_UNLIMITED; /* who cancels it may have to wait */
   if (cordon_sandbox_new(&sb, host, &cfg, NULL) != CORDON_OK)
     return NULL;
   expect(cordon_sandbox_load(sb, &src, NULL, 0, NULL) == CORDON_OK);
