@@ -19,8 +19,9 @@ struct dns {
   int tcp;      /* its connection, or -1 */
   uint16_t port;
   pthread_t thread;
-  atomic_int questions;
-  char asked[1024]; /* names and types in the order they came */
+  atomic_int questions; /* what is sent again is none */
+  uint16_t ids[64];     /* of the last ones */
+  char asked[1024];     /* names and types in the order they came */
   atomic_bool release;
   atomic_int resets; /* connections over TCP that were thrown away */
   /* the answers that wait for it */
@@ -70,6 +71,14 @@ static inline size_t put_record(uint8_t *p, unsigned type, const void *data,
   return n + len;
 }
 
+/* The resolver sends a question again, with its id, when it has waited. */
+static inline bool dns_again(const struct dns *d, uint16_t id) {
+  for (int i = 0; i < d->questions && i < 64; i++)
+    if (d->ids[i] == id)
+      return true;
+  return false;
+}
+
 /* What is answered depends on the first label. */
 static inline size_t dns_answer(struct dns *d, uint8_t *p, size_t len,
                                 bool tcp) {
@@ -88,7 +97,8 @@ static inline size_t dns_answer(struct dns *d, uint8_t *p, size_t len,
   type = (unsigned)(p[n] << 8 | p[n + 1]);
   n += 4;
   q = n;
-  d->questions++;
+  if (!dns_again(d, (uint16_t)(p[0] << 8 | p[1])))
+    d->ids[d->questions++ % 64] = (uint16_t)(p[0] << 8 | p[1]);
   snprintf(d->asked + strlen(d->asked), sizeof d->asked - strlen(d->asked),
            "%s/%u ", name, type);
   if (strncmp(name, "silent", 6) == 0)
