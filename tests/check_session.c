@@ -50,8 +50,7 @@ START_TEST(long_messages) {
   client_init(&f.k, false, false);
   f.k.o.read_limit = 4 << 20;
   f.k.o.control_messages = true;
-  ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair),
-                   0);
+  pair_open(pair);
   f.k.peer = pair[1];
   ck_assert_int_eq(connection_adopt(&f.k.c, f.k.loop, pair[0], none, none,
                                     &f.k.o, &floods, &f, &f.k.owner.mem),
