@@ -451,6 +451,12 @@ void exchange_shut_here(struct cordon_channel *ch) {
     x->script->shut(x, ch->number);
 }
 
+void exchange_loaded(struct exchange *x) {
+  for (size_t i = 0; i < x->noffers; i++)
+    if (x->ends[i].channel && x->ends[i].channel->shut)
+      x->script->shut(x, x->ends[i].channel->number);
+}
+
 void exchange_resume(struct cordon_channel *ch) {
   ch->paused = false;
   schedule(ch->exchange);

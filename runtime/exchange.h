@@ -138,6 +138,8 @@ int exchange_answer(struct cordon_call *call,
 int exchange_feed(struct cordon_channel *ch, const struct value *value,
                   struct err *e);
 void exchange_shut_here(struct cordon_channel *ch);
+/* A script is loaded: it hears which channels the host has closed before. */
+void exchange_loaded(struct exchange *x);
 void exchange_resume(struct cordon_channel *ch);
 
 /* Out of the script, by a bridge or by a worker, who may lie: ERR_PROTOCOL if

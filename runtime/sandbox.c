@@ -575,8 +575,10 @@ int sandbox_load(struct cordon_sandbox *sb, const char *name, struct slice text,
     rv = remote_load(sb->remote, name, text, args, nargs, e);
   else if ((rv = start_bridge(sb, e)) == 0)
     rv = load_later(sb, name, text, args, nargs, e);
-  if (rv == 0)
+  if (rv == 0) {
     sb->loaded = true;
+    exchange_loaded(&sb->exchange);
+  }
   return rv;
 }
 

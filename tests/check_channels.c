@@ -239,6 +239,24 @@ START_TEST(all_is_received_when_it_has_run) {
 }
 END_TEST
 
+/* Who closes a channel before the script is there has closed it for good. */
+START_TEST(the_host_closes_before_it_loads) {
+  unit_each(level, levels) {
+    struct world w;
+    channels_begin(&w, *level, NULL);
+    cordon_channel_close(w.in);
+    cordon_channel_close(w.out);
+    load(&w, "local io = require 'io' print(io.jobs:receive()) "
+             "print(pcall(io.results.send, io.results, 1))");
+    ck_assert_int_eq(send_text(&w, "1"), CORDON_E_CLOSED);
+    ck_assert_int_eq(finish(&w), CORDON_OK);
+    ck_assert_str_eq(w.output, "nil\tfalse\nfalse\tsend on closed channel\n");
+    ck_assert_uint_eq(w.nreceived, 0);
+    world_end(&w);
+  }
+}
+END_TEST
+
 /* What is sent before anybody has required the module waits for it. */
 START_TEST(values_wait_for_the_script) {
   unit_each(level, levels) {
@@ -270,6 +288,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, what_the_host_is_asked_is_charged);
   tcase_add_test(tc, channels_are_ordinary_ones);
   tcase_add_test(tc, the_host_closes_an_outlet);
+  tcase_add_test(tc, the_host_closes_before_it_loads);
   tcase_add_test(tc, all_is_received_when_it_has_run);
   tcase_add_test(tc, values_wait_for_the_script);
   suite_add_tcase(s, tc);

@@ -767,6 +767,7 @@ typedef struct cordon_host_config {
                               lists of revoked ones; NULL.  It is read once. */
   const char *dns_servers; /* "ip:port,..."; NULL: the system's */
   int preempt_signal;      /* ends time slices of scripts; 0: SIGRTMAX - 3.
+                              Not one that the processor raises, as SIGSEGV.
                               Its handler belongs to the library from the first
                               host on, and the thread that runs a host has it
                               unblocked.  CORDON_NO_SIGNAL: scripts count their
@@ -1241,9 +1242,9 @@ CORDON_API CORDON_MUST_CHECK int cordon_channel_send(cordon_channel *channel,
 /* Goes on receiving from an outlet.  [in callbacks] */
 CORDON_API void cordon_channel_resume(cordon_channel *channel);
 
-/* Closes it: the script receives what was sent, then nil and false; what it
- * sends into an outlet is an error.  Nothing more is received.  [in callbacks]
- */
+/* Closes it, also before a script is loaded: the script receives what was sent,
+ * then nil and false; what it sends into an outlet is an error.  Nothing more
+ * is received.  [in callbacks] */
 CORDON_API void cordon_channel_close(cordon_channel *channel);
 
 /* -------------------------------------------------- modules in C for Lua ---
