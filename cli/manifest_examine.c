@@ -12,14 +12,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Does a line say so?  For a text that is no value, since a key stands twice
+ * in it or it has a tag: its mistakes are still to be told. */
+static bool says_workload(const char *text, size_t len) {
+  const char *end = text + len, *at = text, *line, *p;
+  for (; (at = memmem(at, (size_t)(end - at), "kind:", 5)) != NULL; at = p) {
+    line = memrchr(text, '\n', (size_t)(at - text));
+    line = line ? line + 1 : text;
+    p = at + 5;
+    if (memchr(line, '#', (size_t)(at - line)))
+      continue; /* a comment */
+    while (p < end && (*p == ' ' || *p == '"' || *p == '\''))
+      p++;
+    if (end - p >= 11 && memcmp(p, "process.lua", 11) == 0)
+      return true;
+  }
+  return false;
+}
+
 bool manifest_has_workloads(const char *text, size_t len) {
   cordon_value *v = NULL;
   const cordon_value *entries;
   cordon_error err;
   bool found = false;
-  if (!memmem(text, len, "process.lua", 11) ||
-      cordon_value_from_yaml(&v, text, len, NULL, &err) != CORDON_OK)
+  if (!memmem(text, len, "process.lua", 11))
     return false;
+  if (cordon_value_from_yaml(&v, text, len, NULL, &err) != CORDON_OK)
+    return says_workload(text, len);
   entries = cordon_value_get(v, "entries");
   for (size_t i = 0; i < cordon_value_len(entries) && !found; i++) {
     const char *kind = cordon_value_string(

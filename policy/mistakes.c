@@ -135,7 +135,8 @@ void mistakes_read_keys(struct mistakes *ms, const struct tree_node *map,
            (words[w][0] != key->text.p[0] || !slice_is(key->text, words[w])))
       w++;
     if (words[w] && items[w])
-      mistakes_add(ms, key->pos, "duplicate key '%s'", words[w]);
+      mistakes_add(ms, key->pos, "duplicate key '%s', first at line %u",
+                   words[w], (unsigned)items[w]->key->pos.line);
     else if (words[w])
       items[w] = &map->items[i];
     else if (slice_is(key->text, "<<"))

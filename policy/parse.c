@@ -338,7 +338,8 @@ static void read_entry(struct parser *ps, const struct tree_item *entry,
     if (key->kind != TREE_SCALAR || !slice_is(key->text, "kind"))
       continue;
     if (kind) {
-      mistakes_add(&ps->ms, key->pos, "duplicate key 'kind'");
+      mistakes_add(&ps->ms, key->pos, "duplicate key 'kind', first at line %u",
+                   (unsigned)kind->key->pos.line);
       twice = true;
     } else {
       kind = &map->items[i];
@@ -393,7 +394,8 @@ static void read_top(struct parser *ps, const struct tree_item *at[]) {
     while (file_keys[w] && !slice_is(key->text, file_keys[w]))
       w++;
     if (file_keys[w] && at[w])
-      mistakes_add(&ps->ms, key->pos, "duplicate key '%s'", file_keys[w]);
+      mistakes_add(&ps->ms, key->pos, "duplicate key '%s', first at line %u",
+                   file_keys[w], (unsigned)at[w]->key->pos.line);
     else if (file_keys[w])
       at[w] = &map->items[i];
     else if ((near = str_nearest(key->text, file_keys)) != NULL)

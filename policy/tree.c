@@ -753,7 +753,7 @@ static int key_to_slice(struct slice *ret, const struct value *map,
   if (key->kind != TREE_SCALAR || key->tagged)
     return value_error(key, "bad key, expected a string", e);
   if (value_get(map, key->text))
-    return value_error(key, "duplicate key", e);
+    return value_error(key, "duplicate key, expected each key once", e);
   text = arena_strndup(a, key->text.p, key->text.len);
   if (!text)
     return err_set(e, ERR_NOMEM);

@@ -139,7 +139,7 @@ static const struct {
      "f.yaml:3:1: unknown key 'entires', expected 'entries'\n"},
     {"namespace: cli\nentries: []\nentries: []\n",
      "f.yaml:1:12: namespace 'cli' is reserved, expected another\n"
-     "f.yaml:3:1: duplicate key 'entries'\n"},
+     "f.yaml:3:1: duplicate key 'entries', first at line 2\n"},
     {"namespace: app\nname: a\nkind: process.lua\nentries: []\n",
      "f.yaml:3:1: 'kind' beside 'entries', expected one or the other\n"},
     {HEAD "  - a: [\n", NULL},
@@ -207,7 +207,7 @@ static const struct {
      "f.yaml:5:5: entry without a kind, expected 'kind'\n"
      "f.yaml:6:12: kind is a list, expected a string\n"
      "f.yaml:7:12: kind is a number, expected a string in quotes\n"
-     "f.yaml:8:15: duplicate key 'kind'\n"},
+     "f.yaml:8:15: duplicate key 'kind', first at line 8\n"},
     {HEAD "  - {kind: security.polcy}\n  - {kind: security.keystore}\n"
           "  - {kind: Security.Policy}\n  - {kind: securty.policy}\n"
           "  - {kind: security.polycy.expr}\n  - {kind: securtiy.policy}\n",
@@ -232,7 +232,7 @@ static const struct {
      "f.yaml:4:50: 'policy' is a string, expected a map\n"
      "f.yaml:4:53: unknown key 'polcy', expected 'policy'\n"
      "f.yaml:4:71: 'groups' is a map, expected a list of names\n"
-     "f.yaml:4:75: duplicate key 'name'\n"
+     "f.yaml:4:75: duplicate key 'name', first at line 4\n"
      "f.yaml:4:84: unknown key '7', expected 'name', 'kind', 'meta', 'policy' "
      "or 'groups'\n"
      "f.yaml:4:90: a list as a key, expected a name\n"
@@ -277,7 +277,7 @@ static const struct {
      "f.yaml:6:27: action is a number, expected a string in quotes\n"
      "f.yaml:6:30: action is a list, expected a string\n"
      "f.yaml:6:60: unknown effect 'Allow', expected 'allow'\n"
-     "f.yaml:6:67: duplicate key 'effect'\n"},
+     "f.yaml:6:67: duplicate key 'effect', first at line 6\n"},
     {HEAD ENTRY "    policy: {actions: a, resources: ~, effect: deny}\n",
      "f.yaml:6:37: resource is nothing, expected a string in quotes\n"},
     {HEAD ENTRY "    policy: {actions: [!x websocket.connect], resources: '', "
@@ -374,7 +374,7 @@ static const struct {
      "f.yaml:30:53: unknown field 'mta', expected 'meta'\n"
      "f.yaml:31:19: 'url.host' where an action carries no URL, expected the "
      "actions websocket.connect.url or websocket.connect.address alone\n"
-     "f.yaml:32:55: duplicate key\n"
+     "f.yaml:32:55: duplicate key, expected each key once\n"
      "f.yaml:33:19: field is a number, expected a string in quotes\n"
      "f.yaml:33:32: operator is a list, expected a string\n"},
     /* expressions: the place inside, where it can be told */

@@ -203,7 +203,7 @@ static const struct {
     {{"a: !!int 1", 10}, 1, 4, NULL},
     {{"a: !!binary aGk=", 16}, 1, 4, NULL},
     {{"!foo {a: 1}", 11}, 1, 1, NULL},
-    {{"{a: 1, a: 2}", 12}, 1, 8, "duplicate key"},
+    {{"{a: 1, a: 2}", 12}, 1, 8, "duplicate key, expected each key once"},
     {{"{[a]: 1}", 8}, 1, 2, "bad key, expected a string"},
     {{".inf", 4}, 1, 1, NULL},
     {{"-.INF", 5}, 1, 1, NULL},

@@ -266,6 +266,22 @@ class Mistakes(Manifest):
         self.mistakes("namespace: app\nentries: []\n",
                       ("2:10", "without a workload"))
 
+    def test_a_key_twice(self):
+        """What no value can be made of is a manifest all the same."""
+        text = HEAD + entry("a", args='["1"]\n  args: ["2"]') + "# kind: x\n"
+        self.mistakes(text, ("8:3", "duplicate key 'args', first at line 7"),
+                      a="")
+        for text in (text, text.replace("process.lua", '"process.lua"')):
+            self.write("m.yaml", text)
+            p = subprocess.run([CORDON, "check", "m.yaml"], text=True,
+                               capture_output=True, cwd=self.folder,
+                               timeout=LIMIT_S)
+            self.assertEqual(p.returncode, 3, p.stderr)
+            self.assertTrue(p.stdout.startswith(
+                "m.yaml:8:3: duplicate key 'args', first at line 7\n"),
+                p.stdout)
+            self.assertEqual(p.stdout.count("m.yaml:"), 1, p.stdout)
+
     def test_scripts_below_the_folder(self):
         os.symlink("/etc", os.path.join(self.folder, "etc"))
         os.symlink("/etc/passwd", os.path.join(self.folder, "link.lua"))
