@@ -38,6 +38,12 @@ static const struct {
     {"local c, e = require 'websocket'.connect('ws://a.example')\nerror(e)",
      CORDON_E_SCRIPT, "PermissionDenied", 0, ""},
     {"require 'nothing'", CORDON_E_SCRIPT, "module 'nothing' not found", 1, ""},
+    {"require 'a.b-c.d'", CORDON_E_SCRIPT,
+     "there is no './a/b-c/d.lua' or './a/b-c/d/init.lua' beside", 1, ""},
+    {"require 'a/b'", CORDON_E_SCRIPT,
+     "module 'a/b' not found: expected letters, digits, '_' and '-', and a dot",
+     1, ""},
+    {"require 'a..b'", CORDON_E_SCRIPT, "not found: expected letters", 1, ""},
 };
 
 START_TEST(scripts_end) {
@@ -415,6 +421,8 @@ START_TEST(broken_arguments) {
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
   cordon_host_config_init(&hc);
   hc.preempt_signal = SIGKILL;
+  ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
+  hc.preempt_signal = SIGSEGV;
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);
   hc.preempt_signal = 1000;
   ck_assert_int_eq(cordon_host_new(&other, &hc, &err), CORDON_E_INVALID);

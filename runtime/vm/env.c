@@ -351,6 +351,26 @@ static int not_listed(lua_State *L, const struct state_modules *m,
                     lua_tostring(L, -1));
 }
 
+/* "a.b" is a/b.lua; a name with other characters is that of no file. */
+static int not_found(lua_State *L, const char *name) {
+  static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  size_t len = strlen(name);
+  const char *path;
+  if (len == 0 || strspn(name, good) != len || name[0] == '.' ||
+      name[len - 1] == '.' || strstr(name, ".."))
+    return luaL_error(L,
+                      "module '%s' not found: expected letters, digits, '_' "
+                      "and '-', and a dot between folder and file",
+                      name);
+  path = luaL_gsub(L, name, ".", "/");
+  return luaL_error(L,
+                    "module '%s' not found: it is no built-in module, and "
+                    "there is no './%s.lua' or './%s/init.lua' beside the "
+                    "script",
+                    name, path, path);
+}
+
 /* The module whose name is alone on the stack, whatever the list of modules
  * says: a script has its globals without one. */
 static int require_any(lua_State *L) {
@@ -397,11 +417,7 @@ static int require_any(lua_State *L) {
                         : ERR_NOT_FOUND;
   gate_leave();
   if (rv == ERR_NOT_FOUND)
-    return luaL_error(L,
-                      "module '%s' not found: it is no built-in module, and "
-                      "there is no './%s.lua' or './%s/init.lua' beside the "
-                      "script",
-                      name, name, name);
+    return not_found(L, name);
   if (rv != 0)
     return luaL_error(L, "module '%s' cannot be read", name);
   status = state_compile(L, file, text);
