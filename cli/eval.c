@@ -446,8 +446,11 @@ static int eval_single(const struct eval *e, const cordon_scope *scope) {
 
 /* Which options go together. */
 static int eval_together(struct eval *e) {
-  if (asked_something(&e->asked) + !!e->input != 1)
-    return say_usage("eval", "one of --url, --action and --input is needed");
+  int asked = asked_something(&e->asked) + !!e->input;
+  if (asked != 1)
+    return say_usage("eval",
+                     asked ? "only one of --url, --action and --input is taken"
+                           : "one of --url, --action and --input is needed");
   if (e->format && strcmp(e->format, "json") != 0 &&
       (strcmp(e->format, "text") != 0 || e->input))
     return say_usage("eval", "--format takes %s, not '%s'",

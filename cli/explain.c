@@ -243,10 +243,8 @@ static void text_item(void *ud, const cordon_explanation *e) {
     if (t->advised && !e->policy_id)
       break;
     line = must_format("%s%s", e->edit, e->add ? ":" : "");
-    paragraph(t->o, 3,
-              t->misses && !e->policy_id ? "or "
-                                         : "to allow it: ",
-              5, line);
+    paragraph(t->o, 3, t->misses && !e->policy_id ? "or " : "to allow it: ", 5,
+              line);
     free(line);
     if (e->add)
       whole_line(t->o, 5, e->add);
@@ -632,7 +630,9 @@ static int explain_arguments(struct explain *x, int argc, char **argv) {
       return status;
   }
   if (asked_something(&x->asked) != 1)
-    return say_usage("explain", "one of --url and --action is needed");
+    return say_usage("explain", asked_something(&x->asked)
+                                    ? "only one of --url and --action is taken"
+                                    : "one of --url and --action is needed");
   if (x->format && strcmp(x->format, "json") != 0 &&
       strcmp(x->format, "text") != 0)
     return say_usage("explain", "--format takes text or json, not '%s'",

@@ -685,8 +685,12 @@ void cordon_sandbox_cancel(cordon_sandbox *sandbox) {
 void cordon_sandbox_usage_sized(const cordon_sandbox *sandbox,
                                 cordon_usage *ret_usage, size_t struct_size) {
   cordon_usage usage;
-  if (!sandbox || !ret_usage)
+  if (!ret_usage)
     return;
+  if (!sandbox) {
+    memset(ret_usage, 0, struct_size);
+    return;
+  }
   sandbox_usage(sandbox, &usage);
   usage.goodbyes = sandbox_ended(sandbox) && goodbyes(sandbox);
   if (struct_size > sizeof usage) /* of a newer caller: what is not known */

@@ -264,6 +264,9 @@ START_TEST(sandboxes_of_nothing) {
   cordon_sandbox_cancel(NULL);
   cordon_sandbox_usage(NULL, &usage);
   cordon_sandbox_usage_sized(NULL, NULL, 0);
+  memset(&usage, 0xa5, sizeof usage);
+  cordon_sandbox_usage(NULL, &usage);
+  is(usage.cpu_ns == 0 && usage.sent == 0, 1);
   ck_assert_str_eq(cordon_sandbox_traceback(NULL), "");
   ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");
   ck_assert_str_eq(cordon_sandbox_error_kind(NULL), "");

@@ -42,7 +42,7 @@ struct preempt {
   struct state *volatile running;
   struct preempt *outer; /* whose script called the host that runs this one */
   volatile uint64_t slice_end_ns;
-  bool stretched; /* the slice is longer than SLICE_NS */
+  bool stretched;            /* the slice is longer than SLICE_NS */
   volatile uint64_t over_ns; /* when a limit was first seen to be passed; 0 */
   volatile unsigned over_shots;  /* of the timer since then */
   volatile uint64_t over_cpu_ns; /* CPU time of the thread then */
@@ -260,12 +260,16 @@ static int stack_flag(void) {
 int preempt_new(struct preempt **ret, const struct mem *m, int signal,
                 struct err *e) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
+  /* what cannot be caught, and what the processor raises where it cannot go on:
+   * a handler that returns would do so for ever */
+  static const char never[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGILL,
+                               SIGFPE,  SIGTRAP, SIGSYS,  SIGABRT, 0};
   struct preempt *p;
   struct sigaction sa, before;
   if (signal == 0)
     signal = SIGRTMAX - 3;
-  if (signal != -1 && (signal < 1 || signal > SIGRTMAX || signal == SIGKILL ||
-                       signal == SIGSTOP))
+  if (signal != -1 &&
+      (signal < 1 || signal > SIGRTMAX || strchr(never, signal)))
     return err_setf(e, ERR_INVALID, "signal %d cannot be used", signal);
   p = mem_zalloc(m, sizeof *p);
   if (!p)
