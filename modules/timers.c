@@ -22,22 +22,22 @@ static const char started_key;
 
 /* Counting timers */
 
-/* One more timer, if the limit allows.  Timers that nobody can reach any more
- * hold their places until they are collected, so at the limit the garbage is
- * collected, but not again before a good part of the limit was started anew: a
- * full collection is a long single step. */
-static bool timer_acquire(lua_State *L) {
-  struct state *st = state_of(L);
+/* May there be one more?  Timers that nobody can reach any more hold their
+ * places until they are collected, so at the limit the garbage is collected,
+ * but not again before a good part of the limit was started anew: a full
+ * collection is a long single step. */
+static bool timer_room(lua_State *L) {
+  const struct state *st = state_of(L);
   size_t *started;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &started_key);
   started = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (!state_timer_acquire(st)) {
+  if (!state_timer_room(st)) {
     if (*started <= st->limits.timers / 4)
       return false;
     *started = 0;
     objects_collect(L);
-    if (!state_timer_acquire(st))
+    if (!state_timer_room(st))
       return false;
   }
   ++*started;
@@ -107,21 +107,21 @@ int timers_sleep(lua_State *L) {
   task_check_wait(L, "time.sleep");
   s = task_scratch(L, sizeof *s);
   memset(s, 0, sizeof *s);
-  if (!timer_acquire(L))
+  if (!timer_room(L))
     return fail_timers(L, "time.sleep");
-  s->st = st;
   s->wait.what = "time.sleep";
   s->wait.cancel = sleeper_cancel;
   timer_init(&s->timer, state_loop(st), sleeper_fired, s);
   gate_enter();
   rv = timer_start_at(&s->timer, due_ns(ns));
-  if (rv == 0)
+  if (rv == 0) {
+    state_timer_acquire(st);
+    s->st = st;
     wait_begin(L, &s->wait);
-  gate_leave();
-  if (rv != 0) {
-    sleeper_release(s);
-    return luaL_error(L, "not enough memory");
   }
+  gate_leave();
+  if (rv != 0)
+    return luaL_error(L, "not enough memory");
   return task_wait(L, &s->wait, 0, sleep_done);
 }
 
@@ -219,12 +219,15 @@ static void source_drop(struct channel_item *it) {
 /* (Re)starts |s|, |ns| > 0 or, for time.after, any; false: too many timers. */
 static bool source_start(lua_State *L, struct source *s, int64_t ns) {
   int rv;
-  if (!s->running && !timer_acquire(L))
+  if (!s->running && !timer_room(L))
     return false;
-  s->running = true;
   s->next_ns = due_ns(ns);
   gate_enter();
   rv = timer_start_at(&s->timer, s->next_ns);
+  if (rv == 0 && !s->running) {
+    state_timer_acquire(s->st);
+    s->running = true;
+  }
   gate_leave();
   if (rv != 0) {
     source_halt(s);

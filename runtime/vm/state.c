@@ -510,11 +510,12 @@ void *state_services(lua_State *L) {
   return state_of(L)->services;
 }
 
-bool state_timer_acquire(struct state *st) {
-  if (st->timers >= st->limits.timers)
-    return false;
+bool state_timer_room(const struct state *st) {
+  return st->timers < st->limits.timers;
+}
+
+void state_timer_acquire(struct state *st) {
   st->timers++;
-  return true;
 }
 
 void state_timer_release(struct state *st) {

@@ -248,9 +248,12 @@ int state_halt(lua_State *L);
  * errors, and tells whether the error must not reach the script. */
 bool state_must_halt(lua_State *L, int status);
 
-/* Timers of scripts (sleep, after, timer, ticker) are limited: true if one more
- * may start; each true is paid back with state_timer_release. */
-bool state_timer_acquire(struct state *st);
+/* Timers of scripts (sleep, after, timer, ticker) are limited: may one more
+ * start?  It is counted with state_timer_acquire, in the stretch of host code
+ * (gate.h) that starts it: a script that is left between the two would leave a
+ * wrong count behind.  Each is paid back with state_timer_release. */
+bool state_timer_room(const struct state *st);
+void state_timer_acquire(struct state *st);
 void state_timer_release(struct state *st);
 
 /* Compiles |text| as text only and leaves the function on |L|: LUA_OK or an
