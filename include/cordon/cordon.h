@@ -246,9 +246,11 @@ cordon_value_from_string(cordon_value **ret_value, const char *text,
                          size_t len_bytes, const cordon_allocator *alloc,
                          cordon_error *reterr);
 
+/* Frees |value| with all its parts; NULL is nothing to free. */
 CORDON_API void cordon_value_free(cordon_value *value);
 
-/* Of parts too: the pointers below are borrowed from the whole. */
+/* What it is; NULL is CORDON_NULL.  Of parts too: the pointers below are
+ * borrowed from the whole. */
 CORDON_API cordon_type cordon_value_type(const cordon_value *value);
 /* The member |key| of a map, else NULL; also for |value| NULL.  */
 CORDON_API const cordon_value *cordon_value_get(const cordon_value *value,
@@ -263,6 +265,7 @@ CORDON_API const cordon_value *cordon_value_at(const cordon_value *value,
 /* The text of a string, else NULL; may contain NUL. */
 CORDON_API const char *cordon_value_string(const cordon_value *value,
                                            size_t *ret_len_bytes);
+/* What a boolean or a number holds; of other values 0. */
 CORDON_API int cordon_value_boolean(const cordon_value *value);     /* else 0 */
 CORDON_API int64_t cordon_value_integer(const cordon_value *value); /* else 0 */
 CORDON_API double cordon_value_number(const cordon_value *value);   /* also of
@@ -371,8 +374,8 @@ CORDON_API int cordon_policy_schema(cordon_write_fn *write, void *ud);
 typedef struct cordon_scope cordon_scope;
 
 /*
- * The policies of the groups and ids in |names| ("ns:name", or a bare name
- * where only one fits); |n| == 0: every policy of the set.
+ * A scope: the policies of the groups and ids in |names| ("ns:name", or a bare
+ * name where only one fits); |n| == 0: every policy of the set.
  *
  * Errors: CORDON_E_NOMEM, CORDON_E_NOT_FOUND (|reterr| names the one that does
  * not exist), CORDON_E_INVALID (the set is not finished).  [any thread]
@@ -705,6 +708,7 @@ typedef struct cordon_lint_config {
   size_t nsuites;
 } cordon_lint_config;
 
+/* Fills |cfg| with zeros and the size that its host was compiled with. */
 CORDON_API void cordon_lint_config_init_sized(cordon_lint_config *cfg,
                                               size_t struct_size);
 #define cordon_lint_config_init(cfg)                                           \
@@ -779,11 +783,13 @@ typedef struct cordon_host_config {
 
 #define cordon_host_config_init(cfg)                                           \
   cordon_host_config_init_sized((cfg), sizeof *(cfg))
+/* Fills |cfg| with the defaults, and the size that its host was compiled with.
+ */
 CORDON_API void cordon_host_config_init_sized(cordon_host_config *cfg,
                                               size_t struct_size);
 
 /*
- * |config| may be NULL.
+ * A host without sandboxes; |config| may be NULL.
  * Errors: CORDON_E_NOMEM, CORDON_E_SYSTEM (no fd left; the CA file cannot be
  * read), CORDON_E_INVALID (it holds no certificate; dns_servers is no list).
  */
@@ -796,6 +802,7 @@ cordon_host_new(cordon_host **ret_host, const cordon_host_config *config,
 CORDON_API void cordon_host_free(cordon_host *host);
 
 /*
+ * The fd by which a loop notices that the host has something to do.
  * Integration with another loop, in three functions:
  *
  *   cordon_host_fd          watch it for reading, level-triggered, for good
@@ -808,15 +815,15 @@ CORDON_API void cordon_host_free(cordon_host *host);
  */
 CORDON_API int cordon_host_fd(const cordon_host *host);
 
-/* 0: do not wait, -1: no limit, otherwise milliseconds, rounded up.  Valid
- * until the next call into the host.  [in callbacks] */
+/* How long the loop may wait for the fd: 0: not at all, -1: no limit, otherwise
+ * milliseconds, rounded up.  Valid until the next call into the host.
+ * [in callbacks] */
 CORDON_API int cordon_host_timeout_ms(const cordon_host *host);
 
 /*
  * Does what is ready and returns; never waits.  A sandbox that has much to do
- * gets a slice of about a millisecond, then the next one; of up to four where it
- * is the host's only one.
- * Errors: CORDON_E_SYSTEM, CORDON_E_BUSY.
+ * gets a slice of about a millisecond, then the next one; of up to four where
+ * it is the host's only one. Errors: CORDON_E_SYSTEM, CORDON_E_BUSY.
  */
 CORDON_API CORDON_MUST_CHECK int cordon_host_dispatch(cordon_host *host,
                                                       cordon_error *reterr);
@@ -964,6 +971,8 @@ typedef struct cordon_sandbox_config {
 
 #define cordon_sandbox_config_init(cfg)                                        \
   cordon_sandbox_config_init_sized((cfg), sizeof *(cfg))
+/* Fills |cfg| with the defaults, and the size that its host was compiled with.
+ */
 CORDON_API void cordon_sandbox_config_init_sized(cordon_sandbox_config *cfg,
                                                  size_t struct_size);
 
@@ -1313,12 +1322,17 @@ CORDON_API cordon_verdict cordon_sandbox_guard(struct lua_State *L,
  * after it.  A wait that was begun and not yielded is void.
  */
 typedef struct cordon_wait cordon_wait;
+/* Begins to wait: a host function that is called by a script does so first. */
 CORDON_API cordon_wait *cordon_wait_begin(struct lua_State *L,
                                           const char *what);
+/* Has |gone| called if the script ends before the wait does. */
 CORDON_API void cordon_wait_on_gone(cordon_wait *wait, void (*gone)(void *ud),
                                     void *ud);
+/* Leaves the host function until the wait ends; what it returns is to be
+ * returned. */
 CORDON_API int cordon_wait_yield(struct lua_State *L, cordon_wait *wait,
                                  cordon_lua_fn *finish);
+/* Ends the wait: |finish| runs at one of the next dispatches. */
 CORDON_API void cordon_wait_end(cordon_wait *wait);
 
 /* --------------------------------------------------------- load and run --- */
@@ -1342,8 +1356,8 @@ cordon_sandbox_load(cordon_sandbox *sandbox, const cordon_source *source,
 /*
  * Does |source| compile?  Nothing of it runs, and nothing is kept.  A text of
  * more than 1 MiB is a mistake, as for a sandbox.  |alloc| may be NULL.
- * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with the line), CORDON_E_LIMIT (it is
- * made to hold the compiler up: after about 2 s of CPU time it is left).
+ * Errors: CORDON_E_NOMEM, CORDON_E_SYNTAX (with the line), CORDON_E_LIMIT (it
+ * is made to hold the compiler up: after about 2 s of CPU time it is left).
  * [any thread] [in callbacks]
  */
 CORDON_API CORDON_MUST_CHECK int
@@ -1371,7 +1385,8 @@ CORDON_API const char *cordon_sandbox_traceback(const cordon_sandbox *sandbox);
 
 /*
  * The kind of the error object that a script has failed with, CORDON_E_SCRIPT:
- * "Timeout", "PermissionDenied" ... or one of its own, escaped, cut to 63 bytes;
+ * "Timeout", "PermissionDenied" ... or one of its own, escaped, cut to 63
+ * bytes;
  * "" if it has none, for other error values and for any other end.  Belongs to
  * the sandbox.  [in callbacks]
  */
