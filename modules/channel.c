@@ -313,13 +313,20 @@ static void item_end(struct channel_item *it) {
   gate_leave();
 }
 
+/* What no receiver could be given, for lack of memory. */
+static void drop_failed(struct channel *ch) {
+  struct channel_item *it = ch->pushing;
+  ch->pushing = NULL;
+  if (it)
+    item_end(it);
+}
+
 /* It stays among the handed ones meanwhile.  When memory is refused the error
  * goes to the script from here, and whoever comes next drops the item:
  * protected mode would cost every message as much as its table. */
 static void push_item(lua_State *L, struct channel *ch, struct channel_item *it,
                       bool words) {
-  if (ch->pushing)
-    item_end(ch->pushing);
+  drop_failed(ch);
   ch->pushing = it;
   luaL_checkstack(L, 4, NULL);
   it->push(L, it, words);
@@ -346,6 +353,7 @@ static int channel_receive(lua_State *L) {
   struct channel *ch = arg_channel(L, 1);
   struct op *op;
   refuse_sink(L, ch);
+  drop_failed(ch);
   /* Who waits already is served first. */
   if (ch->is_host && ch->len == 0 && !ch->closed && ch->host.pull &&
       list_empty(&ch->recvq) && ch->host.pull(L, ch->host.ud, true)) {
@@ -563,6 +571,7 @@ static int channel_select(lua_State *L) {
   for (lua_Integer i = 1; i <= n; i++) {
     struct select_case *c = get_case(L, 1, i, &ch);
     lua_settop(L, 1);
+    drop_failed(ch);
     if ((c->sends ? can_send(ch) : can_receive(ch)) &&
         prng_below(&st->prng, ++ready) == 0)
       chosen = i;
@@ -689,11 +698,19 @@ void channel_host_close(struct channel *ch) {
   close_now(ch);
 }
 
+void channel_host_tidy(struct channel *ch) {
+  drop_failed(ch);
+}
+
+/* Items may be part of the producer: none is left behind, not even one that
+ * could not be pushed. */
 void channel_host_detach(struct channel *ch) {
   ch->detached = true;
   close_now(ch);
   drop_items(&ch->items); /* nobody is left to receive them */
   ch->len = 0;
+  drop_items(&ch->handed);
+  ch->pushing = NULL;
 }
 
 /* -------------------------------------------------------------- the module */

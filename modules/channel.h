@@ -80,8 +80,11 @@ size_t channel_host_room(const struct channel *ch);
 size_t channel_host_len(const struct channel *ch);
 /* Receivers drain what is there, then get nil, false. */
 void channel_host_close(struct channel *ch);
-/* The producer dies: as close, what was not received is dropped, and |h| is not
- * used any more. */
+/* An item whose push has raised is dropped now, and not when the next receiver
+ * comes. */
+void channel_host_tidy(struct channel *ch);
+/* The producer dies, and nobody waits: as close, what was not received is
+ * dropped, and |h| is not used any more. */
 void channel_host_detach(struct channel *ch);
 
 int luaopen_channel(lua_State *L);

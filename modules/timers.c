@@ -191,6 +191,8 @@ static void source_fired(struct timer *t, void *ud) {
   (void)t;
   if (s->kind != SOURCE_TICKER)
     source_halt(s);
+  if (s->item_used)
+    channel_host_tidy(s->ch);
   if (s->item_used) {
     if (s->kind == SOURCE_TICKER)
       ticker_next(s);

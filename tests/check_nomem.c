@@ -212,6 +212,63 @@ START_TEST(every_small_limit) {
 }
 END_TEST
 
+/* A time is received and there is no memory for it: it is lost, but its timer
+ * goes on, and when both are garbage nothing of the one is left in the other.
+ */
+static const char *receive_at(cordon_host *host, uint64_t limit) {
+  static const char text[] =
+      "local time = require 'time'\n"
+      "local recv, keep = channel.new().receive, {}\n"
+      "local pad = ('x'):rep(44)\n"
+      "for i = 1, 600 do keep[i] = false end\n"
+      "for _, make in ipairs{time.timer, time.ticker} do\n"
+      "  local t = make('1us') local ch = t:channel()\n"
+      "  time.sleep('100us')\n"
+      "  for i = 1, 600 do keep[i] = pad .. i end\n"
+      "  local got = pcall(recv, ch)\n"
+      "  for i = 1, 600 do keep[i] = false end\n"
+      "  if not got then\n"
+      "    if t.reset then t:reset('1us') end\n"
+      "    assert(recv(ch))\n"
+      "    t, ch = nil\n"
+      "    for i = 1, 5000 do local garbage = {i} end\n"
+      "    print 'lost'\n"
+      "    return\n"
+      "  end\n"
+      "end\n"
+      "print 'got'\n";
+  static struct output o;
+  cordon_sandbox_config cfg;
+  cordon_sandbox *sb = NULL;
+  cordon_source src = source("test.lua", text);
+  cordon_error err;
+  int rv;
+  config_init(&cfg, &o);
+  cfg.limits.memory_bytes = limit;
+  if (cordon_sandbox_new(&sb, host, &cfg, NULL) != CORDON_OK)
+    return "";
+  rv = cordon_sandbox_load(sb, &src, NULL, 0, &err);
+  if (rv == CORDON_OK)
+    rv = cordon_sandbox_run(sb, 0, &err);
+  if (rv == CORDON_E_SCRIPT) /* it has lost something else */
+    ck_assert_msg(strstr(err.message, "not enough memory"), "%s", err.message);
+  cordon_sandbox_free(sb);
+  return rv == CORDON_OK ? o.text : "";
+}
+
+START_TEST(no_memory_to_receive) {
+  cordon_host *host = host_with(0);
+  uint64_t enough = 40000;
+  size_t lost = 0;
+  while (strcmp(receive_at(host, enough), "got\n") != 0)
+    enough += 1000;
+  for (uint64_t limit = enough - 1500; limit < enough; limit += 8)
+    lost += strcmp(receive_at(host, limit), "lost\n") == 0;
+  ck_assert_uint_gt(lost, 0);
+  cordon_host_free(host);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("nomem");
   TCase *tc = tcase_create("nomem");
@@ -219,6 +276,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, every_allocation_fails_once);
   tcase_add_test(tc, every_limit_on_what_uses_every_module);
   tcase_add_test(tc, every_small_limit);
+  tcase_add_test(tc, no_memory_to_receive);
   suite_add_tcase(s, tc);
   return s;
 }
