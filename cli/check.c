@@ -56,6 +56,7 @@ struct check {
   struct check_report report;
   struct manifest_of *manifests;
   size_t nmanifests;
+  struct compile_share share;
 };
 
 static const char *plural(size_t n, const char *one, const char *many) {
@@ -135,7 +136,7 @@ static void on_file(void *ud, const char *path, const char *text, size_t len) {
   cordon_manifest *m;
   if (!manifest_has_workloads(text, len))
     return;
-  m = manifest_examine(path, text, len, on_mistake, c);
+  m = manifest_examine(path, text, len, &c->share, on_mistake, c);
   c->manifests =
       must_resize(c->manifests, c->nmanifests + 1, sizeof *c->manifests);
   c->manifests[c->nmanifests++] =

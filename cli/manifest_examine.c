@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Does a line say so?  For a text that is no value, since a key stands twice
  * in it or it has a tag: its mistakes are still to be told. */
@@ -54,7 +55,6 @@ bool manifest_has_workloads(const char *text, size_t len) {
 struct compiled {
   char **names;
   size_t n;
-  bool held_up; /* by one that was made for it: no more of them */
 };
 
 struct checking {
@@ -65,6 +65,7 @@ struct checking {
   void *ud;
   bool texts; /* of the scripts are looked at, else what names them */
   struct compiled *compiled;
+  struct compile_share *share;
 };
 
 static void on_mistake(void *ud, const cordon_error *mistake) {
@@ -149,21 +150,45 @@ static uint32_t find_name(const struct checking *c, uint32_t *line,
   return 1;
 }
 
+static uint64_t cpu_now_ns(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Why nothing more is compiled; NULL: there is time left. */
+static const char *why_left_out(const struct compile_share *share) {
+  if (share->held_up)
+    return "not looked at: a text before it takes too long to compile";
+  return share->spent_ns >= UINT64_C(1000000000) * COMPILE_SHARE_S
+             ? "not looked at: to compile the texts before it took more than "
+               "all the CPU time there is for them"
+             : NULL;
+}
+
 static void compile(const struct checking *c, const cordon_source *source) {
   struct compiled *done = c->compiled;
+  const char *left_out = why_left_out(c->share);
+  uint64_t begin_ns;
   cordon_error err;
   int rv;
   for (size_t i = 0; i < done->n; i++)
     if (strcmp(done->names[i], source->name) == 0)
       return;
-  if (done->held_up)
-    return;
   done->names = must_resize(done->names, done->n + 1, sizeof *done->names);
   done->names[done->n++] = must_format("%s", source->name);
+  if (left_out) {
+    err = (cordon_error){.code = CORDON_E_LIMIT};
+    snprintf(err.message, sizeof err.message, "%s", left_out);
+    c->tell(c->ud, source->name, &err);
+    return;
+  }
+  begin_ns = cpu_now_ns();
   rv = cordon_script_check(source, NULL, &err);
+  c->share->spent_ns += cpu_now_ns() - begin_ns;
   if (rv == CORDON_OK)
     return;
-  done->held_up = rv == CORDON_E_LIMIT;
+  c->share->held_up = rv == CORDON_E_LIMIT;
   err.column = run_report_near(source->text, source->len_bytes, &err);
   c->tell(c->ud, source->name, &err);
 }
@@ -220,10 +245,10 @@ static void check_script(const struct checking *c, const cordon_workload *w,
 }
 
 cordon_manifest *manifest_examine(const char *path, const char *text,
-                                  size_t len, manifest_mistake_fn *tell,
-                                  void *ud) {
+                                  size_t len, struct compile_share *share,
+                                  manifest_mistake_fn *tell, void *ud) {
   struct compiled compiled = {0};
-  struct checking c = {path, text, len, tell, ud, false, &compiled};
+  struct checking c = {path, text, len, tell, ud, false, &compiled, share};
   const cordon_source source = {path, text, len};
   cordon_manifest *m = NULL;
   const cordon_workload *w;

@@ -258,7 +258,28 @@ class Check(cli_test.Case):
         self.assertEqual([line for line in done.out.splitlines()
                           if ".lua" in line], [
             "bad.lua:1:1: unexpected symbol near '='",
-            "slow.lua: the text takes more than 2 s of CPU time to compile"])
+            "slow.lua: the text takes more than 2 s of CPU time to compile",
+            "slower.lua: not looked at: a text before it takes too long to "
+            "compile"])
+
+    def test_all_scripts_have_one_share(self):
+        """None holds the compiler up, all of them would: what is left out is
+        told, in all manifests of the command."""
+        names = ["s%03d" % i for i in range(250)]
+        self.write("slow", "if x then " + "elseif x then " * 8000 + "end")
+        for name in names:
+            os.link(self.path("slow"), self.path(name + ".lua"))
+        for path, some in (("m.yaml", names), ("n.yaml", ["last"])):
+            self.write(path, HEAD + "".join(
+                self.WORKLOAD % (name, name) for name in some))
+        self.write("last.lua", "x = = 1")
+        done = self.expect(3, "check", "-q", "m.yaml", "n.yaml", err="")
+        told = done.out.splitlines()
+        self.assertTrue(10 < len(told) < 251, len(told))
+        want = ["%s.lua: not looked at: to compile the texts before it took "
+                "more than all the CPU time there is for them" % name
+                for name in (names + ["last"])[-len(told):]]
+        self.assertEqual(told, want)
 
     def test_mistakes_of_manifests(self):
         self.write("m.yaml", HEAD +
