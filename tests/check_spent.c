@@ -13,6 +13,9 @@ int main(void) {
 
 #else
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "runtime/remote_inside.h"
 
 #define CPU_MS 60
@@ -177,6 +180,88 @@ START_TEST(reckoning_is_paid_by_the_debtor) {
 }
 END_TEST
 
+/* ------------------------------------------------ connects under way ---
+ */
+
+static cordon_policy *policy_for_all(void) {
+  static const char text[] = "namespace: app\nentries:\n"
+                             "  - name: all\n    kind: security.policy\n"
+                             "    policy:\n      actions: \"*\"\n"
+                             "      resources: \"*\"\n      effect: allow\n";
+  cordon_source src = {"policy.yaml", text, sizeof text - 1};
+  cordon_policy *policy = NULL;
+  cordon_error e;
+  if (cordon_policy_new(&policy, NULL, &e) != CORDON_OK ||
+      cordon_policy_add(policy, &src, NULL, NULL, &e) != CORDON_OK ||
+      cordon_policy_finish(policy, NULL, NULL, &e) != CORDON_OK)
+    ck_abort_msg("%s", e.message);
+  return policy;
+}
+
+/* Where nobody answers, ever. */
+static int silent_listener(uint16_t *ret_port) {
+  struct sockaddr_in a = {.sin_family = AF_INET,
+                          .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof a;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+  ck_assert_int_eq(listen(fd, 8), 0);
+  ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+  *ret_port = ntohs(a.sin_port);
+  return fd;
+}
+
+/* By the worker's own account there is time left: it waits for an answer to
+ * each connect, and gets one. */
+START_TEST(connects_under_way_are_answered) {
+  char worker[PATH_MAX], path[PATH_MAX], text[300];
+  const char *top = getenv("top_builddir");
+  cordon_host_config hc;
+  cordon_sandbox_config cfg;
+  cordon_host *host = NULL;
+  cordon_sandbox *sb = NULL;
+  cordon_source src = {"x.lua", text, 0};
+  cordon_error err = {.message = ""};
+  uint16_t port;
+  uint64_t end = now_ms() + 20000;
+  int rv, fd = silent_listener(&port);
+  snprintf(path, sizeof path, "%s/libexec/cordon/cordon-worker",
+           top ? top : ".");
+  ck_assert_ptr_nonnull(realpath(path, worker));
+  cordon_host_config_init(&hc);
+  hc.worker_path = worker;
+  cordon_sandbox_config_init(&cfg);
+  cfg.isolation = CORDON_ISOLATION_PROCESS;
+  cfg.policy = policy_for_all();
+  cfg.actor_id = "tester";
+  if (cordon_host_new(&host, &hc, &err) != CORDON_OK ||
+      cordon_sandbox_new(&sb, host, &cfg, &err) != CORDON_OK)
+    ck_abort_msg("%s", err.message);
+  cordon_policy_unref(cfg.policy);
+  snprintf(text, sizeof text,
+           "local ws = require 'websocket' local function f() assert(not "
+           "ws.connect('ws://127.0.0.1:%u/', {dial_timeout = '10m'})) end "
+           "coroutine.spawn(f) coroutine.spawn(f) f()",
+           port);
+  src.len_bytes = strlen(text);
+  ck_assert_int_eq(cordon_sandbox_load(sb, &src, NULL, 0, &err), CORDON_OK);
+  while (sb->services.nclients < 3) {
+    ck_assert_msg(
+        now_ms() < end && cordon_sandbox_result(sb, &err) == CORDON_AGAIN,
+        "%u connects: %s", (unsigned)sb->services.nclients, err.message);
+    turn(host, 50);
+  }
+  remote_spend(sb->remote);
+  ck_assert_uint_eq(sb->services.nclients, 0);
+  rv = cordon_sandbox_run(sb, 20000, &err);
+  ck_assert_msg(rv == CORDON_OK, "%d: %s", rv, err.message);
+  cordon_sandbox_free(sb);
+  cordon_host_free(host);
+  close(fd);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("spent");
   TCase *tc = tcase_create("spent");
@@ -185,6 +270,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, dropped_output_is_told);
   tcase_add_test(tc, what_is_paid_is_printed);
   tcase_add_test(tc, reckoning_is_paid_by_the_debtor);
+  tcase_add_test(tc, connects_under_way_are_answered);
   suite_add_tcase(s, tc);
   return s;
 }
