@@ -107,7 +107,9 @@ static void keep(struct script_output *o, const char *data, size_t len) {
     ready(o, wait_ms);
     script_output_flush(o);
   }
-  if (len > o->cap - o->end && o->begin > 0) {
+  /* each byte that is moved is paid for by those that have gone: a slow reader
+   * makes room in pieces, and what waits would be moved for each of them */
+  if (len > o->cap - o->end && o->begin > (o->end - o->begin) / 4) {
     memmove(o->data, o->data + o->begin, o->end - o->begin);
     o->end -= o->begin;
     o->begin = 0;
