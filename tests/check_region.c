@@ -185,6 +185,31 @@ START_TEST(one_block_of_each_page) {
 }
 END_TEST
 
+/* The pages of small blocks that are all free make way for large ones, which
+ * may come anew or grow. */
+START_TEST(small_then_large) {
+  enum { LIMIT = 4 << 20, SIZE = 64, N = LIMIT / SIZE * 9 / 10 };
+  void **p = calloc(N, sizeof *p), *q;
+  struct account a;
+  struct region r;
+  account_init(&a, &mem_libc, LIMIT);
+  region_init(&r, &mem_libc, &a);
+  for (int round = 0; round < 2; round++) {
+    for (size_t i = 0; i < N; i++)
+      ck_assert_ptr_nonnull(p[i] = region_alloc(&r, NULL, 0, SIZE));
+    for (size_t i = 0; i < N; i++)
+      region_alloc(&r, p[i], SIZE, 0);
+    q = region_alloc(&r, NULL, 0, round == 0 ? LIMIT / 2 : 2000);
+    ck_assert_ptr_nonnull(q);
+    q = region_alloc(&r, q, round == 0 ? LIMIT / 2 : 2000, LIMIT / 8 * 7);
+    ck_assert_ptr_nonnull(q);
+    region_alloc(&r, q, LIMIT / 8 * 7, 0);
+  }
+  region_drop(&r);
+  free(p);
+}
+END_TEST
+
 /* What is refused twice in a row is refused for good: Lua has collected its
  * garbage in between. */
 START_TEST(failures_are_counted) {
@@ -218,6 +243,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, a_host_that_refuses);
   tcase_add_test(tc, phases);
   tcase_add_test(tc, one_block_of_each_page);
+  tcase_add_test(tc, small_then_large);
   tcase_add_test(tc, failures_are_counted);
   suite_add_tcase(s, tc);
   return s;

@@ -334,9 +334,17 @@ static struct large *large_of(void *p) {
   return (struct large *)(void *)((char *)p - sizeof(struct large));
 }
 
+/* May |more| bytes be held, once the pages that are wholly free have gone back?
+ */
+static bool make_way(struct region *r, size_t more) {
+  if (!may_hold(r, more) && free_bytes(r) >= PAGE)
+    sweep(r);
+  return may_hold(r, more);
+}
+
 static void *large_take(struct region *r, size_t n) {
   struct large *l = NULL;
-  if (n > SIZE_MAX / 2 || !may_hold(r, n + sizeof *l))
+  if (n > SIZE_MAX / 2 || !make_way(r, n + sizeof *l))
     return NULL;
   gate_enter();
   l = mem_alloc(&r->base, n + sizeof *l);
@@ -360,7 +368,7 @@ static void large_give(struct region *r, void *p) {
 
 static void *large_resize(struct region *r, void *p, size_t n) {
   struct large *l = large_of(p), *to;
-  if (n > SIZE_MAX / 2 || (n > l->size && !may_hold(r, n - l->size)))
+  if (n > SIZE_MAX / 2 || (n > l->size && !make_way(r, n - l->size)))
     return NULL;
   gate_enter();
   list_remove(&l->node);
