@@ -644,6 +644,8 @@ static int dial_there(struct services *sv, struct slice url,
   struct worker_link *k = link_of(sv);
   struct packet m = {.kind = MSG_CONNECT};
   struct msg_header headers[PROTOCOL_HEADERS_MAX];
+  _Static_assert(PROTOCOL_URL_MAX >= URL_TOLD_BYTES,
+                 "as it is told in process");
   if (url.len > PROTOCOL_URL_MAX)
     url.len = PROTOCOL_URL_MAX; /* still too long to be a URL */
   for (size_t i = 0; i < opts->nheaders && i < PROTOCOL_HEADERS_MAX; i++)

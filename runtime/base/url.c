@@ -720,7 +720,9 @@ static enum url_reason parse(struct url *u, struct slice text, struct err *e) {
   uint16_t default_port;
 
   if (text.len > URL_MAX_BYTES) {
-    err_setf(e, ERR_INVALID, "URL of %zu bytes, expected at most %d", text.len,
+    bool all = text.len < URL_TOLD_BYTES;
+    err_setf(e, ERR_INVALID, "URL of %zu bytes%s, expected at most %d",
+             all ? text.len : URL_TOLD_BYTES, all ? "" : " or more",
              URL_MAX_BYTES);
     return URL_TOO_LONG;
   }

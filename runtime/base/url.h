@@ -10,6 +10,7 @@
 #include "runtime/base/str.h"
 
 #define URL_MAX_BYTES 2048 /* of the input */
+#define URL_TOLD_BYTES ((size_t)4096) /* of a longer one no more may be known */
 /* of the canonical text: "/" added, and one "::" written out as ":0:" */
 #define URL_TEXT_MAX (URL_MAX_BYTES + 8)
 
