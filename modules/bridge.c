@@ -48,15 +48,6 @@ static struct bridge *bridge_of(lua_State *L) {
   return services_of(L)->bridge;
 }
 
-/* Is there room for |cost| bytes at the host's, as the script's own?  As Lua
- * would look for it. */
-static bool has_room(lua_State *L, size_t cost) {
-  const struct account *a = &state_of(L)->account;
-  if (!account_allows(a, cost))
-    objects_collect(L);
-  return account_allows(a, cost);
-}
-
 static struct asked *asked_new(struct bridge *b, uint32_t id, size_t cost) {
   struct asked *a = mem_alloc(&b->mem, sizeof *a);
   if (!a)
@@ -218,8 +209,8 @@ static int call_function(lua_State *L) {
     return fail_nil(L, KIND_RATE_LIMITED, true,
                     "%s: as many calls as are allowed are waiting for the host",
                     what);
-  if (!has_room(L, cost + sizeof *p))
-    return luaL_error(L, "not enough memory");
+  if (!objects_room(L, cost + sizeof *p))
+    return state_no_memory(L);
   guard_here(L, &where);
   p = object_new(L, PENDING_META, sizeof *p, 0);
   list_init(&p->node);
@@ -241,7 +232,7 @@ static int call_function(lua_State *L) {
     asked_free(b, pending_leave(p));
   gate_leave();
   if (rv != 0)
-    return luaL_error(L, "not enough memory");
+    return state_no_memory(L);
   return task_wait(L, &p->wait, (lua_KContext)p, call_done);
 }
 
@@ -363,7 +354,7 @@ static bool outlet_send(lua_State *L, int idx, void *ud) {
     return false;
   }
   rv = value_may_cross(&v, &cost) ? 0 : ERR_RANGE;
-  if (rv == 0 && !has_room(L, (cost += BRIDGE_VALUE_BYTES)))
+  if (rv == 0 && !objects_room(L, (cost += BRIDGE_VALUE_BYTES)))
     rv = ERR_NOMEM;
   gate_enter();
   if (rv == 0 && (rv = hold(b, &bc->held, 0, cost)) == 0 &&
@@ -596,7 +587,7 @@ static bool hold_result(lua_State *L, uint32_t id, const struct value *v,
     return false;
   }
   cost += BRIDGE_VALUE_BYTES;
-  rv = has_room(L, cost) ? 0 : ERR_NOMEM;
+  rv = objects_room(L, cost) ? 0 : ERR_NOMEM;
   gate_enter();
   if (rv == 0)
     rv = hold(b, &b->results, id, cost);

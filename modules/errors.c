@@ -8,6 +8,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/out.h"
 #include "runtime/vm/state.h"
 
 #define ERROR_META "error"
@@ -359,10 +360,12 @@ static int error_details(lua_State *L) {
 }
 
 static int error_stack(lua_State *L) {
+  static const char head[] = "stack traceback:";
   const struct error_object *e = check_error(L, 1);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, "stack traceback:");
+  struct out o;
+  lua_pushnil(L);
+  out_init(&o, lua_gettop(L));
+  out_add(L, &o, head, sizeof head - 1);
   for (size_t i = 0; i < e->nframes; i++) {
     const struct frame *f = &e->frames[i];
     char line[LUA_IDSIZE + NAME_MAX_BYTES + 64];
@@ -371,9 +374,9 @@ static int error_stack(lua_State *L) {
                f->line, f->name);
     else
       snprintf(line, sizeof line, "\n\t%s:%d", f->source, f->line);
-    luaL_addstring(&b, line);
+    out_add(L, &o, line, strlen(line));
   }
-  luaL_pushresult(&b);
+  out_push(L, &o);
   return 1;
 }
 

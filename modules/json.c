@@ -147,7 +147,7 @@ static char *reserve(struct encoder *e, size_t n) {
     size_t cap = e->cap;
     char *bytes;
     if (n > SIZE_MAX / 4 - cap)
-      luaL_error(e->L, "not enough memory");
+      state_no_memory(e->L);
     do
       cap *= 2;
     while (n > cap - e->len);

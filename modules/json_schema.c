@@ -18,6 +18,7 @@
 #include "runtime/base/gate.h"
 #include "runtime/base/json.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/out.h"
 
 /* Of schemas that are being applied, one within the other: a reference can go
  * round for ever. */
@@ -255,27 +256,29 @@ static size_t escape_to_re2(struct slice s, char out[16]) {
 /* Pushes |pattern|, which is ECMA-262's, as RE2 takes it. */
 static void push_re2(lua_State *L, struct slice pattern) {
   char escape[16];
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
+  struct out o;
+  lua_pushnil(L);
+  out_init(&o, lua_gettop(L));
   for (size_t i = 0; i < pattern.len; i++) {
     struct slice rest = {pattern.p + i + 1, pattern.len - i - 1};
     size_t n;
-    luaL_addchar(&b, pattern.p[i]);
+    out_byte(L, &o, pattern.p[i]);
     if (pattern.p[i] == '(' && rest.len > 2 && rest.p[0] == '?' &&
         rest.p[1] == '<' && rest.p[2] != '=' && rest.p[2] != '!') {
-      luaL_addlstring(&b, "?P", 2); /* a group with a name */
+      out_add(L, &o, "?P", 2); /* a group with a name */
       i++;
     }
     if (pattern.p[i] != '\\' || rest.len == 0)
       continue;
     n = escape_to_re2(rest, escape);
     if (n > 0)
-      luaL_addstring(&b, escape);
+      out_add(L, &o, escape, strlen(escape));
     else
-      luaL_addchar(&b, rest.p[0]);
+      out_byte(L, &o, rest.p[0]);
     i += n > 0 ? n : 1;
   }
-  luaL_pushresult(&b);
+  out_push(L, &o);
+  lua_replace(L, o.slot);
 }
 
 /* 1 or 0; -1: it cannot be told, as the error (fatal) says, or with |good| not
@@ -318,7 +321,7 @@ static int match(struct checker *c, struct slice pattern, struct slice text,
   else if (rv == ERR_SYNTAX || rv == ERR_LIMIT)
     schema_fatal(c, "%s", e.message);
   else
-    luaL_error(L, "not enough memory");
+    state_no_memory(L);
   return -1;
 }
 

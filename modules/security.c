@@ -81,7 +81,7 @@ static struct scope_object *push_scope(lua_State *L, size_t len) {
   struct scope_object *s;
   size_t bytes;
   if (len > (SIZE_MAX / 2 - sizeof *s) / each)
-    luaL_error(L, "not enough memory");
+    state_no_memory(L);
   bytes = sizeof *s + len * each;
   s = object_new(L, SCOPE_META, bytes, 0);
   s->authority = services_of(L)->authority;
@@ -142,7 +142,7 @@ static bool ask(lua_State *L, const char *action, struct slice resource) {
 }
 
 static int no_memory(lua_State *L) {
-  return luaL_error(L, "not enough memory");
+  return state_no_memory(L);
 }
 
 /* A string argument that names something.  False: pushed nil and the error. */
@@ -395,7 +395,7 @@ static void push_scope_of(lua_State *L, size_t n) {
   struct entry *entries;
   unsigned steps = 0;
   if (n > SIZE_MAX / sizeof *entries)
-    luaL_error(L, "not enough memory");
+    state_no_memory(L);
   entries = lua_newuserdatauv(L, n * sizeof *entries, 0); /* 2 */
   lua_newtable(L); /* 3: keeps them: the list may be a weak table */
   for (size_t i = 0; i < n; i++) {

@@ -14,6 +14,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/out.h"
 #include "runtime/vm/state.h"
 
 #define DURATION_META "time.Duration"
@@ -508,17 +509,18 @@ static int format(lua_State *L, struct slice layout) {
   struct civil civil;
   struct zone zone;
   unsigned chunks = 0;
-  luaL_Buffer b;
+  struct out o;
   civil_of(L, 1, &civil, &zone, names);
-  luaL_buffinit(L, &b);
+  lua_pushnil(L);
+  out_init(&o, lua_gettop(L));
   do {
     layout_next(&layout, &chunk);
-    luaL_addlstring(&b, chunk.literal.p, chunk.literal.len);
-    luaL_addlstring(&b, part, layout_write(part, &chunk, &civil, &zone));
+    out_add(L, &o, chunk.literal.p, chunk.literal.len);
+    out_add(L, &o, part, layout_write(part, &chunk, &civil, &zone));
     if (++chunks % CHUNKS_PER_CHECK == 0)
       state_check(L);
   } while (chunk.part != LAYOUT_END);
-  luaL_pushresult(&b);
+  out_push(L, &o);
   return 1;
 }
 
@@ -812,7 +814,7 @@ static int lib_load_location(lua_State *L) {
                     "time.load_location: this machine has no time zones "
                     "(tzdata), only 'UTC', 'Local' and fixed_zone work");
   case ERR_NOMEM:
-    return luaL_error(L, "not enough memory");
+    return state_no_memory(L);
   default:
     return fail_nil(L, KIND_INTERNAL, false,
                     "time.load_location: the zone '%.*s' cannot be read",

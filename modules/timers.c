@@ -121,7 +121,7 @@ int timers_sleep(lua_State *L) {
   }
   gate_leave();
   if (rv != 0)
-    return luaL_error(L, "not enough memory");
+    return state_no_memory(L);
   return task_wait(L, &s->wait, 0, sleep_done);
 }
 
@@ -233,7 +233,7 @@ static bool source_start(lua_State *L, struct source *s, int64_t ns) {
   gate_leave();
   if (rv != 0) {
     source_halt(s);
-    luaL_error(L, "not enough memory");
+    state_no_memory(L);
   }
   return true;
 }

@@ -9,8 +9,12 @@
 #include "modules/websocket_options.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/object.h"
 
 #define ANSWER_MAX_BYTES (64 * 1024)
+/* What a connection begins with, about: not asked of Lua, which would collect
+ * garbage for it. */
+#define CONNECTION_BYTES (16 * 1024)
 
 /* What is needed until a connection is open. */
 struct dial {
@@ -232,7 +236,7 @@ static int start_remote(lua_State *L, struct client *c, struct slice url,
   }
   gate_leave();
   if (rv != 0)
-    return luaL_error(L, "not enough memory");
+    return state_no_memory(L);
   return task_wait(L, &d->wait, 0, connect_done);
 }
 
@@ -258,7 +262,7 @@ static int start_dial(lua_State *L, struct client *c,
   if (rv != 0) {
     client_dial_free(c);
     if (rv == ERR_NOMEM)
-      return luaL_error(L, "not enough memory");
+      return state_no_memory(L);
     return fail_nil(L, KIND_INVALID, false, "%s", e.message);
   }
   return task_wait(L, &c->dial->wait, 0, connect_done);
@@ -282,6 +286,7 @@ int websocket_connect(lua_State *L) {
                     "websocket.connect cannot wait here: no context that can "
                     "be suspended");
   guard_here(L, &where);
+  (void)objects_room(L, CONNECTION_BYTES);
   c = client_new(L, o.capacity, o.net.session.control_messages);
   gate_enter();
   c->dial = mem_zalloc(&st->mem, sizeof *c->dial);
@@ -292,7 +297,7 @@ int websocket_connect(lua_State *L) {
   }
   gate_leave();
   if (!c->dial)
-    return luaL_error(L, "not enough memory");
+    return state_no_memory(L);
   if (c->sv->dial)
     return start_remote(L, c, text, &where, &o);
   gate_enter();

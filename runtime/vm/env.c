@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
+#include "runtime/vm/out.h"
 #include "runtime/vm/sched.h"
 #include "runtime/vm/strlib.h"
 
@@ -68,19 +69,19 @@ static int env_tostring(lua_State *L) {
 static int env_print(lua_State *L) {
   struct state *st = state_of(L);
   int n = lua_gettop(L);
-  luaL_Buffer b;
-  const char *text;
+  struct out o;
   size_t len;
-  luaL_buffinit(L, &b);
+  lua_pushnil(L);
+  out_init(&o, n + 1);
   for (int i = 1; i <= n; i++) {
+    const char *text = env_tolstring(L, i, &len);
     if (i > 1)
-      luaL_addchar(&b, '\t');
-    env_tolstring(L, i, NULL);
-    luaL_addvalue(&b);
+      out_byte(L, &o, '\t');
+    out_add(L, &o, text, len);
+    lua_pop(L, 1);
   }
-  luaL_addchar(&b, '\n');
-  luaL_pushresult(&b);
-  text = lua_tolstring(L, -1, &len);
+  out_byte(L, &o, '\n');
+  len = o.len;
   if (len > st->limits.output_bytes - st->output_bytes) {
     st->stop = STOP_OUTPUT;
     return state_halt(L);
@@ -88,7 +89,7 @@ static int env_print(lua_State *L) {
   st->output_bytes += len;
   if (st->host.output) {
     gate_enter();
-    st->host.output(st->host.ud, text, len);
+    st->host.output(st->host.ud, o.p, len);
     gate_leave();
   }
   if (st->stop != STOP_NONE || atomic_load(&st->cancel)) {
@@ -517,12 +518,6 @@ static void keep_fields(lua_State *L, const char *const *names) {
 
 /* Replaces field |name| of the table on top by |f| with the old one as its
  * upvalue. */
-static void wrap_field(lua_State *L, const char *name, lua_CFunction f) {
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, f, 1);
-  lua_setfield(L, -2, name);
-}
-
 /* Opens one of Lua's libraries without publishing it; its table is on top. */
 static void open_lib(lua_State *L, lua_CFunction open) {
   lua_pushcfunction(L, open);
@@ -581,7 +576,7 @@ static void provide_table(lua_State *L) {
 
 static void provide_math(lua_State *L) {
   open_lib(L, luaopen_math);
-  wrap_field(L, "randomseed", env_randomseed);
+  strlib_wrap(L, "randomseed", env_randomseed);
   lua_getfield(L, -1, "randomseed");
   lua_call(L, 0, 0);
   publish(L, "math");
@@ -589,6 +584,7 @@ static void provide_math(lua_State *L) {
 
 static void provide_utf8(lua_State *L) {
   open_lib(L, luaopen_utf8);
+  strlib_wrap(L, "char", strlib_utf8_char);
   publish(L, "utf8");
 }
 

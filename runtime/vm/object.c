@@ -74,7 +74,7 @@ void *object_new(lua_State *L, const char *meta, size_t size, int nuv) {
     o = take(st, size, box);
   }
   if (!o)
-    luaL_error(L, "not enough memory");
+    state_no_memory(L);
   return o;
 }
 
@@ -115,6 +115,13 @@ void *object_test(lua_State *L, int idx, const char *meta) {
 void objects_collect(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT, 0);
   lua_gc(L, LUA_GCCOLLECT, 0);
+}
+
+bool objects_room(lua_State *L, size_t more) {
+  const struct account *a = &state_of(L)->account;
+  if (!account_allows(a, more))
+    objects_collect(L);
+  return account_allows(a, more);
 }
 
 int object_gc(lua_State *L) {

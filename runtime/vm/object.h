@@ -48,6 +48,10 @@ void *object_get(lua_State *L, int idx);
 /* A full collection of garbage that lets go of such objects too. */
 void objects_collect(lua_State *L);
 
+/* Is there room for |more| bytes?  Looked for as Lua does it, by a collection:
+ * for those who ask an allocator themselves and give up where it refuses. */
+bool objects_room(lua_State *L, size_t more);
+
 /* The __gc of them all. */
 int object_gc(lua_State *L);
 

@@ -9,6 +9,7 @@
 #include "runtime/base/gate.h"
 #include "runtime/vm/arg.h"
 #include "runtime/vm/env.h"
+#include "runtime/vm/out.h"
 #include "runtime/vm/state.h"
 
 #define FORMAT_MAX_BYTES 4096
@@ -138,7 +139,7 @@ static int os_date(lua_State *L) {
   const char *s = luaL_optlstring(L, 1, "%c", &len), *end = s + len;
   time_t t = lua_isnoneornil(L, 2) ? time(NULL) : check_seconds(L, 2);
   struct tm tm, *ok;
-  luaL_Buffer b;
+  struct out o;
   bool utc = *s == '!';
   if (len > FORMAT_MAX_BYTES)
     return luaL_argerror(L, 1, "format has more than 4096 bytes");
@@ -155,15 +156,16 @@ static int os_date(lua_State *L) {
     set_all_fields(L, &tm);
     return 1;
   }
-  luaL_buffinit(L, &b);
+  lua_pushnil(L);
+  out_init(&o, lua_gettop(L));
   while (s < end) {
     char spec[4], *item;
     size_t n;
     if (*s != '%') {
-      luaL_addchar(&b, *s++);
+      out_byte(L, &o, *s++);
       continue;
     }
-    item = luaL_prepbuffsize(&b, ITEM_MAX_BYTES);
+    item = out_room(L, &o, ITEM_MAX_BYTES);
     s = check_option(L, s + 1, (size_t)(end - s - 1), spec);
     gate_enter(); /* "%Z" and "%c" look at the zone and the locale */
 #pragma GCC diagnostic push
@@ -171,9 +173,9 @@ static int os_date(lua_State *L) {
     n = strftime(item, ITEM_MAX_BYTES, spec, &tm); /* one checked above */
 #pragma GCC diagnostic pop
     gate_leave();
-    luaL_addsize(&b, n);
+    o.len += n;
   }
-  luaL_pushresult(&b);
+  out_push(L, &o);
   return 1;
 }
 

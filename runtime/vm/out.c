@@ -9,8 +9,9 @@ void out_grow(lua_State *L, struct out *o, size_t more) {
   char *p;
   if (more > (SIZE_MAX >> 2) - o->len)
     luaL_error(L, "resulting string too large");
-  while (room - o->len < more)
-    room *= 2;
+  room *= 2;
+  if (room - o->len < more)
+    room = o->len + more;
   luaL_checkstack(L, 1, NULL);
   p = lua_newuserdatauv(L, room, 0);
   memcpy(p, o->p, o->len);

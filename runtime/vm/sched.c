@@ -138,8 +138,8 @@ void *task_scratch(lua_State *L, size_t size) {
 static int task_traceback(lua_State *L) {
   struct state *st = state_of(L);
   static const char ours[] = "\n\t[C]: in ?";
-  const char *text;
-  size_t len;
+  const char *text, *cut;
+  size_t len, at;
   if (st->stop != STOP_NONE || st->current == NULL)
     return 1;
   luaL_traceback(L, L, NULL, 1);
@@ -148,9 +148,15 @@ static int task_traceback(lua_State *L) {
   while (len > sizeof ours - 1 &&
          memcmp(text + len - (sizeof ours - 1), ours, sizeof ours - 1) == 0)
     len -= sizeof ours - 1;
+  /* "...\t(skipping 20 levels)": a tab begins a line, and stands nowhere else
+   */
+  cut = memmem(text, len, "\n\t...\t", 6);
+  at = cut ? (size_t)(cut - text) + 5 : len;
   gate_enter();
   buf_clear(&st->traceback);
-  if (buf_add(&st->traceback, text, len) != 0)
+  if (buf_add(&st->traceback, text, at) != 0 ||
+      (cut && (buf_add(&st->traceback, " ", 1) != 0 ||
+               buf_add(&st->traceback, text + at + 1, len - at - 1) != 0)))
     buf_clear(&st->traceback);
   gate_leave();
   lua_pop(L, 1);
@@ -552,6 +558,11 @@ int state_halt(lua_State *L) {
    * whoever catches it looks at state_must_halt. */
   lua_sethook(L, sched_hook, LUA_MASKCOUNT, 1);
   return luaL_error(L, "%s", stop_message(st->stop));
+}
+
+int state_no_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory"); /* lua_error knows it */
+  return lua_error(L);
 }
 
 bool state_must_halt(lua_State *L, int status) {

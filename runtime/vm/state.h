@@ -244,6 +244,10 @@ bool state_over(const struct state *st);
  * Parks the task for good where it can, raises where it cannot. */
 int state_halt(lua_State *L);
 
+/* Raises Lua's own memory error, which counts as one (state_must_halt): "return
+ * state_no_memory(L)", for memory of a script that Lua does not hand out. */
+int state_no_memory(lua_State *L);
+
 /* After a protected call of script code failed with |status|: counts memory
  * errors, and tells whether the error must not reach the script. */
 bool state_must_halt(lua_State *L, int status);

@@ -1,5 +1,6 @@
 /* strlib.c - string functions that had to be written anew, so that they can be
- * stopped and preempted: find, match, gmatch, gsub, rep.
+ * stopped and preempted: find, match, gmatch, gsub, rep;
+ * or so that the garbage of a script is collected before it has no memory.
  *
  * Results, errors and their texts are those of lstrlib.c of Lua 5.4.  Where a
  * slice ends half-way, all that a function knows is moved to (or is already in)
@@ -9,7 +10,9 @@
 #include <limits.h>
 #include <string.h>
 
+#include "runtime/base/str.h"
 #include "runtime/vm/match.h"
+#include "runtime/vm/object.h"
 #include "runtime/vm/out.h"
 #include "runtime/vm/sched.h"
 
@@ -424,7 +427,96 @@ static int str_gsub(lua_State *L) {
   return gsub_on(L, g);
 }
 
-/* ----------------------------------------------------------------- rep --- */
+/* ----------------------------------------------- rep, and what is simple ---
+ */
+
+/* luaL_Buffer asks the allocator itself, and where it is refused does not
+ * collect and ask again, as Lua does: a script whose memory is full of garbage
+ * would be told that it has none.  So room is made before. */
+static char *buffer_of(lua_State *L, luaL_Buffer *b, size_t len) {
+  if (len > LUAL_BUFFERSIZE)
+    (void)objects_room(L, len); /* the buffer itself will complain */
+  return luaL_buffinitsize(L, b, len);
+}
+
+static int str_upper(lua_State *L) {
+  size_t len;
+  const char *s = arg_string(L, 1, &len);
+  luaL_Buffer b;
+  char *p = buffer_of(L, &b, len);
+  for (size_t i = 0; i < len; i++)
+    p[i] = ascii_upper(s[i]);
+  luaL_pushresultsize(&b, len);
+  return 1;
+}
+
+static int str_lower(lua_State *L) {
+  size_t len;
+  const char *s = arg_string(L, 1, &len);
+  luaL_Buffer b;
+  char *p = buffer_of(L, &b, len);
+  for (size_t i = 0; i < len; i++)
+    p[i] = ascii_lower(s[i]);
+  luaL_pushresultsize(&b, len);
+  return 1;
+}
+
+static int str_reverse(lua_State *L) {
+  size_t len;
+  const char *s = arg_string(L, 1, &len);
+  luaL_Buffer b;
+  char *p = buffer_of(L, &b, len);
+  for (size_t i = 0; i < len; i++)
+    p[i] = s[len - 1 - i];
+  luaL_pushresultsize(&b, len);
+  return 1;
+}
+
+static int str_char(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  char *p = buffer_of(L, &b, (size_t)n);
+  for (int i = 1; i <= n; i++) {
+    lua_Unsigned c = (lua_Unsigned)luaL_checkinteger(L, i);
+    luaL_argcheck(L, c <= UCHAR_MAX, i, "value out of range");
+    p[i - 1] = (char)(unsigned char)c;
+  }
+  luaL_pushresultsize(&b, (size_t)n);
+  return 1;
+}
+
+/* What Lua's function (upvalue 1) makes has at most |most| bytes; its buffer
+ * holds half as many more while it grows, beside the smaller one before. */
+static int with_room(lua_State *L, size_t most) {
+  if (most > LUAL_BUFFERSIZE)
+    (void)objects_room(L, most > SIZE_MAX / 4 ? SIZE_MAX : most / 2 * 5);
+  return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+int strlib_utf8_char(lua_State *L) {
+  return with_room(L, (size_t)lua_gettop(L) * 8);
+}
+
+static size_t plus(size_t a, size_t b) {
+  return b > SIZE_MAX - a ? SIZE_MAX : a + b;
+}
+
+/* An option makes at most 16 bytes and 16 of padding, or as many as it says
+ * ("c1000"), or its string with a length. */
+static int str_pack(lua_State *L) {
+  size_t len, most, n = 0;
+  const char *format = arg_string(L, 1, &len);
+  most = len * 32;
+  for (size_t i = 0; i < len; i++) {
+    n = !ascii_digit(format[i])   ? 0
+        : n > (SIZE_MAX - 9) / 10 ? SIZE_MAX
+                                  : n * 10 + (size_t)(format[i] - '0');
+    most = plus(most, n);
+  }
+  for (int i = lua_gettop(L); i > 1; i--)
+    most = plus(most, lua_rawlen(L, i));
+  return with_room(L, most);
+}
 
 static int str_rep(lua_State *L) {
   size_t len, sep_len = 0, unit, total, done;
@@ -446,7 +538,7 @@ static int str_rep(lua_State *L) {
     return 1;
   }
   total = unit * (size_t)n - sep_len;
-  p = luaL_buffinitsize(L, &b, total);
+  p = buffer_of(L, &b, total);
   /* the first one, then what is there doubles itself */
   memcpy(p, s, len);
   memcpy(p + len, sep, sep_len);
@@ -459,14 +551,24 @@ static int str_rep(lua_State *L) {
   return 1;
 }
 
+void strlib_wrap(lua_State *L, const char *name, lua_CFunction f) {
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, f, 1);
+  lua_setfield(L, -2, name);
+}
+
 void strlib_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"find", str_find}, {"match", str_match},      {"gmatch", str_gmatch},
-      {"rep", str_rep},   {"format", string_format}, {NULL, NULL}};
+      {"find", str_find},        {"match", str_match},
+      {"gmatch", str_gmatch},    {"rep", str_rep},
+      {"upper", str_upper},      {"lower", str_lower},
+      {"reverse", str_reverse},  {"char", str_char},
+      {"format", string_format}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   lua_pushnil(L);
   lua_pushcclosure(L, str_gsub, 1);
   lua_setfield(L, -2, "gsub");
   lua_pushnil(L);
   lua_setfield(L, -2, "dump");
+  strlib_wrap(L, "pack", str_pack);
 }

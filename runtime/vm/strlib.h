@@ -11,6 +11,12 @@ void strlib_open(lua_State *L);
 /* The same for the table library. */
 void tablib_open(lua_State *L);
 
+/* The function |name| of the table on top is replaced by |f|, whose upvalue it
+ * becomes. */
+void strlib_wrap(lua_State *L, const char *name, lua_CFunction f);
+/* utf8.char, for strlib_wrap. */
+int strlib_utf8_char(lua_State *L);
+
 /* env.c: luaL_tolstring without addresses. */
 const char *env_tolstring(lua_State *L, int idx, size_t *len);
 /* format.c: string.format. */

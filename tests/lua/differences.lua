@@ -58,6 +58,7 @@ end
 -- classes
 for c = 128, 255 do
   eq(string.char(c):find "[%a%d%s%p%c%x%g]", nil)
+  eq(string.char(c):upper() .. string.char(c):lower(), string.char(c, c))
 end
 
 -- tables
