@@ -2,6 +2,7 @@
  * policy. */
 #include "cli/cli.h"
 
+#include "cli/edit.h"
 #include "cli/lua_nesting.h"
 #include "cli/modules_dir.h"
 #include "cli/options.h"
@@ -45,6 +46,7 @@ struct repl {
   struct modules_dir modules;
   struct refusals refusals;
   bool terminal; /* somebody sits there */
+  struct edit edit;
 
   char *input; /* read and not yet looked at */
   size_t input_len, input_cap;
@@ -397,14 +399,49 @@ static void read_input(struct repl *r) {
     r->eof = true;
 }
 
+/* The same of a terminal on which lines are edited. */
+static void take_keys(struct repl *r, const char *keys, size_t len) {
+  const char *line;
+  size_t line_len;
+  switch (edit_keys(&r->edit, keys, len, &line, &line_len)) {
+  case EDIT_MORE:
+    return;
+  case EDIT_END:
+    r->eof = true;
+    return;
+  case EDIT_LINE:
+    break;
+  }
+  r->input_cap = r->input_len + line_len + 1;
+  r->input = must_resize(r->input, r->input_cap, 1);
+  if (line_len > 0)
+    memcpy(r->input + r->input_len, line, line_len);
+  r->input_len += line_len;
+  r->input[r->input_len++] = '\n';
+}
+
+static void read_keys(struct repl *r) {
+  char keys[4096];
+  ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+  if (n > 0)
+    take_keys(r, keys, (size_t)n);
+  else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+    r->eof = true;
+}
+
 /* ----------------------------------------------------------------- loop --- */
 
 static void prompt(struct repl *r) {
-  if (!r->terminal || r->evaluating || r->prompted || r->eof ||
+  const char *text = r->chunk.len > 0 ? "... " : "> ";
+  if (!r->terminal || r->evaluating || r->eof ||
       script_output_waits(&r->output))
     return;
-  words_text(r->chunk.len > 0 ? "... " : "> ");
-  r->prompted = true;
+  if (r->edit.on) {
+    edit_begin(&r->edit, text);
+  } else if (!r->prompted) {
+    words_text(text);
+    r->prompted = true;
+  }
 }
 
 static void interrupted(struct repl *r) {
@@ -419,6 +456,8 @@ static void interrupted(struct repl *r) {
     cordon_sandbox_cancel(r->sandbox);
   else if (r->evaluating && times > 1)
     cordon_sandbox_cancel(r->sandbox);
+  if (r->edit.active)
+    edit_drop(&r->edit);
   words_text("\n");
   chunk_clear(r);
   r->input_len = 0;
@@ -436,8 +475,12 @@ static void turn_wait(struct repl *r) {
   signals_drain();
   if (script_output_waits(&r->output))
     script_output_flush(&r->output);
-  if (p[2].revents && !interrupts)
-    read_input(r);
+  if (p[2].revents && !interrupts) {
+    if (r->edit.active)
+      read_keys(r);
+    else
+      read_input(r);
+  }
 }
 
 static int repl_loop(struct repl *r) {
@@ -456,6 +499,10 @@ static int repl_loop(struct repl *r) {
     if (status != STATUS_OK)
       break;
     prompt(r);
+    if (r->edit.active && edit_has_ahead(&r->edit)) {
+      take_keys(r, NULL, 0);
+      continue;
+    }
     if (r->eof && !r->evaluating && r->input_len == 0) {
       if (r->chunk.len == 0)
         break;
@@ -499,9 +546,11 @@ static int repl(struct repl *r) {
     words("cordon %s, Lua under policy; Ctrl-D ends\n", cordon_version());
   if (r->setup.mode == CORDON_MODE_COMPLAIN && !r->setup.dry_run)
     say("complain mode: what no policy allows is let through");
+  edit_init(&r->edit, r->terminal);
   status = repl_loop(r);
-  if (r->terminal && r->eof)
+  if (r->terminal && r->eof && !r->edit.on)
     words_text("\n");
+  edit_deinit(&r->edit);
   if (r->sandbox) { /* connections are closed in good order */
     cordon_sandbox_cancel(r->sandbox);
     again = cordon_sandbox_run(r->sandbox, LINGER_MS, &err);

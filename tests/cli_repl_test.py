@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """cordon repl: Lua that is typed, through a pipe and on a terminal."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -293,8 +296,9 @@ class PipeInProcess(Pipe):
     isolation = "inprocess"
 
 
-class Terminal(unittest.TestCase):
+class OnTerminal(unittest.TestCase):
     isolation = "process"
+    term = "dumb"
 
     def start(self, *options):
         self.master, slave = pty.openpty()
@@ -302,6 +306,7 @@ class Terminal(unittest.TestCase):
         p = subprocess.Popen(
             [CORDON, "repl", "--isolation", self.isolation, *options],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            env={**os.environ, "TERM": self.term},
             preexec_fn=lambda: __import__("fcntl").ioctl(
                 0, __import__("termios").TIOCSCTTY, 0))
         os.close(slave)
@@ -329,6 +334,8 @@ class Terminal(unittest.TestCase):
     def type(self, text):
         os.write(self.master, text.encode())
 
+
+class Terminal(OnTerminal):
     def test_talk(self):
         p = self.start()
         self.type("1 + 1\n")
@@ -407,6 +414,127 @@ class Terminal(unittest.TestCase):
 
 class TerminalInProcess(Terminal):
     isolation = "inprocess"
+
+
+LEFT, RIGHT, UP, DOWN = "\x1b[D", "\x1b[C", "\x1b[A", "\x1bOB"
+
+
+class Keys(OnTerminal):
+    """Lines are edited where the terminal can."""
+    term = "xterm"
+
+    def result(self, keys, words):
+        self.type(keys)
+        self.until("\r\n%s\r\n\r> " % words)
+
+    def leave(self, p):
+        self.type("\x04")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 0)
+        self.assertTrue(self.echoes())
+
+    def echoes(self):
+        mode = termios.tcgetattr(self.master)[3]
+        self.assertEqual(bool(mode & termios.ICANON),
+                         bool(mode & termios.ECHO))
+        return bool(mode & termios.ECHO)
+
+    def test_keys(self):
+        p = self.start()
+        for keys, words in (
+                ("12" + LEFT + "3", "132"),
+                ("12" + LEFT * 5 + "3" + RIGHT * 9 + "4", "3124"),
+                ("12\x1b[H3\x1b[F4", "3124"),
+                ("12\x1b[1~3\x1b[4~4", "3124"),
+                ("12\x1bOH3\x1bOF4", "3124"),
+                ("12\x013\x054", "3124"),
+                ("123\x02\x02\x069", "1293"),
+                ("123" + LEFT + "\x7f", "13"),
+                ("123" + LEFT + "\x1b[3~", "12"),
+                ("123" + LEFT + "\x04", "12"),
+                ("123" + LEFT + "\x0b", "12"),
+                ("123" + LEFT + "\x15", "3"),
+                ("1 + 234 \x175", "6"),
+                ("1\x1b[1;5D2", "21"),
+                ("1\x1b[9999999999999999z\x1b\x1b[Z2\x1b[~3", "123"),
+                ("'a\u00e4\u4e00'" + LEFT * 2 + "\x7f", '"a\u4e00"'),
+                ("#'\t'", "1")):
+            self.result(keys + "\n", words)
+        self.leave(p)
+
+    def test_history(self):
+        p = self.start()
+        self.result(UP + DOWN + "1\n", "1")
+        self.result("2\n", "2")
+        self.result("2\n", "2")
+        self.result(UP * 5 + DOWN + UP + "0\n", "10")
+        self.result("7" + UP + UP + DOWN + DOWN + "8" + DOWN + "\n", "78")
+        self.result("\x10\x10\x0e\n", "78")
+        for i in range(205):
+            self.result("%d\n" % (1000 + i), str(1000 + i))
+        self.result(UP * 200 + "\n", "1005")
+        self.leave(p)
+
+    def test_narrow(self):
+        p = self.start()
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", 24, 20, 0, 0))
+        self.type("'" + "a" * 30 + "b" * 30)
+        self.until("> " + "b" * 17 + "\x1b[K\r\x1b[19C")
+        self.type("\x01")
+        self.until("> '" + "a" * 16 + "\x1b[K\r\x1b[2C")
+        self.result("\x05'\n", '"%s"' % ("a" * 30 + "b" * 30))
+        self.leave(p)
+
+    def test_nothing_passes_to_the_terminal(self):
+        """Of what is pasted."""
+        p = self.start()
+        self.type("#'\u009b31m\x07\x1b]0;x\n")
+        self.assertNotIn("\u009b", self.until("> #'?31m0;x\x1b[K"))
+        self.type("\x03")
+        self.result("1\n", "1")
+        self.leave(p)
+
+    def test_pasted(self):
+        p = self.start()
+        self.type("for i = 1, 2 do\nprint(i)\nend\n'x'\n")
+        self.until("... end\x1b[K\r\x1b[7C\r\n1\r\n2\r\n")
+        self.until('"x"\r\n\r> ')
+        self.leave(p)
+
+    def test_while_it_runs(self):
+        """The terminal is as it was; what a task prints stands above the line
+        that is typed."""
+        p = self.start()
+        self.type("print 'go' require('time').sleep('200ms')\n")
+        self.until("\r\ngo\r\n")
+        self.assertTrue(self.echoes())
+        self.until("\r> ")
+        self.type("coroutine.spawn(function() require('time').sleep('300ms') "
+                  "print 'task' end)\n")
+        self.until("\r> ")
+        self.type("40 +")
+        self.until("\r\x1b[Ktask\r\n\r> 40 +\x1b[K")
+        self.result(" 3\n", "43")
+        self.leave(p)
+
+    def test_interrupts(self):
+        p = self.start()
+        self.type("if x then\n")
+        self.until("\r... ")
+        self.type("half\x03")
+        self.until("\r\n\r> ")
+        self.result("1\n", "1")
+        self.leave(p)
+
+    def test_termination(self):
+        p = self.start()
+        self.type("half")
+        self.until("half")
+        self.assertFalse(self.echoes())
+        p.send_signal(signal.SIGTERM)
+        self.until("stopped by SIGTERM")
+        self.assertEqual(p.wait(timeout=LIMIT_S), 143)
+        self.assertTrue(self.echoes())
 
 
 if __name__ == "__main__":
