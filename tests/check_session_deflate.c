@@ -451,6 +451,89 @@ START_TEST(failing_allocations) {
 }
 END_TEST
 
+/* The same in the middle of a conversation: with takeover and without, of a
+ * client whose compressor is awake, and of one that others of its loop have put
+ * to sleep.  What arrives is whole, and the stream behind it, too. */
+#define OTHERS 9U /* deflate.c keeps eight awake */
+static bool fail_midway(bool takeover, bool asleep, size_t n) {
+  static struct client k, others[OTHERS];
+  static char json[30000];
+  static uint8_t back[40000];
+  struct send_request r[3];
+  uint8_t body[600], wire[610], first;
+  z_stream in = {0}, out = {0};
+  size_t at = 0, len;
+  unsigned frames;
+  bool good;
+  for (size_t i = 0; i < sizeof json; i++)
+    json[i] = (char)('a' + (i * i >> 3) % 26);
+  client_init(&k, true, takeover);
+  client_open(&k);
+  send_it(&k, &r[0], WS_TEXT, json, 3000);
+  len = zip(&out, json, 500, body, sizeof body);
+  ck_assert_uint_le(len, sizeof body);
+  feed(&k, wire, frame(wire, 0xc1, body, len), SIZE_MAX);
+  ck_assert_str_eq(k.log, "T500 ");
+  ck_assert_int_eq(k.sent, 1);
+  for (unsigned i = 0; asleep && i < OTHERS; i++) {
+    struct client *o = &others[i];
+    client_init(o, true, true);
+    loop_free(o->loop);
+    o->loop = k.loop;
+    client_open(o);
+    send_it(o, &r[1], WS_TEXT, json, 3000);
+    settle(o);
+    ck_assert_int_eq(o->sent, 1);
+  }
+  k.owner.fail_at = k.owner.count + n;
+  if (!takeover)
+    deflateReset(&out);
+  len = zip(&out, json + 400, 500, body, sizeof body);
+  ck_assert_uint_le(len, sizeof body);
+  send_it(&k, &r[1], WS_TEXT, json + 100, sizeof json - 100);
+  feed(&k, wire, frame(wire, 0xc1, body, len), SIZE_MAX);
+  good = k.owner.refused == 0;
+  k.owner.fail_at = FAIL_NEVER;
+  ck_assert(good || k.owner.refused == 1);
+  ck_assert_msg(strcmp(k.log, "T500 T500 ") == 0 || (!good && k.closed), "%s",
+                k.log);
+  if (!k.closed) {
+    send_it(&k, &r[2], WS_TEXT, json, 2000);
+    for (int i = 0; i < TURNS && k.sent < 3; i++)
+      turn(&k);
+    settle(&k);
+    for (int i = 0; i < 3; i++) {
+      static const size_t from[] = {0, 100, 0}, lens[] = {3000, 29900, 2000};
+      len = take_message(&k, &at, &in, back, sizeof back, &first, &frames);
+      ck_assert_uint_eq(len, lens[i]);
+      ck_assert_int_eq(memcmp(back, json + from[i], len), 0);
+      if (!takeover && in.state)
+        inflateReset(&in);
+    }
+    inflateEnd(&in);
+  }
+  deflateEnd(&out);
+  for (unsigned i = 0; asleep && i < OTHERS; i++) {
+    connection_free(others[i].c);
+    ck_assert_uint_eq(others[i].owner.live_bytes, 0);
+    close(others[i].peer);
+  }
+  client_end(&k);
+  return good;
+}
+
+START_TEST(failing_allocations_midway) {
+  for (int way = 0; way < 4; way++) {
+    size_t n = 0;
+    while (!fail_midway(way & 1, way & 2, n)) {
+      n++;
+      ck_assert_uint_lt(n, 100);
+    }
+    ck_assert_uint_gt(n, 0);
+  }
+}
+END_TEST
+
 /* Released while compressed messages are half-way: nothing of the owner's is
  * held. */
 START_TEST(released_in_the_middle) {
@@ -491,6 +574,7 @@ int main(void) {
   tcase_add_test(tc, control_between_parts);
   tcase_add_test(slow, many_compressed);
   tcase_add_test(tc, failing_allocations);
+  tcase_add_test(tc, failing_allocations_midway);
   tcase_add_test(tc, released_in_the_middle);
   tcase_set_timeout(slow, 120);
   tcase_set_tags(slow, UNIT_SLOW);
