@@ -184,6 +184,7 @@ struct inflater {
   bool awake;
   bool takeover;
   bool in_message;
+  bool held_back;  /* the last call filled what it was given */
   uint8_t tail_at; /* so many bytes of |tail| were given to zlib */
 };
 
@@ -297,6 +298,10 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
   z->in_message = true;
   z->z.next_out = out;
   z->z.avail_out = piece(cap);
+  /* What zlib holds back comes out now, not with the input that follows: how
+   * long a message has become does not depend on how its bytes were cut. */
+  if (z->held_back && in->len == 0)
+    rv = inflate_some(z, tail, 0, &used);
   while (rv == 0 && in->len > 0 && z->z.avail_out > 0) {
     rv = inflate_some(z, in->p, in->len, &used);
     *in = (struct slice){in->p + used, in->len - used};
@@ -309,7 +314,8 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
   *ret_n = (size_t)(z->z.next_out - (Bytef *)out);
   if (rv != 0)
     return rv;
-  if (z->z.avail_out == 0) /* zlib may hold back what found no room */
+  z->held_back = z->z.avail_out == 0;
+  if (z->held_back) /* zlib may hold back what found no room */
     return ERR_AGAIN;
   if (last) {
     if (!between_blocks(&z->z))
