@@ -1,7 +1,8 @@
 /* fuzz_session.c - a server's bytes through an open connection, compression
  * included: whole and in pieces the same messages come out, text is UTF-8,
  * nothing is longer than the limit, and no memory stays behind.  The first byte
- * of the input chooses the options. */
+ * of the input chooses the options; with the highest bit, long messages are
+ * made of a few bytes (expand). */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LIMIT 5000
+#define LONG_LIMIT 90000
+#define LONG_MIN 30000
+#define LONG_MARK 0xfe /* a byte that begins no frame */
+#define EXPANDED_MAX ((size_t)400000)
 #define OUTPUT_MAX (8U << 20)
 
 static void need(bool ok) {
@@ -27,13 +32,14 @@ struct client {
   struct loop *loop;
   struct connection *c;
   bool pauses;
+  size_t limit;
   struct buf out; /* what came, one behind the other */
   unsigned code;  /* of the end; 0: none yet */
 };
 
 static void on_message(void *ud, struct message *m) {
   struct client *k = ud;
-  need(m->len <= (m->opcode >= WS_CLOSE ? FRAMES_CONTROL_MAX : LIMIT));
+  need(m->len <= (m->opcode >= WS_CLOSE ? FRAMES_CONTROL_MAX : k->limit));
   need(m->opcode != WS_TEXT || utf8_valid((struct slice){m->data, m->len}));
   need(k->code == 0);
   /* A flood of empty messages need not be remembered to its end. */
@@ -78,7 +84,7 @@ static void run(struct client *k, const uint8_t *data, size_t size, size_t step,
                 bool pauses) {
   unsigned bits = size ? data[0] : 0;
   struct session_options o = {
-      .read_limit = LIMIT,
+      .read_limit = bits & 128 ? LONG_LIMIT : LIMIT,
       .control_messages = bits & 1,
       .deflate = {.on = bits & 2,
                   .in_takeover = bits & 4,
@@ -88,6 +94,7 @@ static void run(struct client *k, const uint8_t *data, size_t size, size_t step,
   struct mem m;
   int pair[2];
   memset(k, 0, sizeof *k);
+  k->limit = o.read_limit;
   k->pauses = pauses;
   buf_init(&k->out, &mem_libc, OUTPUT_MAX);
   account_init(&k->account, &mem_libc, 1 << 20);
@@ -114,14 +121,47 @@ static void run(struct client *k, const uint8_t *data, size_t size, size_t step,
   close(pair[1]);
 }
 
+/* |out| is |data|, but where LONG_MARK stands the next three bytes stand for a
+ * frame: its first byte, and how much longer than LONG_MIN it is.  Returns its
+ * length. */
+static size_t expand(const uint8_t *data, size_t size, uint8_t *out) {
+  size_t n = 0;
+  for (size_t i = 0; i < size && n < EXPANDED_MAX; i++) {
+    size_t len;
+    if (data[i] != LONG_MARK || size - i < 4) {
+      out[n++] = data[i];
+      continue;
+    }
+    len = LONG_MIN + ((size_t)data[i + 2] << 8 | data[i + 3]);
+    if (len + 10 > EXPANDED_MAX - n)
+      break;
+    out[n++] = data[i + 1];
+    out[n++] = len < 65536 ? 126 : 127;
+    for (int shift = len < 65536 ? 8 : 56; shift >= 0; shift -= 8)
+      out[n++] = (uint8_t)((uint64_t)len >> shift);
+    for (size_t j = 0; j < len; j++)
+      out[n++] = (uint8_t)('a' + (j + (j >> 8)) % 26);
+    i += 3;
+  }
+  return n;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static uint8_t expanded[EXPANDED_MAX];
   struct client whole, pieces;
   if (size > 20000)
     return 0;
+  if (size > 0 && data[0] & 128) {
+    size = expand(data, size, expanded);
+    data = expanded;
+  }
   run(&whole, data, size, SIZE_MAX, false);
   for (int i = 0; i < 3; i++) {
     static const size_t steps[] = {1, 7, SIZE_MAX};
-    run(&pieces, data, size, size > 500 && i == 0 ? 50 : steps[i], i == 2);
+    size_t step = size > 500 && i == 0 ? 50 : steps[i];
+    if (size > 20000 && i < 2)
+      step = i == 0 ? 1111 : 20011;
+    run(&pieces, data, size, step, i == 2);
     need(whole.code == pieces.code);
     need(slice_eq(buf_slice(&whole.out), buf_slice(&pieces.out)));
     buf_deinit(&pieces.out);
