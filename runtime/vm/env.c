@@ -584,7 +584,6 @@ static void provide_math(lua_State *L) {
 
 static void provide_utf8(lua_State *L) {
   open_lib(L, luaopen_utf8);
-  strlib_wrap(L, "char", strlib_utf8_char);
   publish(L, "utf8");
 }
 

@@ -466,8 +466,8 @@ static int str_reverse(lua_State *L) {
   const char *s = arg_string(L, 1, &len);
   luaL_Buffer b;
   char *p = buffer_of(L, &b, len);
-  for (size_t i = 0; i < len; i++)
-    p[i] = s[len - 1 - i];
+  for (const char *from = s + len; from > s;)
+    *p++ = *--from;
   luaL_pushresultsize(&b, len);
   return 1;
 }
@@ -493,10 +493,6 @@ static int with_room(lua_State *L, size_t most) {
   return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-int strlib_utf8_char(lua_State *L) {
-  return with_room(L, (size_t)lua_gettop(L) * 8);
-}
-
 static size_t plus(size_t a, size_t b) {
   return b > SIZE_MAX - a ? SIZE_MAX : a + b;
 }
@@ -504,8 +500,12 @@ static size_t plus(size_t a, size_t b) {
 /* An option makes at most 16 bytes and 16 of padding, or as many as it says
  * ("c1000"), or its string with a length. */
 static int str_pack(lua_State *L) {
+  const struct account *a = &state_of(L)->account;
   size_t len, most, n = 0;
-  const char *format = arg_string(L, 1, &len);
+  const char *format;
+  if (account_allows(a, a->limit / 2)) /* nobody packs that much */
+    return with_room(L, 0);
+  format = arg_string(L, 1, &len);
   most = len * 32;
   for (size_t i = 0; i < len; i++) {
     n = !ascii_digit(format[i])   ? 0

@@ -14,8 +14,6 @@ void tablib_open(lua_State *L);
 /* The function |name| of the table on top is replaced by |f|, whose upvalue it
  * becomes. */
 void strlib_wrap(lua_State *L, const char *name, lua_CFunction f);
-/* utf8.char, for strlib_wrap. */
-int strlib_utf8_char(lua_State *L);
 
 /* env.c: luaL_tolstring without addresses. */
 const char *env_tolstring(lua_State *L, int idx, size_t *len);

@@ -6,9 +6,9 @@
 local live = {}
 for i = 1, 20 do live[i] = ("x"):rep(60000) .. i end
 local time, json = require "time", require "json"
-local s, parts, bytes, codes = ("y"):rep(80000), {}, {}, {}
+local s, parts, bytes = ("y"):rep(80000), {}, {}
 for i = 1, 100 do parts[i] = s:sub(1, 800) end
-for i = 1, 20000 do bytes[i], codes[i] = 65, 0x10ffff end
+for i = 1, 20000 do bytes[i] = 65 end
 local layout = ("2006-01-02 "):rep(2000)
 local makers = {
   rep = function() return ("z"):rep(80000) end,
@@ -16,7 +16,6 @@ local makers = {
   lower = function() return s:lower() end,
   reverse = function() return s:reverse() end,
   char = function() return string.char(table.unpack(bytes)) end,
-  utf8 = function() return utf8.char(table.unpack(codes)) end,
   pack = function() return string.pack("s", s) end,
   padded = function() return string.pack("c80000", "") end,
   gsub = function() return (s:gsub("yyyy", "zzzz")) end,
