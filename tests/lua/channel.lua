@@ -3,8 +3,11 @@ local check = require "check"
 local time = require "time"
 local eq, ok, raises = check.eq, check.ok, check.raises
 
--- Runs the other tasks until all of them wait.
-local function settle() time.sleep("2ms") end
+-- Runs the other tasks until all of them wait, were one of them interrupted.
+local function settle()
+  time.sleep("2ms")
+  for _ = 1, 20 do time.sleep(0) end
+end
 
 -- making
 eq(channel, require "channel")
