@@ -26,8 +26,8 @@ import tempfile
 import threading
 
 import hostile_server
+from patience import LIMIT_S
 
-LIMIT_S = 60
 KEPT_BYTES = 1 << 18  # of what is printed, at its beginning and at its end
 LEVELS = ("inprocess", "process")
 HEAD = re.compile(

@@ -12,6 +12,8 @@ import re
 import struct
 import threading
 
+from patience import LIMIT_S
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 FIN = 0x80
@@ -329,7 +331,7 @@ class Server:
                 ready = threading.Event()
                 threading.Thread(target=self.main, args=(ready,),
                                  daemon=True).start()
-                ready.wait(20)
+                ready.wait(LIMIT_S)
             return self.port
 
     def main(self, ready):

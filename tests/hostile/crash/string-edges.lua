@@ -1,6 +1,6 @@
 -- string-edges.lua - positions and counts at the ends of the integers.
 -- status: 0
--- args: --cpu 2s --memory 32MiB
+-- args: --cpu 20s --memory 32MiB
 -- stdout: fine
 local edges = {math.mininteger, math.mininteger + 1, -2^31, -1, 0, 1, 2, 2^31,
                2^32, math.maxinteger - 1, math.maxinteger, 1e308, -1e308, 0/0,

@@ -1,7 +1,7 @@
 -- finalizer-of-host.lua - host objects that are found again after they were
 -- collected.
 -- status: 0
--- args: --cpu 2s --memory 8MiB
+-- args: --cpu 20s --memory 8MiB
 -- stdout: contained
 local time = require "time"
 local found = setmetatable({}, {__mode = "k"})

@@ -1,6 +1,7 @@
 -- coroutines-dropped.lua - coroutines that nobody can reach any more are not
 -- counted, however they came to be that: however many there were.
 -- status: 0
+-- args: --cpu 60s
 -- stdout: 200000 made
 local n = 0
 local function made() n = n + 1 end

@@ -1,6 +1,6 @@
 -- metadata.lua - metadata that is too much, too deep, or itself.
 -- status: 0
--- args: --cpu 5s --memory 32MiB -q
+-- args: --cpu 30s --memory 32MiB -q
 -- stdout: fine
 local security = require "security"
 local self = {}
