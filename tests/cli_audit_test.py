@@ -11,6 +11,7 @@ import unittest
 
 import cli_test
 from cli_test import CORDON, TOP
+from patience import LIMIT_S
 
 CONNECT = """\
 local client, err = require "websocket".connect(arg[1])
@@ -178,7 +179,7 @@ end
         self.assertEqual(p.stdout.readline(), b"PermissionDenied\n")
         self.write("p.yaml", ALLOW % self.url)
         p.send_signal(signal.SIGHUP)
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=LIMIT_S)
         self.assertEqual(p.returncode, 0, err)
         self.assertTrue(out.endswith(b"open\n"), out)
         self.assertIn(b"new policies are in force", err)
@@ -231,7 +232,7 @@ end
         os.unlink(self.path("p.yaml"))
         self.write("p.yaml", DENY % self.url)
         p.send_signal(signal.SIGHUP)
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=LIMIT_S)
         self.assertEqual(p.returncode, 0, err)
         self.assertTrue(out.endswith(b"still here\tPermissionDenied\n"), out)
         self.assertIn(b"new policies are in force", err)

@@ -12,6 +12,8 @@ import tempfile
 import time
 import unittest
 
+from patience import LIMIT_S
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("top_builddir") or os.path.join(TOP, "build")
 CORDON = os.environ.get("CORDON") or os.path.join(BUILD, "cordon")
@@ -64,7 +66,7 @@ class Terminal:
         self.seen = ""
         os.write(self.fd, text.encode())
 
-    def wait_for(self, text, seconds=10):
+    def wait_for(self, text, seconds=LIMIT_S):
         """Reads until |text| is there; False when it does not come."""
         end = time.monotonic() + seconds
         while text not in ESCAPES.sub("", self.seen):

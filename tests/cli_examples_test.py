@@ -9,6 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cli_test import CORDON, TOP  # noqa: E402
+from patience import LIMIT_S  # noqa: E402
 
 BUILD = os.path.dirname(os.path.abspath(CORDON))
 POLICY = os.path.join(TOP, "examples", "demo-policy.yaml")
@@ -35,7 +36,7 @@ class Examples(unittest.TestCase):
 
     def run_program(self, command, status=0, text="", env=None):
         done = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=120,
+            command, input=text.encode(), capture_output=True, timeout=LIMIT_S,
             env=dict(os.environ, CORDON_WORKER=os.path.join(
                 BUILD, "libexec", "cordon", "cordon-worker"), **(env or {})))
         self.assertEqual(done.returncode, status, done)

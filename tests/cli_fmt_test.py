@@ -11,6 +11,7 @@ import unittest
 
 import cli_test
 from cli_test import CORDON, POLICY, TOP
+from patience import LIMIT_S
 
 try:
     import yaml
@@ -477,7 +478,7 @@ class Schema(cli_test.Case):
             done = subprocess.run([CORDON, "check", "-q", path],
                                   stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=60)
+                                  stderr=subprocess.PIPE, timeout=LIMIT_S)
             if done.returncode not in (0, 1):
                 continue
             with open(path, encoding="utf-8-sig") as f:

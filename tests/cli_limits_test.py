@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 import unittest
 
+from patience import LIMIT_S
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORDON = os.path.abspath(
     os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon"))
 LEVELS = ("inprocess", "process")
-LIMIT_S = 60
 
 SPIN = "while true do end"
 FILL = "local t = {} for i = 1, 1e9 do t[i] = {} end"
@@ -39,21 +40,21 @@ STOPS = (
      "for i = 1, 1e6 do all[i] = channel.new(1) end", 11, "",
      r"stopped: memory limit of 2 MiB reached"),
     ("CPU", ["--cpu", "50ms"], SPIN, 10, "",
-     r"stopped: CPU limit of 50 ms reached, \d+ ms used"),
+     r"stopped: CPU limit of 50 ms reached, [\d.]+ m?s used"),
     ("CPU, all tasks", ["--cpu", "50ms"],
      "for _ = 1, 10 do coroutine.spawn(function() %s end) end %s" % (
          SPIN, SLEEP), 10, "", "CPU limit of 50 ms reached"),
     ("CPU, compiling", ["--cpu", "20ms"], GOTOS, 10, "^$",
-     r"stopped: CPU limit of 20 ms reached, \d+ ms used"),
+     r"stopped: CPU limit of 20 ms reached, [\d.]+ m?s used"),
     ("CPU, compiling a module", ["--cpu", "20ms"], "require 'gotos'", 10, "^$",
-     r"stopped: CPU limit of 20 ms reached, \d+ ms used"),
+     r"stopped: CPU limit of 20 ms reached, [\d.]+ m?s used"),
     ("CPU, caught", ["--cpu", "50ms"],
      "while true do pcall(function() %s end) end" % SPIN, 10, "",
      "CPU limit of 50 ms reached"),
     ("deadline, waiting", ["--deadline", "50ms"], SLEEP, 12, "",
-     r"stopped: deadline of 50 ms passed, after \d+ ms"),
+     r"stopped: deadline of 50 ms passed, after [\d.]+ m?s"),
     ("deadline, spinning", ["--deadline", "50ms"], SPIN, 12, "",
-     r"stopped: deadline of 50 ms passed, after \d+ ms"),
+     r"stopped: deadline of 50 ms passed, after [\d.]+ m?s"),
     ("output, default", [],
      "local s = ('x'):rep((1 << 20) - 1)\n"
      "for _ = 1, 64 do print(s) end\nprint 'x'", 13, "",

@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cli_test import TOP  # noqa: E402
+from patience import LIMIT_S  # noqa: E402
 
 BUILD = os.path.dirname(os.path.abspath(
     os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")))
@@ -75,13 +76,13 @@ class Parts(unittest.TestCase):
     def cordon(self, *args):
         done = subprocess.run(
             [self.program] + list(args), stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=120,
+            stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S,
             # what dlerror says is held by thread-local storage alone
             env=dict(os.environ, LSAN_OPTIONS="exitcode=99",
                      LD_LIBRARY_PATH=os.path.dirname(self.parts)))
         return done.returncode, done.stdout
 
-    def dial(self):
+    def dial(self, deadline="10m"):
         import socket
         with socket.socket() as server:  # takes it, and says nothing
             server.bind(("127.0.0.1", 0))
@@ -90,7 +91,7 @@ class Parts(unittest.TestCase):
             return self.cordon(
                 "run", "--isolation=inprocess",
                 "--allow", "wss://127.0.0.1:%d/" % port,
-                "--deadline=2s", self.write("dial.lua", DIAL % port))
+                "--deadline=" + deadline, self.write("dial.lua", DIAL % port))
 
     def test_none(self):
         script = self.write("hello.lua", "print 'hello'\n")
@@ -112,7 +113,7 @@ class Parts(unittest.TestCase):
         status, said = self.cordon("check", self.policy)
         self.assertNotIn("RE2", said)
         self.assertNotIn("cannot be loaded", self.cordon("doctor")[1])
-        self.assertNotIn("cannot be loaded", self.dial()[1])
+        self.assertNotIn("cannot be loaded", self.dial("2s")[1])
 
     def test_of_the_library(self):
         """They lie beside the library that was loaded."""

@@ -11,6 +11,7 @@ import unittest
 
 import cli_test
 from cli_test import CORDON
+from patience import LIMIT_S
 
 GUARDS = """\
 local security = require "security"
@@ -221,7 +222,7 @@ entries:
         - {action: other, resource: "*"}
 """)
         p.send_signal(signal.SIGHUP)
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=LIMIT_S)
         self.assertEqual(p.returncode, 0, err)
         self.assertEqual(out.decode(), """\
 true\tfalse\ttrue

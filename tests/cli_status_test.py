@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import termios
 import time
 import unittest
 
+from patience import LIMIT_S
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORDON = os.environ.get("CORDON") or os.path.join(TOP, "build", "cordon")
-LIMIT_S = 60
 
 HEAD = 'version: "1.0"\nnamespace: app\nentries:\n'
 NET = ("- name: local\n  kind: security.policy\n  policy:\n"
@@ -41,12 +43,17 @@ class Screen:
     def __init__(self, columns):
         self.columns = columns
         self.lines, self.column = [""], 0
-        self.raw = b""
+        self.raw = self.rest = b""
         self.moments = []  # the last line, each time that one was whole
 
     def feed(self, data):
         self.raw += data
-        text = data.decode()
+        # what a read has cut in two waits for its end
+        data = self.rest + data
+        whole = data[:len(data) - len(re.search(
+            rb"(\033\[?|[\xc0-\xff][\x80-\xbf]*)?$", data)[0])]
+        self.rest = data[len(whole):]
+        text = whole.decode()
         while text:
             if text.startswith("\033[K"):
                 self.lines[-1] = self.lines[-1][:self.column]
@@ -223,14 +230,20 @@ class Status(unittest.TestCase):
 
     def test_a_terminal_that_was_stopped(self):
         """Ctrl-S holds up no script as long as it says nothing."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
         self.manifest(
-            entry("a"), entry("b"),
+            entry("a"), entry("b", lifecycle="{security: {actor: {id: b}, "
+                              "groups: [net]}}"), NET,
             a="local t = require 'time'\n"
               "while true do print 'x' t.sleep('20ms') end",
-            b="require('time').sleep('300ms')\nprint 'end'")
+            b="require('websocket').connect('ws://localhost:%d/',\n"
+              "  {dial_timeout = '1h'})\nprint 'end'" %
+              server.getsockname()[1])
         p = self.start(stdout=False)
         self.until(lambda s: s.lines[-1].startswith("2 running"))
         os.write(self.master, b"\x13")
+        server.accept()[0].close()  # which ends b
         while p.stdout.readline() != b"b: end\n":
             pass
         for _ in range(20):  # it is one less now, and that cannot be shown

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import unittest
 
+from patience import LIMIT_S
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPT = os.path.join(HERE, "oracle_lua.lua")
 SEEDS = os.environ.get("ORACLE_SEEDS", "1 2 3 4 5").split()
@@ -20,7 +22,7 @@ LUA = shutil.which("lua5.4")
 
 def lines_of(command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=240)
+                          capture_output=True, timeout=LIMIT_S)
     if done.returncode != 0:
         raise AssertionError("%s: status %d: %s" % (
             command[0], done.returncode, done.stderr.decode("utf-8", "replace")))

@@ -18,6 +18,8 @@ import sys
 import tempfile
 import unittest
 
+from patience import LIMIT_S
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("top_builddir") or os.path.join(TOP, "build")
 BLOCK = re.compile(
@@ -57,7 +59,7 @@ class Readme(unittest.TestCase):
         done = subprocess.run(
             ["/bin/sh", "-c", command], cwd=self.folder, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=60)
+            stderr=subprocess.STDOUT, timeout=LIMIT_S)
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
     def commands(self, text):
