@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """cordon repl: Lua that is typed, through a pipe and on a terminal."""
 
+import codecs
 import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -317,6 +319,8 @@ class OnTerminal(unittest.TestCase):
         os.close(slave)
         self.addCleanup(self.end, p)
         self.seen = ""
+        # a read may end inside a character
+        self.decode = codecs.getincrementaldecoder("utf-8")().decode
         self.until("> ")
         return p
 
@@ -331,7 +335,7 @@ class OnTerminal(unittest.TestCase):
             left = end - time.monotonic()
             self.assertGreater(left, 0, (words, self.seen))
             if select.select([self.master], [], [], left)[0]:
-                self.seen += os.read(self.master, 65536).decode()
+                self.seen += self.decode(os.read(self.master, 65536))
         at = self.seen.index(words) + len(words)
         before, self.seen = self.seen[:at], self.seen[at:]
         return before
@@ -509,15 +513,24 @@ class Keys(OnTerminal):
     def test_while_it_runs(self):
         """The terminal is as it was; what a task prints stands above the line
         that is typed."""
-        p = self.start()
-        self.type("print 'go' require('time').sleep('200ms')\n")
+        # a script waits for it to hang up: as long as is wanted here
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        p = self.start("--allow", "ws://localhost:*")
+        self.type("function wait() require('websocket').connect("
+                  "'ws://localhost:%d/', {dial_timeout = '1h'}) end\n" %
+                  server.getsockname()[1])
+        self.until("\r\n\r> ")
+        self.type("print 'go' wait()\n")
         self.until("\r\ngo\r\n")
         self.assertTrue(self.echoes())
+        server.accept()[0].close()
         self.until("\r> ")
-        self.type("coroutine.spawn(function() require('time').sleep('300ms') "
-                  "print 'task' end)\n")
-        self.until("\r> ")
+        self.type("coroutine.spawn(function() wait() print 'task' end)\n")
+        self.until("\r\n\r> ")
         self.type("40 +")
+        self.until("\r> 40 +\x1b[K")
+        server.accept()[0].close()
         self.until("\r\x1b[Ktask\r\n\r> 40 +\x1b[K")
         self.result(" 3\n", "43")
         self.leave(p)
