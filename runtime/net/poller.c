@@ -40,6 +40,11 @@ int poller_wait(struct poller *p, int wait_ms) {
   if (poller_left(p))
     return 0;
   n = epoll_wait(p->fd, ev, POLLER_BATCH, wait_ms);
+  /* Interrupted by a signal or, whatever is done about signals, by SIGCONT
+   * after a stop of any length (signal(7)): what has come meanwhile comes
+   * before the timers that it was in time for. */
+  if (n < 0 && errno == EINTR)
+    n = epoll_wait(p->fd, ev, POLLER_BATCH, 0);
   p->len = p->next = 0;
   if (n < 0)
     return errno == EINTR ? 0 : ERR_SYSTEM;

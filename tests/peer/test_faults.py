@@ -2,12 +2,14 @@
 
 import os
 import re
+import signal
 import socket
 import threading
 import time
 import unittest
 
 import fault_server
+from cli_worker_test import field, processes_of
 from fault_server import (END, GREETING, ANSWER, GOODBYE, MESSAGES, RESET, STALL,
                           Converses, Deaf, Proxy)
 from peer import (CORDON, LIMIT_S, Certificates, PeerTest, RawServer, frame,
@@ -334,6 +336,61 @@ class Slow(PeerTest):
                 self.assertRegex(told[str(i)], "^%s$" % want,
                                  (i, options, what, outcome))
         patiently(attempt)
+
+
+class Stopped(PeerTest):
+    """What came in time is delivered, however late it is looked at."""
+
+    SCRIPT = """
+        local client = assert(require "websocket".connect(arg[1],
+          {read_timeout = %d}))
+        local ch = client:channel()
+        print((ch:receive() or {}).data)
+        print((ch:receive() or {}).data)
+    """
+
+    def stop(self, pids, patience_ms):
+        """Whether the test itself was in time."""
+        say = threading.Event()
+        self.addCleanup(say.set)
+
+        def handler(peer):
+            peer.sendall(switching(read_head(peer)[1]) + frame(1, b"one"))
+            say.wait(LIMIT_S)
+            peer.sendall(frame(1, b"two"))
+            peer.recv(1)
+        server = self.enter(RawServer(handler))
+        begin = time.monotonic()
+        p = self.start(self.SCRIPT % patience_ms, server.url + "/x",
+                       policy=policy_for(server.url + "/x"))
+        p.stdout.readline()
+        stopped = pids(p)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        if time.monotonic() - begin > 0.9 * patience_ms / 1000:
+            return False
+        say.set()
+        time.sleep(patience_ms / 1000)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.finish(p).lines, ["two"])
+        return True
+
+    def test_before_its_time_out(self):
+        def host(p):
+            return [p.pid]
+
+        def worker(p):
+            pids = processes_of(p.pid)
+            return [pid for pid in pids if int(field(pid, "PPid")) in pids]
+
+        def both(p):
+            return host(p) + worker(p)
+
+        for pids in (host, worker, both):
+            with self.subTest(pids.__name__):
+                self.assertTrue(any(self.stop(pids, ms)
+                                    for ms in (400, 4000, 40000)))
 
 
 class Flood(PeerTest):
