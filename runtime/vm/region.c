@@ -305,15 +305,23 @@ static bool next_page(struct region *r) {
 
 /* ------------------------------------------------------------- blocks --- */
 
-static void *small_take(struct region *r, size_t n) {
+/* NULL: none is free */
+static inline void *free_take(struct region *r, size_t n) {
   size_t c = class_of(n), size = class_size(c);
   struct region_block *b = r->free[c];
-  if (b) {
-    SHOW(b, size);
-    r->free[c] = b->next;
-    r->small += size;
+  if (!b)
+    return NULL;
+  SHOW(b, size);
+  r->free[c] = b->next;
+  r->small += size;
+  return b;
+}
+
+static void *small_take(struct region *r, size_t n) {
+  size_t size = class_size(class_of(n));
+  struct region_block *b = free_take(r, n);
+  if (b)
     return b;
-  }
   while ((size_t)(r->end - r->at) < size)
     if (!next_page(r))
       return NULL;
@@ -434,8 +442,14 @@ static void *move(struct region *r, void *p, size_t old_n, size_t new_n) {
   return p;
 }
 
-void *region_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
-  struct region *r = ud;
+static bool is_small(size_t n) {
+  return n - 1 < REGION_SMALL_MAX; /* and not 0 */
+}
+
+/* Any call; |region_alloc| leaves those to it that are not the usual ones, and
+ * stays short. */
+__attribute__((noinline)) static void *alloc(struct region *r, void *ptr,
+                                             size_t old_size, size_t new_size) {
   struct account *a = r->account;
   bool thread = false;
   if (!ptr) {
@@ -471,6 +485,27 @@ void *region_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
   r->failures += r->failing;
   r->failing = !r->failing;
   return NULL;
+}
+
+/* Nearly every call wants a small block where one is free, or gives one back.
+ */
+void *region_alloc(void *ud, void *ptr, size_t old_size, size_t new_size) {
+  struct region *r = ud;
+  void *b;
+  if (!ptr && is_small(new_size) && old_size != LUA_TTHREAD) {
+    if (account_allows(r->account, new_size) &&
+        (b = free_take(r, new_size)) != NULL) {
+      account_outside(r->account, 0, new_size);
+      r->failing = false;
+      return b;
+    }
+  } else if (ptr && new_size == 0 && is_small(old_size) && !is_thread(ptr) &&
+             !r->keeps) {
+    small_give(r, ptr, old_size);
+    account_outside(r->account, old_size, 0);
+    return NULL;
+  }
+  return alloc(r, ptr, old_size, new_size);
 }
 
 void region_drop(struct region *r) {
