@@ -213,30 +213,30 @@ static bool peeked(struct frames *f, struct slice in) {
 START_TEST(peeks) {
   static const struct {
     struct slice before, in;
-    bool seen;
+    enum { NOTHING, CUT, WHOLE } seen;
   } rows[] = {
-      {IN(""), IN("\x81\x02hi"), true},
-      {IN(""), IN("\x82\x02\xff\xfe"), true},
-      {IN(""), IN("\x81\x00"), true},
-      {IN(""), IN("\x81\x02hi\x89\x00"), true},
-      {IN("\x89\x00"), IN("\x81\x02hi"), true},
-      {IN("\x81\x01x"), IN("\x81\x02hi"), true},
-      {IN(""), IN(""), false},
-      {IN(""), IN("\x81"), false},
-      {IN(""), IN("\x81\x02h"), false},
-      {IN(""), IN("\x81\x7e\x00"), false},
-      {IN(""), IN("\x81\x7e\x00\x02hi"), false},
-      {IN(""), IN("\x81\x82hihi"), false},
-      {IN(""), IN("\x01\x02hi"), false},
-      {IN(""), IN("\xc1\x02hi"), false},
-      {IN(""), IN("\x80\x02hi"), false},
-      {IN(""), IN("\x89\x02hi"), false},
-      {IN(""), IN("\x88\x00"), false},
-      {IN(""), IN("\x81\x01\xc3"), false},
-      {IN("\x01\x01x"), IN("\x81\x02hi"), false},
-      {IN("\x81"), IN("\x81\x02hi"), false},
-      {IN("\x81\x03x"), IN("\x82\x01h"), false},
-      {IN("\x83\x00"), IN("\x81\x02hi"), false},
+      {IN(""), IN("\x81\x02hi"), WHOLE},
+      {IN(""), IN("\x82\x02\xff\xfe"), WHOLE},
+      {IN(""), IN("\x81\x00"), WHOLE},
+      {IN(""), IN("\x81\x02hi\x89\x00"), WHOLE},
+      {IN("\x89\x00"), IN("\x81\x02hi"), WHOLE},
+      {IN("\x81\x01x"), IN("\x81\x02hi"), WHOLE},
+      {IN(""), IN(""), CUT},
+      {IN(""), IN("\x81"), CUT},
+      {IN(""), IN("\x81\x02h"), CUT},
+      {IN(""), IN("\x81\x7e\x00"), CUT},
+      {IN(""), IN("\x81\x7e\x00\x02hi"), NOTHING},
+      {IN(""), IN("\x81\x82hihi"), NOTHING},
+      {IN(""), IN("\x01\x02hi"), NOTHING},
+      {IN(""), IN("\xc1\x02hi"), NOTHING},
+      {IN(""), IN("\x80\x02hi"), NOTHING},
+      {IN(""), IN("\x89\x02hi"), NOTHING},
+      {IN(""), IN("\x88\x00"), NOTHING},
+      {IN(""), IN("\x81\x01\xc3"), NOTHING},
+      {IN("\x01\x01x"), IN("\x81\x02hi"), NOTHING},
+      {IN("\x81"), IN("\x81\x02hi"), NOTHING},
+      {IN("\x81\x03x"), IN("\x82\x01h"), NOTHING},
+      {IN("\x83\x00"), IN("\x81\x02hi"), NOTHING},
   };
   char wire[5000];
   unit_each(r, rows) {
@@ -248,8 +248,10 @@ START_TEST(peeks) {
     while (before.len > 0 && frames_recv(&f, &before, &ev) == 0)
       ;
     guard_init(&g, r->in.p, r->in.len);
-    ck_assert_msg(peeked(&f, (struct slice){(char *)g.p, g.len}) == r->seen,
-                  "row %td", r - rows);
+    struct slice in = {(char *)g.p, g.len};
+    ck_assert_msg(frames_cut(&f, in, 1000) == (r->seen == CUT), "row %td",
+                  r - rows);
+    ck_assert_msg(peeked(&f, in) == (r->seen == WHOLE), "row %td", r - rows);
     guard_deinit(&g);
   }
   for (size_t len = 0; len < 2000; len++) {
@@ -262,8 +264,11 @@ START_TEST(peeks) {
       wire[3] = (char)len;
     frames_init(&f, 1000, false);
     whole.len--;
+    ck_assert_int_eq(frames_cut(&f, whole, 500), len <= 500);
+    ck_assert_int_eq(frames_cut(&f, whole, 5000), len <= 1000);
     ck_assert(!peeked(&f, whole));
     whole.len++;
+    ck_assert(!frames_cut(&f, whole, 5000));
     ck_assert_int_eq(peeked(&f, whole), len <= 1000);
   }
 }

@@ -160,6 +160,21 @@ START_TEST(paused_in_a_flood) {
 }
 END_TEST
 
+/* From now on it takes what is left to it. */
+static void begin_taking(struct client *k) {
+  struct slice data;
+  uint8_t opcode;
+  k->leaves = k->pause_at_message = true;
+  feed(k, "\x81\1a\x81\1b", 6, SIZE_MAX);
+  connection_pause(k->c, false);
+  ck_assert(connection_peek(k->c, &opcode, &data) && *data.p == 'b');
+  connection_took(k->c, data);
+  k->pause_at_message = false;
+  k->takes = true;
+  settle(k);
+  k->log_len = k->messages = k->taken = 0;
+}
+
 /* What is left to an owner is for it alone, in its place between those that it
  * is given; and is left again only to one that has taken it. */
 START_TEST(left_to_the_owner) {
@@ -181,29 +196,65 @@ START_TEST(left_to_the_owner) {
                              "4\x81\1"
                              "5";
   struct client k;
-  struct slice data;
-  uint8_t opcode;
   client_init(&k, false, false);
   k.o.control_messages = true;
   k.leaves = true;
   client_open(&k);
   feed(&k, wire, sizeof wire - 1, SIZE_MAX);
   ck_assert_str_eq(k.log, at_once); /* who has never taken any */
-  k.pause_at_message = true;
-  feed(&k, wire, sizeof wire - 1, SIZE_MAX);
-  connection_pause(k.c, false);
-  ck_assert(connection_peek(k.c, &opcode, &data) && *data.p == '2');
-  connection_took(k.c, data);
-  k.pause_at_message = false;
-  k.takes = true;
-  settle(&k);
+  begin_taking(&k);
   unit_each(batch, batches) {
     k.log_len = 0;
     k.takes = batch->takes;
     feed(&k, wire, sizeof wire - 1, SIZE_MAX);
     ck_assert_str_eq(k.log, batch->log);
   }
-  ck_assert_uint_eq(k.wire_len, 6 * 7); /* pongs, with masks */
+  ck_assert_uint_eq(k.wire_len, 5 * 7); /* pongs, with masks */
+  client_end(&k);
+}
+END_TEST
+
+/* Who is left something is given nothing before it had its turn, however much
+ * there is to read. */
+START_TEST(the_owner_goes_first) {
+  struct client k;
+  client_init(&k, false, false);
+  client_open(&k);
+  begin_taking(&k);
+  k.leaves = false;
+  k.pause_at_message = true;
+  feed(&k, "\x81\1x\x81\1y\x81\1z", 9, SIZE_MAX);
+  ck_assert_str_eq(k.log, "T1:x ");
+  k.log_len = 0;
+  k.leaves = true;
+  k.pause_at_message = false;
+  connection_pause(k.c, false);
+  k.slow = true;
+  turn(&k);
+  k.slow = false;
+  ck_assert_str_eq(k.log, "T1:y ");
+  feed(&k, "\x81\1!", 3, SIZE_MAX);
+  ck_assert_str_eq(k.log, "T1:y | =z T1:! | ");
+  client_end(&k);
+}
+END_TEST
+
+/* Where a read ends in the middle of a small message, the owner goes on reading
+ * by itself. */
+START_TEST(the_owner_reads_on) {
+  static uint8_t wire[400 * 66];
+  struct client k;
+  client_init(&k, false, false);
+  client_open(&k);
+  begin_taking(&k);
+  for (size_t i = 0; i < sizeof wire; i += 66)
+    frame(wire + i, 0x81,
+          "0123456789012345678901234567890123456789"
+          "012345678901234567890123",
+          64);
+  feed(&k, wire, sizeof wire, SIZE_MAX);
+  ck_assert_uint_eq(k.messages, 1);
+  ck_assert_uint_eq(k.taken, 399);
   client_end(&k);
 }
 END_TEST
@@ -361,6 +412,8 @@ int main(void) {
   tcase_add_test(slow, long_messages);
   tcase_add_test(slow, paused_in_a_flood);
   tcase_add_test(tc, left_to_the_owner);
+  tcase_add_test(tc, the_owner_goes_first);
+  tcase_add_test(tc, the_owner_reads_on);
   tcase_add_test(slow, endless_nothing);
   tcase_add_test(slow, long_one_around_a_flood);
   tcase_add_test(slow, ping_flood);

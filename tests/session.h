@@ -28,6 +28,8 @@ struct client {
   bool pause_at_message;
   bool leaves; /* what is behind a message */
   bool takes;  /* and takes it later in the turn */
+  size_t taken;
+  bool slow; /* so slow with a message that all else waits for the next turn */
   struct deferred later;
   bool closed;
   unsigned code;
@@ -67,6 +69,8 @@ static inline void on_message(void *ud, struct message *m) {
     connection_leave_rest(k->c);
     deferred_schedule(k->loop, &k->later);
   }
+  if (k->slow)
+    usleep(2000);
 }
 
 /* As a task that was woken. */
@@ -79,6 +83,7 @@ static inline void on_later(struct deferred *d, void *ud) {
   while (k->takes && connection_peek(k->c, &opcode, &data)) {
     note(k, "=%.*s ", (int)data.len, data.p);
     connection_took(k->c, data);
+    k->taken++;
   }
 }
 

@@ -300,7 +300,7 @@ static void step_open(struct connection *c, unsigned events) {
   }
   if ((events & (POLLER_WRITE | POLLER_ERROR)) || c->stream->write_wants_read)
     conn_pump(c);
-  if (conn_receiving(c))
+  if (conn_receiving(c) && !c->owner_first)
     conn_receive(c);
 }
 
@@ -318,6 +318,7 @@ static void on_watch(struct watch *w, unsigned events, void *ud) {
 static void on_kick(struct deferred *d, void *ud) {
   struct connection *c = ud;
   (void)d;
+  c->owner_first = false;
   conn_enter(c);
   if (c->state == CONN_OPEN || c->state == CONN_CLOSING) {
     conn_pump(c);

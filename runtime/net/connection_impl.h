@@ -79,6 +79,7 @@ struct connection {
   bool took;          /* and the owner took messages out of it by itself */
   bool takes;         /* it has done so since it was left some */
   bool left_to_owner; /* connection_leave_rest */
+  bool owner_first;   /* and it has its turn before the kick that is due */
   bool more;          /* something may be there that the poller does not tell */
   bool read_end;      /* EOF or an error: nothing more comes */
   bool hung_up;       /* reported while nothing was to be read: not watched */

@@ -293,6 +293,7 @@ static void work(struct connection *c, struct slice *read, unsigned *events) {
         if (rest_is_peekable(c, *read)) {
           c->more = true; /* should it not */
           c->takes = false;
+          c->owner_first = true;
           return;
         }
       }
@@ -387,16 +388,17 @@ static int read_some(struct connection *c, struct slice *ret,
  * be more, and only by who took messages out of that: long ones are better read
  * to where they belong. */
 static bool read_ahead(struct connection *c) {
-  size_t n = 0;
+  size_t n = 0, room = LOOP_SCRATCH_BYTES - c->leftover.len;
   uint8_t *p;
   int rv;
-  if (!c->flooded || !c->took || c->read_end || c->leftover.len > 0)
+  if (!c->flooded || !c->took || c->read_end ||
+      !frames_cut(&c->frames, buf_slice(&c->leftover), DIRECT_MIN_BYTES))
     return false;
   c->took = false;
   c->more = true; /* who stops in the middle leaves the rest to the loop */
   conn_kick(c);
-  p = buf_reserve(&c->leftover, LOOP_SCRATCH_BYTES, NULL);
-  rv = p ? stream_read(c->stream, p, LOOP_SCRATCH_BYTES, &n) : ERR_NOMEM;
+  p = buf_reserve(&c->leftover, room, NULL);
+  rv = p ? stream_read(c->stream, p, room, &n) : ERR_NOMEM;
   c->flooded = rv == 0 && n >= FLOOD_BYTES;
   c->read_end = rv != ERR_NOMEM && rv != ERR_AGAIN && n == 0;
   buf_commit(&c->leftover, n);
@@ -422,6 +424,7 @@ void connection_took(struct connection *c, struct slice data) {
   buf_consume(&c->leftover, end);
   c->took = true;
   c->takes = true;
+  c->owner_first = false;
   if (c->read_timeout_ns)
     c->read_at = conn_after(loop_now_ns(c->loop), c->read_timeout_ns);
 }
@@ -473,10 +476,14 @@ void conn_receive(struct connection *c) {
   conn_pump(c);     /* pongs, and the answer to a close */
   if (!alive(c))
     return;
-  if (c->read_end || (!c->peer_closed && conn_goodbye_over(c)))
+  if (c->read_end || (!c->peer_closed && conn_goodbye_over(c))) {
     conn_lose(c);
-  else if (c->more && conn_receiving(c))
+  } else if (c->owner_first) { /* it was woken: behind it */
+    deferred_cancel(&c->kick);
     conn_kick(c);
+  } else if (c->more && conn_receiving(c)) {
+    conn_kick(c);
+  }
 }
 
 void conn_drain(struct connection *c) {

@@ -233,28 +233,52 @@ bool frames_between(const struct frames *f) {
          f->message == 0;
 }
 
-bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
-                 struct slice *ret_data) {
+/* What begins a message in one frame, not compressed: 0, with the lengths of
+ * header and payload; ERR_AGAIN: there is not enough of it to know them; or
+ * ERR_INVALID: something else, or longer than is worth while. */
+static int peek_header(const struct frames *f, struct slice in,
+                       size_t *ret_header, size_t *ret_len) {
   const uint8_t *p = (const uint8_t *)in.p;
-  size_t len, header = 2;
-  if (in.len < header || (p[0] != (FIN | WS_TEXT) && p[0] != (FIN | WS_BINARY)))
-    return false;
-  if (!frames_between(f))
-    return false;
+  size_t header = 2, len;
+  if (in.len == 0)
+    return ERR_AGAIN;
+  if (p[0] != (FIN | WS_TEXT) && p[0] != (FIN | WS_BINARY))
+    return ERR_INVALID;
+  if (in.len < header)
+    return ERR_AGAIN;
   len = p[1];
-  if (len == 126 && in.len >= 4) {
+  if (len == 126) {
     header = 4;
+    if (in.len < header)
+      return ERR_AGAIN;
     len = (size_t)p[2] << 8 | p[3];
     if (len < 126)
-      return false;
-  } else if (len >= 126) { /* masked, or longer than is worth while */
-    return false;
+      return ERR_INVALID;
+  } else if (len > 126) { /* or masked */
+    return ERR_INVALID;
   }
-  if (len > in.len - header || len > f->read_limit)
+  *ret_header = header;
+  *ret_len = len;
+  return len <= f->read_limit ? 0 : ERR_INVALID;
+}
+
+bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
+                 struct slice *ret_data) {
+  size_t header, len;
+  if (peek_header(f, in, &header, &len) != 0 || len > in.len - header ||
+      !frames_between(f))
     return false;
-  *ret_opcode = p[0] & 15;
+  *ret_opcode = (uint8_t)in.p[0] & 15;
   *ret_data = (struct slice){in.p + header, len};
   return *ret_opcode != WS_TEXT || utf8_valid(*ret_data);
+}
+
+bool frames_cut(const struct frames *f, struct slice in, size_t max) {
+  size_t header, len;
+  int rv = peek_header(f, in, &header, &len);
+  if (!frames_between(f))
+    return false;
+  return rv == 0 ? len > in.len - header && len <= max : rv == ERR_AGAIN;
 }
 
 bool frames_fits(const struct frames *f, struct slice in, size_t header_len) {

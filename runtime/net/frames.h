@@ -107,6 +107,10 @@ bool frames_between(const struct frames *f);
 bool frames_peek(const struct frames *f, struct slice in, uint8_t *ret_opcode,
                  struct slice *ret_data);
 
+/* Between messages: is all of |in| the beginning of a message that frames_peek
+ * would tell of, of |max| bytes at most, and no more of it is there yet? */
+bool frames_cut(const struct frames *f, struct slice in, size_t max);
+
 /* Between messages: does |in| begin with a header of |header_len| bytes, 4 or
  * 10, of a data message that is not compressed, with a first piece of it
  * behind, and nothing else?  Then frames_recv makes one event of all of it, or
