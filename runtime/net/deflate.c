@@ -184,7 +184,7 @@ struct inflater {
   bool awake;
   bool takeover;
   bool in_message;
-  bool held_back;  /* the last call filled what it was given */
+  bool held_back;  /* the last call had no room for more of a block */
   uint8_t tail_at; /* so many bytes of |tail| were given to zlib */
 };
 
@@ -314,8 +314,8 @@ int inflater_run(struct inflater *z, struct slice *in, bool last, void *out,
   *ret_n = (size_t)(z->z.next_out - (Bytef *)out);
   if (rv != 0)
     return rv;
-  z->held_back = z->z.avail_out == 0;
-  if (z->held_back) /* zlib may hold back what found no room */
+  z->held_back = z->z.avail_out == 0 && !(z->z.data_type & 128);
+  if (z->z.avail_out == 0) /* zlib may hold back what found no room */
     return ERR_AGAIN;
   if (last) {
     if (!between_blocks(&z->z))
