@@ -348,8 +348,14 @@ static void on_timer(struct timer *t, void *ud) {
       conn_disconnect(c);
     else
       conn_lose(c);
-  } else if (!c->paused && c->state == CONN_OPEN && due(c->read_at, now))
-    conn_fail_open(c, CLOSE_GOING_AWAY, "no message within the read timeout");
+  } else if (conn_receiving(c) && c->state == CONN_OPEN &&
+             due(c->read_at, now)) {
+    /* what came while this process did not run was in time */
+    conn_receive(c);
+    if (!c->freed && !c->paused && c->state == CONN_OPEN &&
+        due(c->read_at, now))
+      conn_fail_open(c, CLOSE_GOING_AWAY, "no message within the read timeout");
+  }
   conn_leave(c);
 }
 

@@ -351,13 +351,14 @@ class Stopped(PeerTest):
 
     def stop(self, pids, patience_ms):
         """Whether the test itself was in time."""
-        say = threading.Event()
+        say, said = threading.Event(), threading.Event()
         self.addCleanup(say.set)
 
         def handler(peer):
             peer.sendall(switching(read_head(peer)[1]) + frame(1, b"one"))
             say.wait(LIMIT_S)
             peer.sendall(frame(1, b"two"))
+            said.set()
             peer.recv(1)
         server = self.enter(RawServer(handler))
         begin = time.monotonic()
@@ -367,14 +368,17 @@ class Stopped(PeerTest):
         stopped = pids(p)
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
-        if time.monotonic() - begin > 0.9 * patience_ms / 1000:
-            return False
         say.set()
-        time.sleep(patience_ms / 1000)
+        self.assertTrue(said.wait(LIMIT_S))
+        in_time = time.monotonic() - begin < 0.9 * patience_ms / 1000
+        if in_time:
+            time.sleep(patience_ms / 1000)
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-        self.assertEqual(self.finish(p).lines, ["two"])
-        return True
+        lines = self.finish(p).lines
+        if in_time:
+            self.assertEqual(lines, ["two"])
+        return in_time
 
     def test_before_its_time_out(self):
         def host(p):
