@@ -511,7 +511,7 @@ START_TEST(servers_that_go_on) {
     struct client k;
     bool talks = t->max >= 0;
     peer_start(&p, peer_odd);
-    p.arg_int = t->what;
+    p.arg_int = (int)t->what;
     if (talks)
       peer_tls(&p, &good, t->max);
     peer_go(&p);
