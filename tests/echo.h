@@ -79,6 +79,7 @@ static inline void *echo_answer(void *ud) {
 static inline void *echo_serve(void *ud) {
   struct peer *listener = ud;
   int fd;
+  peer_without_sigpipe(); /* nor have those that it starts */
   while ((fd = accept4(listener->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
     struct peer *p = calloc(1, sizeof *p);
     pthread_attr_t attr;
