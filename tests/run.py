@@ -11,6 +11,11 @@ failed"; the exit status is 0 if M is 0.
 
 All groups of all builds share the lanes, and what takes long begins first: no
 lane is idle while another one still has work.
+
+Up to two programs that failed run once more, alone, when all else is through: a
+starved machine fails what is right.  One that passes then is told as unsteady, with
+what it said the first time, and is to be mended; what is wrong fails again.  Nothing
+is tried again behind a crash or what a sanitizer or valgrind has seen.
 """
 
 import concurrent.futures
@@ -31,6 +36,7 @@ LIMIT_S = 900
 VALGRIND_LIMIT_S = 300  # for one program; what takes longer is left out
 # One more than the machine of the tests has cores: some of them mostly wait.
 LANES = 3
+UNSTEADY_MAX = 2  # programs; more are no chance
 # Programs that take long, to begin with them; a guess does no harm.
 SECONDS = {
     "cli_test.py": 60,
@@ -61,6 +67,10 @@ SECONDS = {
 }
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|runtime error:|DEADLYSIGNAL")
+# What a starved machine has no part in, and nothing is tried again behind.
+NO_CHANCE = re.compile(
+    SANITIZER.pattern + r"|^==\d+== (Invalid|Conditional jump|Use of uninit)"
+    r"|Received signal|^exit status -(?!1$)", re.M)
 
 
 class Result:
@@ -73,6 +83,7 @@ class Result:
         self.skipped = skipped
         self.output = output
         self.seconds = 0.0
+        self.unsteady = None  # what it said when it failed the first time
 
 
 def run(command, env, limit_s=LIMIT_S, cwd=None):
@@ -297,6 +308,11 @@ def weight(work):
     return known
 
 
+def tell(output):
+    for line in output.rstrip().splitlines()[-60:]:
+        print("    " + line)
+
+
 class Group:
     """The programs of one line of the report."""
 
@@ -323,8 +339,11 @@ class Group:
                     self.label, r.name, r.output.strip().splitlines()[-1:]))
             if r.failed:
                 print("  %s %s failed:" % (self.label, r.name))
-                for line in r.output.rstrip().splitlines()[-60:]:
-                    print("    " + line)
+                tell(r.output)
+            elif r.unsteady is not None:
+                print("  %s %s is unsteady: it failed, and passed alone:" % (
+                    self.label, r.name))
+                tell(r.unsteady)
         sys.stdout.flush()
         return good, bad, skips
 
@@ -344,16 +363,30 @@ def run_all(all_groups):
     jobs.sort(key=lambda job: -job[0])
     totals = [0, 0, 0]
     waiting = list(all_groups)
+    again = []
+
+    def ended(group, i, result):
+        group.results[i] = result
+        group.left -= 1
+        while waiting and waiting[0].left == 0:
+            for n, more in enumerate(waiting.pop(0).report()):
+                totals[n] += more
+
     with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
         futures = {pool.submit(timed, *group.work[i]): (group, i)
                    for _, group, i in jobs}
         for future in concurrent.futures.as_completed(futures):
             group, i = futures[future]
-            group.results[i] = future.result()
-            group.left -= 1
-            while waiting and waiting[0].left == 0:
-                for n, more in enumerate(waiting.pop(0).report()):
-                    totals[n] += more
+            result = future.result()
+            if (result.failed and len(again) < UNSTEADY_MAX and
+                    not NO_CHANCE.search(result.output)):
+                again.append((group, i, result))
+            else:
+                ended(group, i, result)
+    for group, i, first in again:
+        second = timed(*group.work[i])
+        second.unsteady = first.output
+        ended(group, i, first if second.failed else second)
     return totals
 
 
